@@ -1,0 +1,83 @@
+// ndarrays seen as dtype, shape and address, without building Python objects.
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "engine/kernel_table.hpp"
+
+namespace gradstep {
+
+using NumpyApi = pybind11::detail::npy_api;
+
+inline PyObject* float32_descr() {
+  static PyObject* descr = NumpyApi::get().PyArray_DescrFromType_(NumpyApi::NPY_FLOAT_);
+  return descr;
+}
+
+inline PyObject* float64_descr() {
+  static PyObject* descr = NumpyApi::get().PyArray_DescrFromType_(NumpyApi::NPY_DOUBLE_);
+  return descr;
+}
+
+inline DType dtype_of(const pybind11::array& array) {
+  const PyObject* descr = pybind11::detail::array_proxy(array.ptr())->descr;
+  const int order = NumpyApi::NPY_ARRAY_C_CONTIGUOUS_ | NumpyApi::NPY_ARRAY_F_CONTIGUOUS_;
+  if (!(pybind11::detail::array_proxy(array.ptr())->flags & order))
+    throw pybind11::value_error("array must be contiguous");
+  if (descr == float32_descr()) return float32;
+  if (descr == float64_descr()) return float64;
+  throw pybind11::type_error("array must be native-endian float32 or float64");
+}
+
+// What an array looked like when it was handed over. A table holds its arrays' addresses, so it
+// must notice when one has been changed behind its back.
+class ArrayView {
+ public:
+  explicit ArrayView(const pybind11::array& array)
+      : array_(array), dtype_(dtype_of(array)), data_(proxy()->data), descr_(proxy()->descr) {
+    if (!array.writeable()) throw pybind11::value_error("array must be writeable");
+    // Of a one-dimensional array both orders hold, and a gradient may come in either.
+    order_ = proxy()->flags & order_flags;
+  }
+
+  bool unchanged() const {
+    constexpr int writeable = NumpyApi::NPY_ARRAY_WRITEABLE_;
+    return proxy()->data == data_ && proxy()->descr == descr_ &&
+           (proxy()->flags & (order_flags | writeable)) == (order_ | writeable);
+  }
+
+  // Whether `object` is a plain ndarray that can be read in place beside this one: same dtype, shape
+  // and memory order.
+  bool matches(PyObject* object) const {
+    if (Py_TYPE(object) != NumpyApi::get().PyArray_Type_) return false;
+    const auto* other = pybind11::detail::array_proxy(object);
+    const auto* own = proxy();
+    return other->descr == descr_ && (other->flags & order_) &&
+           (other->flags & NumpyApi::NPY_ARRAY_ALIGNED_) && other->nd == own->nd &&
+           std::equal(own->dimensions, own->dimensions + own->nd, other->dimensions);
+  }
+
+  DType dtype() const { return dtype_; }
+  void* data() const { return data_; }
+  size_t size() const { return static_cast<size_t>(array_.size()); }
+  size_t bytes() const { return size() * (dtype_ == float32 ? 4 : 8); }
+
+ private:
+  static constexpr int order_flags =
+      NumpyApi::NPY_ARRAY_C_CONTIGUOUS_ | NumpyApi::NPY_ARRAY_F_CONTIGUOUS_;
+
+  const pybind11::detail::PyArray_Proxy* proxy() const {
+    return pybind11::detail::array_proxy(array_.ptr());
+  }
+
+  pybind11::array array_;
+  DType dtype_;
+  char* data_;
+  PyObject* descr_;
+  int order_;
+};
+
+}  // namespace gradstep

@@ -1,0 +1,54 @@
+// The memory an optimizer owns, as sorted address ranges: does a gradient lie within it?
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace gradstep {
+
+class Intervals {
+ public:
+  using Address = std::uintptr_t;
+
+  // Sentinels at both ends, so that every range outside lies in a gap between two intervals.
+  Intervals() : ranges_{{0, 0}, {highest, highest}} {}
+
+  void add(const void* begin, std::size_t bytes) {
+    if (bytes > 0) ranges_.push_back({address(begin), address(begin) + bytes});
+  }
+
+  void sort() { std::sort(ranges_.begin(), ranges_.end()); }
+
+  // `gap` remembers where this question was answered last: a training loop's gradients mostly come
+  // back to the same addresses, and then two comparisons are enough.
+  bool overlaps(const void* data, std::size_t bytes, std::uint32_t& gap) const {
+    if (bytes == 0) return false;
+    const Address begin = address(data), end = begin + bytes;
+    if (in_gap(gap, begin, end)) return false;
+    const auto above = std::upper_bound(ranges_.begin(), ranges_.end(), Range{begin, highest});
+    gap = static_cast<std::uint32_t>(std::min<std::size_t>(above - ranges_.begin(), ranges_.size() - 1) - 1);
+    return !in_gap(gap, begin, end);
+  }
+
+ private:
+  static constexpr Address highest = std::numeric_limits<Address>::max();
+
+  struct Range {
+    Address begin, end;
+    bool operator<(const Range& other) const {
+      return begin != other.begin ? begin < other.begin : end < other.end;
+    }
+  };
+
+  static Address address(const void* pointer) { return reinterpret_cast<Address>(pointer); }
+
+  bool in_gap(std::uint32_t gap, Address begin, Address end) const {
+    return ranges_[gap].end <= begin && end <= ranges_[gap + 1].begin;
+  }
+
+  std::vector<Range> ranges_;
+};
+
+}  // namespace gradstep

@@ -1,0 +1,223 @@
+// gradstep._native.ParamTable: NumPy arrays in, checked addresses out to the engine.
+//
+// A step first looks at every gradient and only then writes. What can be read in place is taken at
+// a glance; everything else is handed to `convert`, the Python function shared with the reference
+// backend, which returns an array that can be read in place or raises the error the user sees.
+#include "engine/param_table.hpp"
+
+#include <pybind11/stl.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "bindings/arrays.hpp"
+#include "bindings/bindings.hpp"
+#include "bindings/intervals.hpp"
+#include "engine/dispatch.hpp"
+
+namespace py = pybind11;
+
+namespace gradstep {
+namespace {
+
+double number(PyObject* object) {
+  const double value = PyFloat_AsDouble(object);
+  if (value == -1.0 && PyErr_Occurred()) throw py::error_already_set();
+  return value;
+}
+
+size_t rule_named(const std::string& name) {
+  const KernelTable& kernels = active_kernels();
+  for (size_t r = 0; r < kernels.rule_count; ++r)
+    if (name == kernels.rules[r].name) return r;
+  throw py::value_error("no rule is named '" + name + "'");
+}
+
+class BoundTable {
+ public:
+  BoundTable(const std::vector<py::array>& params, const std::vector<std::vector<py::array>>& slots,
+             const std::vector<py::object>& averages, py::function convert)
+      : convert_(std::move(convert)) {
+    if (slots.size() != params.size() || averages.size() != params.size())
+      throw py::value_error("params, slots and averages must be equally long");
+    for (size_t i = 0; i < params.size(); ++i) add(params[i], slots[i], averages[i]);
+    memory_.sort();
+    gaps_.resize(tensors_.size());
+  }
+
+  // The rule of every row, and the row of every tensor.
+  void assign(const std::vector<std::string>& rules, const std::vector<std::uint32_t>& row_of) {
+    if (row_of.size() != tensors_.size())
+      throw py::value_error("row_of must have one entry per tensor");
+    std::vector<Row> rows(rules.size());
+    std::vector<std::vector<py::str>> names(rules.size());
+    const KernelTable& kernels = active_kernels();
+    for (size_t r = 0; r < rules.size(); ++r) {
+      rows[r].rule = rule_named(rules[r]);
+      const RuleInfo& rule = kernels.rules[rows[r].rule];
+      for (size_t c = 0; c < rule.coefficient_count; ++c)
+        names[r].push_back(py::reinterpret_steal<py::str>(
+            PyUnicode_InternFromString(rule.coefficients[c])));
+    }
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      if (row_of[i] >= rows.size()) throw py::value_error("row_of names a row that is not there");
+      if (kernels.rules[rows[row_of[i]].rule].slot_count != slot_counts_[i])
+        throw py::value_error("a tensor has not the state slots of its rule");
+    }
+    for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].row = row_of[i];
+    rows_ = std::move(rows);
+    coefficient_names_ = std::move(names);
+  }
+
+  py::tuple step(const py::object& leaves, const py::sequence& rows, double scale, bool with_norm,
+                 bool skip_nonfinite) {
+    const auto grads = py::reinterpret_steal<py::tuple>(PySequence_Tuple(leaves.ptr()));
+    if (!grads) throw py::error_already_set();
+    std::vector<py::object> converted;
+    const py::tuple absent = collect(grads, converted);
+    read_rows(rows, scale);
+    double norm = 0;
+    bool skipped = false;
+    {
+      py::gil_scoped_release release;
+      if (with_norm) {
+        norm = std::sqrt(sum_of_squares(tensors_)) * std::fabs(scale);
+        skipped = skip_nonfinite && !std::isfinite(norm);
+        for (Row& row : rows_) {
+          const double factor = row.clip_norm / (norm + 1e-6);
+          if (factor < 1) row.shared[grad_scale] *= factor;
+        }
+      }
+      if (!skipped) update(tensors_, rows_);
+    }
+    return py::make_tuple(with_norm ? py::object(py::float_(norm)) : py::none(), skipped, absent);
+  }
+
+ private:
+  void add(const py::array& param, const std::vector<py::array>& slots, const py::object& average) {
+    Tensor tensor{};
+    params_.emplace_back(param);
+    const ArrayView& view = params_.back();
+    tensor.dtype = view.dtype();
+    tensor.span.param = view.data();
+    tensor.span.size = view.size();
+    memory_.add(view.data(), view.bytes());
+    if (slots.size() > max_slots) throw py::value_error("too many state slots");
+    for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = beside(view, slots[k]);
+    if (!average.is_none()) tensor.span.average = beside(view, py::cast<py::array>(average));
+    tensors_.push_back(tensor);
+    slot_counts_.push_back(slots.size());
+  }
+
+  // The address of an array that goes element by element with a parameter.
+  void* beside(const ArrayView& param, const py::array& array) {
+    const ArrayView view(array);
+    if (!param.matches(array.ptr()))
+      throw py::value_error("state must have its parameter's shape, dtype and order");
+    memory_.add(view.data(), view.bytes());
+    held_.push_back(array);
+    return view.data();
+  }
+
+  // Sets every tensor's gradient; returns the indices of those that have none.
+  py::tuple collect(const py::tuple& grads, std::vector<py::object>& converted) {
+    if (grads.size() != tensors_.size())
+      throw py::value_error("expected " + std::to_string(tensors_.size()) + " gradients, got " +
+                            std::to_string(grads.size()));
+    std::vector<size_t> absent;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      PyObject* grad = PyTuple_GET_ITEM(grads.ptr(), static_cast<Py_ssize_t>(i));
+      if (grad == Py_None) {
+        tensors_[i].span.grad = nullptr;
+        absent.push_back(i);
+        continue;
+      }
+      if (!readable(i, grad)) {
+        converted.push_back(convert_(i, py::handle(grad)));
+        grad = converted.back().ptr();
+        if (!readable(i, grad))
+          throw py::value_error("convert returned an array that cannot be read in place");
+      }
+      tensors_[i].span.grad = py::detail::array_proxy(grad)->data;
+    }
+    return absent.empty() ? none_absent_ : py::tuple(py::cast(absent));
+  }
+
+  bool readable(size_t i, PyObject* grad) {
+    const ArrayView& param = params_[i];
+    return param.unchanged() && param.matches(grad) &&
+           !memory_.overlaps(py::detail::array_proxy(grad)->data, param.bytes(), gaps_[i]);
+  }
+
+  // A row from Python: seven shared coefficients with clip_norm behind the scale, then {name: value}.
+  void read_rows(const py::sequence& rows, double scale) {
+    if (rows.size() != rows_.size()) throw py::value_error("one row of coefficients per row");
+    for (size_t r = 0; r < rows_.size(); ++r) {
+      const py::object item = rows[r];
+      if (!PyTuple_CheckExact(item.ptr()) || PyTuple_GET_SIZE(item.ptr()) != shared_count + 2)
+        throw py::type_error("a row is a tuple of " + std::to_string(shared_count + 2));
+      Row& row = rows_[r];
+      row.shared[grad_scale] = number(PyTuple_GET_ITEM(item.ptr(), 0)) * scale;
+      row.clip_norm = number(PyTuple_GET_ITEM(item.ptr(), 1));
+      for (int c = clip_value; c < shared_count; ++c)
+        row.shared[c] = number(PyTuple_GET_ITEM(item.ptr(), c + 1));
+      const bool all_off = std::isinf(row.shared[clip_value]) && row.shared[l2] == 0 &&
+                           row.shared[l1] == 0;
+      row.extras = all_off ? lean : full;
+      read_coefficients(PyTuple_GET_ITEM(item.ptr(), shared_count + 1), r);
+    }
+  }
+
+  void read_coefficients(PyObject* coefficients, size_t r) {
+    const auto& names = coefficient_names_[r];
+    if (!PyDict_CheckExact(coefficients) ||
+        PyDict_GET_SIZE(coefficients) != static_cast<Py_ssize_t>(names.size()))
+      throw py::type_error("coefficients must be a dict of exactly the rule's coefficients");
+    for (size_t c = 0; c < names.size(); ++c) {
+      PyObject* value = PyDict_GetItemWithError(coefficients, names[c].ptr());
+      if (!value) throw py::key_error(std::string(names[c]));
+      rows_[r].own[c] = number(value);
+    }
+  }
+
+  py::function convert_;
+  std::vector<ArrayView> params_;
+  std::vector<py::array> held_;
+  std::vector<Tensor> tensors_;
+  std::vector<size_t> slot_counts_;
+  Intervals memory_;
+  std::vector<std::uint32_t> gaps_;
+  std::vector<Row> rows_;
+  std::vector<std::vector<py::str>> coefficient_names_;
+  py::tuple none_absent_;
+};
+
+// For users with a loop of their own: the same reduction over arrays that are not parameters.
+double sum_of_squares_of(const std::vector<py::array>& arrays) {
+  std::vector<Tensor> tensors;
+  for (const py::array& array : arrays) {
+    Tensor tensor{};
+    tensor.dtype = dtype_of(array);
+    tensor.span.grad = py::detail::array_proxy(array.ptr())->data;
+    tensor.span.size = static_cast<size_t>(array.size());
+    tensors.push_back(tensor);
+  }
+  py::gil_scoped_release release;
+  return sum_of_squares(tensors);
+}
+
+}  // namespace
+
+void register_param_table(py::module_& module) {
+  py::class_<BoundTable>(module, "ParamTable")
+      .def(py::init<const std::vector<py::array>&, const std::vector<std::vector<py::array>>&,
+                    const std::vector<py::object>&, py::function>(),
+           py::arg("params"), py::arg("slots"), py::arg("averages"), py::arg("convert"))
+      .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
+      .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
+           py::arg("with_norm"), py::arg("skip_nonfinite"));
+  module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
+}
+
+}  // namespace gradstep

@@ -1,0 +1,73 @@
+// Queries and settings: instruction sets, threads, the build, the rules.
+#include <pybind11/stl.h>
+
+#include "bindings/arrays.hpp"
+#include "bindings/bindings.hpp"
+#include "engine/dispatch.hpp"
+#include "engine/parallel.hpp"
+#include "engine/param_table.hpp"
+
+namespace py = pybind11;
+
+namespace gradstep {
+namespace {
+
+py::tuple name_tuple(const char* const* names, size_t count) {
+  py::tuple tuple(count);
+  for (size_t i = 0; i < count; ++i) tuple[i] = py::str(names[i]);
+  return tuple;
+}
+
+// {rule: (coefficient names, slot names)}
+py::dict rules() {
+  const KernelTable& kernels = active_kernels();
+  py::dict all;
+  for (size_t r = 0; r < kernels.rule_count; ++r) {
+    const RuleInfo& rule = kernels.rules[r];
+    all[rule.name] = py::make_tuple(name_tuple(rule.coefficients, rule.coefficient_count),
+                                    name_tuple(rule.slots, rule.slot_count));
+  }
+  return all;
+}
+
+py::dict build_info() {
+  py::dict info;
+  info["compiler"] = GRADSTEP_COMPILER;
+  info["flags"] = GRADSTEP_FLAGS;
+  info["openmp"] = has_openmp();
+  return info;
+}
+
+void stream_arrays(const py::array& read, const std::vector<py::array>& written) {
+  const DType dtype = dtype_of(read);
+  void* addresses[max_slots + 1];
+  if (written.empty() || written.size() > max_slots + 1)
+    throw py::value_error("written must hold 1 to 9 arrays");
+  for (size_t i = 0; i < written.size(); ++i) {
+    if (written[i].size() != read.size() || !written[i].writeable() ||
+        dtype_of(written[i]) != dtype)
+      throw py::value_error("written arrays must be writeable and of read's size and dtype");
+    addresses[i] = py::detail::array_proxy(written[i].ptr())->data;
+  }
+  py::gil_scoped_release release;
+  stream(dtype, py::detail::array_proxy(read.ptr())->data, addresses, written.size(),
+         static_cast<size_t>(read.size()));
+}
+
+}  // namespace
+
+void register_runtime(py::module_& module) {
+  module.def("available_isas", &available_isas);
+  module.def("isa", [] { return active_kernels().isa; });
+  module.def("set_isa", &set_isa, py::arg("name"));
+  module.def("num_threads", &num_threads);
+  module.def("set_num_threads", &set_num_threads, py::arg("count"));
+  module.def("rules", &rules, "{rule: (coefficient names, state slot names)}");
+  module.def("build_info", &build_info);
+  module.def("stream", &stream_arrays, py::arg("read"), py::arg("written"),
+             "Add one contiguous array to others: the roofline that steps are measured against.");
+  module.attr("thread_threshold") = thread_threshold;
+  module.attr("norm_block") = norm_block;
+}
+
+}  // namespace gradstep

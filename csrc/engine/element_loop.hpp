@@ -1,0 +1,118 @@
+// The one loop over elements. A rule is inlined between the arithmetic that all rules share:
+//   g ← grad_scale·g,  clip by value,  g ← g + l2·p,  p ← decay·p,  rule,  proximal L1,  average.
+#pragma once
+
+#include <stddef.h>
+#include <string.h>
+
+#include <utility>
+
+#include "engine/independent.hpp"
+#include "engine/kernel_table.hpp"
+#include "rules/math.hpp"
+
+namespace gradstep {
+namespace {
+
+// How the arrays are stored and in which type the arithmetic is done. Storage narrower than the
+// compute type needs only its own load and store.
+template <class Real>
+struct Plain {
+  using Compute = Real;
+  using Param = Real;
+  using Grad = Real;
+  using State = Real;
+  using Average = Real;
+};
+
+template <class Compute>
+inline Compute load(const Compute* from) {
+  return *from;
+}
+
+template <class Compute>
+inline void store(Compute* to, Compute value) {
+  *to = value;
+}
+
+template <class T>
+struct SharedArithmetic {
+  T grad_scale, clip_value, l2, decay, l1, average_keep, average_take;
+
+  template <Extras extras>
+  T gradient(T g, T p) const {
+    g = grad_scale * g;
+    if constexpr (extras != lean) {
+      g = g < -clip_value ? -clip_value : g;
+      g = g > clip_value ? clip_value : g;
+      g = g + l2 * p;
+    }
+    return g;
+  }
+
+  template <Extras extras>
+  T regularised(T p) const {
+    if constexpr (extras != lean) p = soft_threshold(p, l1);
+    return p;
+  }
+
+  T averaged(T average, T p) const { return average_keep * average + average_take * p; }
+};
+
+// A struct of T only, filled from consecutive coefficients.
+template <class Struct, class T>
+inline Struct read_coefficients(const T* from) {
+  Struct to;
+  memcpy(&to, from, sizeof to);
+  return to;
+}
+
+template <Extras extras, class S, class Shared, class Rule, class... State>
+inline void element_loop(const Shared shared, const Rule rule, size_t count,
+                         typename S::Param* __restrict param,
+                         const typename S::Grad* __restrict grad,
+                         typename S::Average* __restrict average, State* __restrict... slot) {
+  using T = typename S::Compute;
+  GRADSTEP_INDEPENDENT
+  for (size_t i = 0; i < count; ++i) {
+    T p = load<T>(param + i);
+    const T g = shared.template gradient<extras>(load<T>(grad + i), p);
+    p = shared.decay * p;
+    [&](auto... state) {
+      rule(p, g, state...);
+      (store<T>(slot + i, state), ...);
+    }(load<T>(slot + i)...);
+    p = shared.template regularised<extras>(p);
+    if constexpr (extras == averaging)
+      store<T>(average + i, shared.averaged(load<T>(average + i), p));
+    store<T>(param + i, p);
+  }
+}
+
+template <template <class> class Rule, class S, Extras extras, size_t... K>
+inline void update_slots(const void* coefficients, const Span& span, size_t begin, size_t end,
+                         std::index_sequence<K...>) {
+  using T = typename S::Compute;
+  static_assert(sizeof(SharedArithmetic<T>) == shared_count * sizeof(T));
+  static_assert(sizeof(Rule<T>) == Rule<T>::coefficients.size * sizeof(T),
+                "a rule has one member per coefficient name");
+  static_assert(shared_count + Rule<T>::coefficients.size <= max_coefficients);
+  static_assert(sizeof...(K) <= max_slots);
+  const T* own = static_cast<const T*>(coefficients);
+  element_loop<extras, S>(
+      read_coefficients<SharedArithmetic<T>>(own), read_coefficients<Rule<T>>(own + shared_count),
+      end - begin, static_cast<typename S::Param*>(span.param) + begin,
+      static_cast<const typename S::Grad*>(span.grad) + begin,
+      extras == averaging ? static_cast<typename S::Average*>(span.average) + begin : nullptr,
+      (static_cast<typename S::State*>(span.slots[K]) + begin)...);
+}
+
+template <template <class> class Rule, class S, Extras extras>
+void update(const void* coefficients, const Span& span, size_t begin, size_t end) {
+  update_slots<Rule, S, extras>(
+      coefficients, span, begin, end,
+      std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
+}
+
+}  // namespace
+}  // namespace gradstep

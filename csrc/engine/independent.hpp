@@ -1,0 +1,14 @@
+// Tells the compiler that a loop's iterations are independent. `restrict` says the same of the
+// arrays, but is lost on a parameter pack, and run-time overlap checks give up beyond a few arrays:
+// a rule with three slots would silently stay scalar.
+#pragma once
+
+#if defined(__clang__)
+#define GRADSTEP_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define GRADSTEP_INDEPENDENT _Pragma("GCC ivdep")
+#elif defined(_MSC_VER)
+#define GRADSTEP_INDEPENDENT __pragma(loop(ivdep))
+#else
+#define GRADSTEP_INDEPENDENT
+#endif

@@ -1,0 +1,68 @@
+// What one instruction set offers: the table that each compilation of kernels.cpp exports.
+#pragma once
+
+#include <stddef.h>
+
+namespace gradstep {
+
+enum DType : int { float32, float64, dtype_count };
+
+// How much of the shared arithmetic around a rule a loop carries. `lean` scales the gradient and
+// decays the parameter; `full` adds clip-by-value, coupled decay and proximal L1; `averaging` adds
+// the moving average to that.
+enum Extras : int { lean, full, averaging, extras_count };
+
+// The coefficients of the shared arithmetic, which stand before the rule's own.
+enum SharedCoefficient : int {
+  grad_scale,
+  clip_value,
+  l2,
+  decay,
+  l1,
+  average_keep,
+  average_take,
+  shared_count
+};
+
+constexpr size_t max_slots = 8;
+constexpr size_t max_coefficients = 32;
+constexpr size_t norm_block = 1024;
+
+// The memory of one tensor, or of a run of its elements: all arrays have `size` elements.
+struct Span {
+  void* param;
+  const void* grad;
+  void* slots[max_slots];
+  void* average;
+  size_t size;
+};
+
+// Updates elements [begin, end) of the span. `coefficients` are shared_count + the rule's, in the
+// compute type.
+using UpdateFn = void (*)(const void* coefficients, const Span& span, size_t begin, size_t end);
+
+// Sum of squares of at most norm_block values, in float64 and in the contract's lane order.
+using SumSquaresFn = double (*)(const void* values, size_t count);
+
+// Reads one array and rewrites `written` others: the memory traffic of a rule without its
+// arithmetic, for measuring the roofline.
+using StreamFn = void (*)(const void* read, void* const* written, size_t begin, size_t end);
+
+struct RuleInfo {
+  const char* name;
+  const char* const* coefficients;
+  size_t coefficient_count;
+  const char* const* slots;
+  size_t slot_count;
+  UpdateFn update[dtype_count][extras_count];
+};
+
+struct KernelTable {
+  const char* isa;
+  const RuleInfo* rules;
+  size_t rule_count;
+  SumSquaresFn sum_squares[dtype_count];
+  StreamFn stream[dtype_count][max_slots + 1];
+};
+
+}  // namespace gradstep

@@ -1,0 +1,61 @@
+// Compiled once per instruction set, with GRADSTEP_ISA naming it. Exports its kernel table and
+// nothing else: all other code is in anonymous namespaces, so the linker can never hand a function
+// built for a newer CPU to an older one.
+#include "engine/element_loop.hpp"
+#include "engine/kernel_table.hpp"
+#include "engine/reductions.hpp"
+#include "rules/registry.hpp"
+
+#define GRADSTEP_JOIN(a, b) a##b
+#define GRADSTEP_TABLE(isa) GRADSTEP_JOIN(gradstep_kernels_, isa)
+#define GRADSTEP_TEXT(x) #x
+#define GRADSTEP_NAME(isa) GRADSTEP_TEXT(isa)
+
+namespace gradstep {
+namespace {
+
+template <template <class> class Rule>
+constexpr RuleInfo rule_info() {
+  using R = Rule<float>;
+  return {R::name,
+          R::coefficients.at,
+          R::coefficients.size,
+          R::slots.at,
+          R::slots.size,
+          {{update<Rule, Plain<float>, lean>, update<Rule, Plain<float>, full>,
+            update<Rule, Plain<float>, averaging>},
+           {update<Rule, Plain<double>, lean>, update<Rule, Plain<double>, full>,
+            update<Rule, Plain<double>, averaging>}}};
+}
+
+template <class List>
+struct RuleTable;
+
+template <template <class> class... Rule>
+struct RuleTable<RuleList<Rule...>> {
+  static constexpr RuleInfo at[] = {rule_info<Rule>()...};
+  static constexpr size_t size = sizeof...(Rule);
+};
+
+template <class T, size_t... K>
+constexpr void fill_streams(StreamFn (&to)[max_slots + 1], std::index_sequence<K...>) {
+  ((to[K] = stream<T, K + 1>), ...);
+}
+
+constexpr KernelTable kernel_table() {
+  KernelTable table{GRADSTEP_NAME(GRADSTEP_ISA),
+                    RuleTable<Registry>::at,
+                    RuleTable<Registry>::size,
+                    {sum_squares<float>, sum_squares<double>},
+                    {}};
+  fill_streams<float>(table.stream[float32], std::make_index_sequence<max_slots + 1>{});
+  fill_streams<double>(table.stream[float64], std::make_index_sequence<max_slots + 1>{});
+  return table;
+}
+
+}  // namespace
+
+extern const KernelTable GRADSTEP_TABLE(GRADSTEP_ISA);
+constexpr KernelTable GRADSTEP_TABLE(GRADSTEP_ISA) = kernel_table();
+
+}  // namespace gradstep

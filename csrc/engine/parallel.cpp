@@ -1,0 +1,60 @@
+#include "engine/parallel.hpp"
+
+#include <atomic>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#if defined(_OPENMP) && !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+namespace gradstep {
+namespace {
+
+std::atomic<int> chosen_threads{0};  // 0: as OpenMP finds fit
+std::atomic<bool> in_forked_child{false};
+
+// An OpenMP runtime does not survive a fork: its worker threads are gone, and the child's first
+// parallel region waits for them for ever. A child therefore runs serially.
+#if defined(_OPENMP) && !defined(_WIN32)
+const int fork_handler_registered =
+    pthread_atfork(nullptr, nullptr, [] { in_forked_child = true; });
+#endif
+
+}  // namespace
+
+bool has_openmp() {
+#ifdef _OPENMP
+  return true;
+#else
+  return false;
+#endif
+}
+
+int num_threads() {
+  if (in_forked_child) return 1;
+#ifdef _OPENMP
+  const int chosen = chosen_threads;
+  return chosen > 0 ? chosen : omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+void set_num_threads(int count) { chosen_threads = count; }
+
+int threads_for(std::size_t elements) { return elements < thread_threshold ? 1 : num_threads(); }
+
+void detail::run_parallel(int threads, void (*body)(void* job, int thread), void* job) {
+  if (threads > 1 && !in_forked_child) {
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+#endif
+    for (int thread = 0; thread < threads; ++thread) body(job, thread);
+  } else {
+    for (int thread = 0; thread < threads; ++thread) body(job, thread);
+  }
+}
+
+}  // namespace gradstep

@@ -1,0 +1,177 @@
+#include "engine/param_table.hpp"
+
+#include <algorithm>
+
+#include "engine/dispatch.hpp"
+#include "engine/parallel.hpp"
+
+namespace gradstep {
+namespace {
+
+constexpr std::size_t cache_line = 64;
+constexpr std::size_t blocks_per_wave = 4096;
+
+std::size_t item_size(DType dtype) { return dtype == float32 ? 4 : 8; }
+
+bool present(const Tensor& tensor) { return tensor.span.grad != nullptr; }
+
+std::size_t blocks_of(const Tensor& tensor) {
+  return present(tensor) ? (tensor.span.size + norm_block - 1) / norm_block : 0;
+}
+
+std::size_t elements_of(const Tensor& tensor) { return present(tensor) ? tensor.span.size : 0; }
+
+// ends[i] is the number of units (elements, blocks) in tensors 0..i.
+template <class Count>
+void accumulate(const std::vector<Tensor>& tensors, Count count, std::vector<std::size_t>& ends) {
+  ends.clear();
+  std::size_t total = 0;
+  for (const Tensor& tensor : tensors) ends.push_back(total += count(tensor));
+}
+
+std::size_t tensor_at(const std::vector<std::size_t>& ends, std::size_t unit) {
+  return std::upper_bound(ends.begin(), ends.end(), unit) - ends.begin();
+}
+
+// `index` moved on to the next element that starts a cache line of the parameter.
+std::size_t at_cache_line(const Tensor& tensor, std::size_t index) {
+  const std::size_t per_line = cache_line / item_size(tensor.dtype);
+  const auto address = reinterpret_cast<std::uintptr_t>(tensor.span.param);
+  const std::size_t lead = (address % cache_line) / item_size(tensor.dtype);
+  return std::min((index + lead + per_line - 1) / per_line * per_line - lead, tensor.span.size);
+}
+
+// A row's coefficients, cast once to each compute type.
+struct CastRow {
+  alignas(cache_line) float as_float32[max_coefficients];
+  alignas(cache_line) double as_float64[max_coefficients];
+};
+
+class Updater {
+ public:
+  Updater(const std::vector<Tensor>& tensors, const std::vector<Row>& rows)
+      : tensors_(tensors), rows_(rows), kernels_(active_kernels()), cast_(rows.size()) {
+    for (std::size_t r = 0; r < rows.size(); ++r) cast_row(rows[r], cast_[r]);
+  }
+
+  void run_all() const {
+    for (const Tensor& tensor : tensors_)
+      if (present(tensor)) run(tensor, 0, tensor.span.size);
+  }
+
+  // The elements between two borders, each given as a tensor and an index within it.
+  void run_between(std::size_t tensor, std::size_t index, std::size_t last_tensor,
+                   std::size_t last_index) const {
+    for (; tensor < last_tensor; ++tensor, index = 0)
+      if (present(tensors_[tensor])) run(tensors_[tensor], index, tensors_[tensor].span.size);
+    if (tensor < tensors_.size() && present(tensors_[tensor]))
+      run(tensors_[tensor], index, last_index);
+  }
+
+ private:
+  void cast_row(const Row& row, CastRow& to) const {
+    const std::size_t own = kernels_.rules[row.rule].coefficient_count;
+    std::copy_n(row.shared, int{shared_count}, to.as_float64);
+    std::copy_n(row.own, own, to.as_float64 + shared_count);
+    for (std::size_t c = 0; c < shared_count + own; ++c)
+      to.as_float32[c] = static_cast<float>(to.as_float64[c]);
+  }
+
+  void run(const Tensor& tensor, std::size_t begin, std::size_t end) const {
+    if (begin >= end) return;
+    const Row& row = rows_[tensor.row];
+    const CastRow& cast = cast_[tensor.row];
+    const void* coefficients = tensor.dtype == float32
+                                   ? static_cast<const void*>(cast.as_float32)
+                                   : static_cast<const void*>(cast.as_float64);
+    const Extras extras = tensor.span.average ? averaging : row.extras;
+    kernels_.rules[row.rule].update[tensor.dtype][extras](coefficients, tensor.span, begin, end);
+  }
+
+  const std::vector<Tensor>& tensors_;
+  const std::vector<Row>& rows_;
+  const KernelTable& kernels_;
+  std::vector<CastRow> cast_;
+};
+
+}  // namespace
+
+void update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows) {
+  const Updater updater(tensors, rows);
+  std::size_t total = 0;
+  for (const Tensor& tensor : tensors) total += elements_of(tensor);
+  const int threads = threads_for(total);
+  if (threads == 1) return updater.run_all();
+
+  std::vector<std::size_t> ends;
+  ends.reserve(tensors.size());
+  accumulate(tensors, elements_of, ends);
+  struct Border {
+    std::size_t tensor, index;
+  };
+  const auto border = [&](int thread) -> Border {
+    if (thread == threads) return {tensors.size(), 0};
+    const std::size_t unit = total / threads * thread + total % threads * thread / threads;
+    const std::size_t tensor = tensor_at(ends, unit);
+    const std::size_t start = ends[tensor] - tensors[tensor].span.size;
+    return {tensor, unit == start ? 0 : at_cache_line(tensors[tensor], unit - start)};
+  };
+  auto job = [&](int thread) {
+    const Border from = border(thread), to = border(thread + 1);
+    updater.run_between(from.tensor, from.index, to.tensor, to.index);
+  };
+  parallel(threads, job);
+}
+
+double sum_of_squares(const std::vector<Tensor>& tensors) {
+  const KernelTable& kernels = active_kernels();
+  std::vector<std::size_t> ends;
+  ends.reserve(tensors.size());
+  accumulate(tensors, blocks_of, ends);
+  const std::size_t blocks = ends.empty() ? 0 : ends.back();
+  std::vector<double> sums(std::min(blocks, blocks_per_wave));
+
+  double total = 0, tensor_sum = 0;
+  std::size_t adding = 0;  // the tensor whose blocks are being added
+  for (std::size_t wave = 0; wave < blocks; wave += blocks_per_wave) {
+    const std::size_t in_wave = std::min(blocks - wave, blocks_per_wave);
+    const int threads = threads_for(in_wave * norm_block);
+    auto job = [&](int thread) {
+      const std::size_t last = wave + in_wave * (thread + 1) / threads;
+      std::size_t block = wave + in_wave * thread / threads;
+      for (std::size_t t = tensor_at(ends, block); block < last; ++t) {
+        const Tensor& tensor = tensors[t];
+        const std::size_t first = ends[t] - blocks_of(tensor);
+        for (; block < std::min(last, ends[t]); ++block) {
+          const std::size_t begin = (block - first) * norm_block;
+          const std::size_t count = std::min(norm_block, tensor.span.size - begin);
+          const char* grad = static_cast<const char*>(tensor.span.grad);
+          sums[block - wave] = kernels.sum_squares[tensor.dtype](
+              grad + begin * item_size(tensor.dtype), count);
+        }
+      }
+    };
+    parallel(threads, job);
+    for (std::size_t b = 0; b < in_wave; ++b) {
+      for (; wave + b == ends[adding]; ++adding) {
+        total += tensor_sum;
+        tensor_sum = 0;
+      }
+      tensor_sum += sums[b];
+    }
+  }
+  return total + tensor_sum;
+}
+
+void stream(DType dtype, const void* read, void* const* written, std::size_t count,
+            std::size_t size) {
+  const StreamFn run = active_kernels().stream[dtype][count - 1];
+  const int threads = threads_for(size);
+  auto job = [&](int thread) {
+    run(read, written, size / threads * thread,
+        thread + 1 == threads ? size : size / threads * (thread + 1));
+  };
+  parallel(threads, job);
+}
+
+}  // namespace gradstep

@@ -1,0 +1,44 @@
+// The parameters of an optimizer as one flat range of elements, and one step over it.
+//
+// Knows addresses, sizes and dtypes; not where they come from, and not what a rule computes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/kernel_table.hpp"
+
+namespace gradstep {
+
+// A tensor and the row of coefficients it is updated with. `span.grad` is null where the tensor has
+// no gradient in this step.
+struct Tensor {
+  Span span;
+  DType dtype;
+  std::uint32_t row;
+};
+
+// What a step does to the tensors that share one rule, one set of hyperparameters and one step
+// count. `shared` is as in SharedCoefficient; its grad_scale holds the sign and scale of the row.
+struct Row {
+  std::size_t rule;
+  Extras extras;     // for tensors without an average
+  double clip_norm;  // infinity: off
+  double shared[shared_count];
+  double own[max_coefficients - shared_count];
+};
+
+// The sum of squares of all gradients: by blocks of norm_block elements from each tensor's start,
+// blocks added in order to their tensor's sum and those in order to the total. The same bits for
+// every thread count.
+double sum_of_squares(const std::vector<Tensor>& tensors);
+
+// Updates every tensor that has a gradient, in one parallel region.
+void update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows);
+
+// Adds `read` to each of `count` equally long arrays: the traffic of an update, for comparison.
+void stream(DType dtype, const void* read, void* const* written, std::size_t count,
+            std::size_t size);
+
+}  // namespace gradstep

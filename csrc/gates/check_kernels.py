@@ -1,0 +1,88 @@
+"""Stop the build when a kernel object could break a CPU older than it was built for.
+
+Each instruction set's object must export its kernel table and nothing else, use no register wider
+than its instruction set has, and have every update loop vectorised to its full width.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+
+# Of each instruction set: the registers its loops must use, and those it must not.
+REGISTERS = {
+    "sse2": (r"%xmm", r"%[yz]mm"),
+    "avx2": (r"%ymm", r"%zmm"),
+    "avx512": (r"%zmm", None),
+    "neon": (r"\bv\d+\.(4s|2d)", None),
+}
+
+
+def output_of(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def exported_symbols(nm: str, path: str) -> list[str]:
+    listing = output_of(nm, "--defined-only", "--extern-only", "--demangle", path)
+    return [line.split(maxsplit=2)[2] for line in listing.splitlines() if len(line.split()) >= 3]
+
+
+def functions(objdump: str, path: str) -> dict[str, list[str]]:
+    """The instructions of every function, by demangled name."""
+    bodies: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in output_of(objdump, "-d", "-C", "--no-show-raw-insn", path).splitlines():
+        if header := re.match(r"[0-9a-f]+ <(.*)>:$", line):
+            current = bodies.setdefault(header[1], [])
+        elif "\t" in line:
+            current.append(line.split("\t", 1)[1])
+    return bodies
+
+
+def failures(isa: str, path: str, nm: str, objdump: str) -> list[str]:
+    found = []
+    table = f"gradstep::gradstep_kernels_{isa}"
+    extra = [symbol for symbol in exported_symbols(nm, path) if symbol != table]
+    if extra:
+        found.append(
+            f"the {isa} object exports {', '.join(extra)}. The linker may hand these to code for "
+            "older CPUs: put them into an anonymous namespace, or do without the std:: function "
+            "that brought them in."
+        )
+    if isa not in REGISTERS:
+        return found
+    wanted, forbidden = REGISTERS[isa]
+    for name, body in functions(objdump, path).items():
+        code = "\n".join(body)
+        if forbidden and re.search(forbidden, code):
+            found.append(
+                f"{name} in the {isa} object uses registers wider than {isa} has. Check that no "
+                "wider -m flag or target attribute reaches this file."
+            )
+        if "::update<" in name and not re.search(rf"(mulp|mul|fmul).*{wanted}", code):
+            found.append(
+                f"{name} in the {isa} object is not vectorised. Compile kernels.cpp with "
+                "-fopt-info-vec-missed (gcc) or -Rpass-missed=loop-vectorize (clang) to see why."
+            )
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nm", required=True)
+    parser.add_argument("--objdump", required=True)
+    parser.add_argument("--isas", nargs="+", required=True)
+    parser.add_argument("--objects", nargs="+", required=True)
+    args = parser.parse_args()
+    found = []
+    for isa, path in zip(args.isas, args.objects, strict=True):
+        found += failures(isa, path, args.nm, args.objdump)
+    for failure in found:
+        print(f"kernel gate: {failure}", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

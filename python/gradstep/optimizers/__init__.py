@@ -1,0 +1,1 @@
+"""The optimizers, one module per family. No array arithmetic happens in here."""

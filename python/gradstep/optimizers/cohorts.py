@@ -1,0 +1,46 @@
+"""Tensors that have taken the same number of steps, and so share their coefficients.
+
+Bias corrections depend on how often a tensor was updated, and one whose gradient is None stays
+behind. As long as none does, every group is one cohort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass
+class Cohort:
+    group: int
+    count: int  # completed steps of each member
+    members: list[int]  # positions of the tensors
+    rule: str = ""
+
+
+def advance(cohorts: list[Cohort], absent: Sequence[int]) -> bool:
+    """Count a step for all tensors but those in `absent`; True if cohorts had to be split."""
+    if not absent:
+        for cohort in cohorts:
+            cohort.count += 1
+        return False
+    staying = set(absent)
+    split = False
+    for cohort in list(cohorts):
+        behind = [i for i in cohort.members if i in staying]
+        if len(behind) == len(cohort.members):
+            continue
+        if behind:
+            cohort.members = [i for i in cohort.members if i not in staying]
+            cohorts.append(Cohort(cohort.group, cohort.count, behind))
+            split = True
+        cohort.count += 1
+    return split
+
+
+def regroup(members: Iterable[tuple[int, int, int]]) -> list[Cohort]:
+    """Cohorts from (group, completed steps, position) of every tensor."""
+    cohorts: dict[tuple[int, int], Cohort] = {}
+    for group, count, position in members:
+        cohorts.setdefault((group, count), Cohort(group, count, [])).members.append(position)
+    return list(cohorts.values())

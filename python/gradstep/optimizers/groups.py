@@ -1,0 +1,87 @@
+"""A parameter group: some parameters and the hyperparameters they are updated with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+from gradstep.optimizers.hyper import Hyperparameter
+from gradstep.params import Node
+
+
+class Group(MutableMapping[str, Any]):
+    """Hyperparameters by name, checked when set. ``group["params"]`` names the parameters.
+
+    >>> import numpy as np, gradstep as gs
+    >>> weights, biases = {"W": np.zeros(3)}, {"b": np.zeros(1)}
+    >>> opt = gs.SGD([{"params": weights}, {"params": biases, "lr": 0.2}], lr=0.1)
+    >>> opt.groups[1]["lr"], opt.groups[1]["params"]
+    (0.2, ('b',))
+    """
+
+    def __init__(
+        self,
+        declared: Mapping[str, Hyperparameter],
+        values: Mapping[str, Any],
+        names: tuple[str, ...],
+        structure: Node,
+        check_together: Callable[[dict[str, Any]], object],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._declared = declared
+        self.names = names
+        self.structure = structure
+        self._check_together = check_together
+        self._on_change = on_change
+        self.values_now = {name: declared[name].check(value) for name, value in values.items()}
+        check_together(self.values_now)
+        self._find_schedules()
+
+    def _find_schedules(self) -> None:
+        values = self.values_now
+        self._scheduled = [d for name, d in self._declared.items() if d.varies(values[name])]
+
+    def changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """All values as they would be with `changes`; an error where those are not legal."""
+        for name in changes:
+            if name not in self._declared:
+                raise KeyError(
+                    f"{name!r} is not a hyperparameter; these are: {', '.join(self._declared)}"
+                )
+        checked = {name: self._declared[name].check(value) for name, value in changes.items()}
+        values = {**self.values_now, **checked}
+        self._check_together(values)
+        return values
+
+    def at(self, step: int) -> dict[str, Any]:
+        """The hyperparameters for the step after `step` completed ones, schedules evaluated."""
+        if not self._scheduled:
+            return self.values_now
+        now = dict(self.values_now)
+        for declared in self._scheduled:
+            now[declared.name] = declared.at(now[declared.name], step)
+        return now
+
+    def __getitem__(self, name: str) -> Any:
+        return self.names if name == "params" else self.values_now[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def update(self, *args: Any, **changes: Any) -> None:
+        """Set several hyperparameters at once: all of them, or none if one is not legal."""
+        self.values_now = self.changed(dict(*args, **changes))
+        self._find_schedules()
+        self._on_change()
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"a group's hyperparameters cannot be deleted; set {name!r} instead")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("params", *self.values_now))
+
+    def __len__(self) -> int:
+        return len(self.values_now) + 1
+
+    def __repr__(self) -> str:
+        return f"Group({', '.join(f'{name}={value!r}' for name, value in self.items())})"

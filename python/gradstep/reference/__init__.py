@@ -1,0 +1,11 @@
+"""The equations in plain NumPy: what the native kernels are checked against, bit for bit.
+
+Also the backend where no compiler was found.
+"""
+
+from __future__ import annotations
+
+from gradstep.reference.rules import RULES, rule_names
+from gradstep.reference.table import ParamTable, sum_of_squares
+
+__all__ = ["RULES", "ParamTable", "rule_names", "sum_of_squares"]

@@ -1,0 +1,50 @@
+"""Adam and AMSGrad. The equations stand in csrc/rules/adam.hpp."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def adam(
+    p: Array,
+    g: Array,
+    exp_avg: Array,
+    exp_avg_sq: Array,
+    *,
+    beta1: Any,
+    one_minus_beta1: Any,
+    beta2: Any,
+    one_minus_beta2: Any,
+    step_size: Any,
+    root_scale: Any,
+    eps: Any,
+) -> Array:
+    exp_avg[:] = beta1 * exp_avg + one_minus_beta1 * g
+    exp_avg_sq[:] = beta2 * exp_avg_sq + one_minus_beta2 * g * g
+    return p - step_size * exp_avg / (np.sqrt(exp_avg_sq) * root_scale + eps)
+
+
+def adam_amsgrad(
+    p: Array,
+    g: Array,
+    exp_avg: Array,
+    exp_avg_sq: Array,
+    max_exp_avg_sq: Array,
+    *,
+    beta1: Any,
+    one_minus_beta1: Any,
+    beta2: Any,
+    one_minus_beta2: Any,
+    step_size: Any,
+    root_scale: Any,
+    eps: Any,
+) -> Array:
+    exp_avg[:] = beta1 * exp_avg + one_minus_beta1 * g
+    exp_avg_sq[:] = beta2 * exp_avg_sq + one_minus_beta2 * g * g
+    max_exp_avg_sq[:] = np.where(exp_avg_sq > max_exp_avg_sq, exp_avg_sq, max_exp_avg_sq)
+    return p - step_size * exp_avg / (np.sqrt(max_exp_avg_sq) * root_scale + eps)

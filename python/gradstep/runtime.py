@@ -1,0 +1,177 @@
+"""Which code takes the steps: backend, instruction set, threads.
+
+Every setter takes effect at once and for all optimizers. Used in a ``with`` statement it is undone
+at the end:
+
+>>> from gradstep import runtime
+>>> with runtime.set_backend("numpy"):
+...     runtime.backend()
+'numpy'
+
+Results do not depend on any of these settings, not in a single bit.
+
+Environment, read at import: ``GRADSTEP_BACKEND`` (``native`` or ``numpy``), ``GRADSTEP_ISA``
+(one of :func:`available_isas`), and OpenMP's own ``OMP_NUM_THREADS``.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import warnings
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from gradstep import reference
+
+_native: Any
+try:
+    from gradstep import _native
+except ImportError as error:
+    _native = None
+    _missing = str(error)
+
+__all__ = [
+    "BackendWarning",
+    "available_backends",
+    "available_isas",
+    "backend",
+    "isa",
+    "num_threads",
+    "set_backend",
+    "set_isa",
+    "set_num_threads",
+]
+
+
+class BackendWarning(RuntimeWarning):
+    """gradstep works, but on its slow NumPy backend."""
+
+
+class Setting:
+    """What a setter returns: used in a ``with`` statement, it restores the value from before."""
+
+    def __init__(self, restore: Callable[[], object]) -> None:
+        self._restore = restore
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._restore()
+
+
+def available_backends() -> list[str]:
+    """The backends of this installation: ``"native"`` where it was compiled, and ``"numpy"``."""
+    return ["native", "numpy"] if _native else ["numpy"]
+
+
+def backend() -> str:
+    """The backend in force: ``"native"`` (compiled kernels) or ``"numpy"`` (the reference)."""
+    return _backend
+
+
+def set_backend(name: str) -> Setting:
+    """Take all further steps on the backend `name`, of existing optimizers too.
+
+    Raises
+    ------
+    ValueError
+        If `name` is not one of :func:`available_backends`.
+    """
+    global _backend
+    if name not in available_backends():
+        why = "" if _native else f"; the compiled kernels could not be imported ({_missing})"
+        raise ValueError(f"backend must be one of {available_backends()}, got {name!r}{why}")
+    before, _backend = _backend, name
+    return Setting(lambda: set_backend(before))
+
+
+def available_isas() -> list[str]:
+    """The instruction sets that are built in and that this CPU has, narrowest first."""
+    return list(_native.available_isas()) if _native else []
+
+
+def isa() -> str | None:
+    """The instruction set that the native backend uses; None where it was not compiled."""
+    return _native.isa() if _native else None
+
+
+def set_isa(name: str) -> Setting:
+    """Use the instruction set `name` in the native backend.
+
+    Raises
+    ------
+    ValueError
+        If `name` is not one of :func:`available_isas`.
+    """
+    if not _native:
+        raise ValueError(
+            f"isa cannot be set to {name!r}: the compiled kernels could not be imported "
+            f"({_missing}); reinstall gradstep where a C++17 compiler is found"
+        )
+    before = _native.isa()
+    _native.set_isa(name)
+    return Setting(lambda: _native.set_isa(before))
+
+
+def num_threads() -> int:
+    """How many threads a large step uses; a small one runs on the calling thread."""
+    return _native.num_threads() if _native else 1
+
+
+def set_num_threads(count: int) -> Setting:
+    """Use `count` threads for large steps. The NumPy backend always uses one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `count` is not a positive integer.
+    """
+    try:
+        wanted = operator.index(count)
+    except TypeError:
+        raise TypeError(f"count must be an integer ≥ 1, got {count!r}") from None
+    if not 1 <= wanted <= 4096:
+        raise ValueError(f"count must be from 1 to 4096 threads, got {count!r}")
+    if not _native:
+        return Setting(lambda: None)
+    before = _native.num_threads()
+    _native.set_num_threads(wanted)
+    return Setting(lambda: _native.set_num_threads(before))
+
+
+def table_type() -> Any:
+    """The parameter table of the backend in force: the one thing a backend has to offer."""
+    return _native.ParamTable if _backend == "native" else reference.ParamTable
+
+
+def thread_threshold() -> int | None:
+    """Steps of fewer elements than this run on the calling thread; None on one thread anyway."""
+    return _native.thread_threshold if _native else None
+
+
+def build_info() -> dict[str, Any]:
+    """Compiler, flags and OpenMP of the native backend; empty where it was not compiled."""
+    return dict(_native.build_info()) if _native else {}
+
+
+_backend = "native" if _native else "numpy"
+if os.environ.get("GRADSTEP_BACKEND"):
+    set_backend(os.environ["GRADSTEP_BACKEND"])
+elif not _native:
+    warnings.warn(
+        f"gradstep's compiled kernels could not be imported ({_missing}); steps run on the NumPy "
+        "reference, with the same results but many times slower. Reinstall where a C++17 compiler "
+        "is found, or set GRADSTEP_BACKEND=numpy to accept this silently.",
+        BackendWarning,
+        stacklevel=2,
+    )
+if os.environ.get("GRADSTEP_ISA"):
+    set_isa(os.environ["GRADSTEP_ISA"])
