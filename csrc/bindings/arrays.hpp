@@ -49,8 +49,8 @@ class ArrayView {
            (proxy()->flags & (order_flags | writeable)) == (order_ | writeable);
   }
 
-  // Whether `object` is a plain ndarray that can be read in place beside this one: same dtype, shape
-  // and memory order.
+  // Whether `object` is a plain ndarray that can be read in place beside this one: same dtype,
+  // shape and memory order.
   bool matches(PyObject* object) const {
     if (Py_TYPE(object) != NumpyApi::get().PyArray_Type_) return false;
     const auto* other = pybind11::detail::array_proxy(object);

@@ -28,7 +28,8 @@ class Intervals {
     const Address begin = address(data), end = begin + bytes;
     if (in_gap(gap, begin, end)) return false;
     const auto above = std::upper_bound(ranges_.begin(), ranges_.end(), Range{begin, highest});
-    gap = static_cast<std::uint32_t>(std::min<std::size_t>(above - ranges_.begin(), ranges_.size() - 1) - 1);
+    gap = static_cast<std::uint32_t>(
+        std::min<std::size_t>(above - ranges_.begin(), ranges_.size() - 1) - 1);
     return !in_gap(gap, begin, end);
   }
 

@@ -57,8 +57,8 @@ class BoundTable {
       rows[r].rule = rule_named(rules[r]);
       const RuleInfo& rule = kernels.rules[rows[r].rule];
       for (size_t c = 0; c < rule.coefficient_count; ++c)
-        names[r].push_back(py::reinterpret_steal<py::str>(
-            PyUnicode_InternFromString(rule.coefficients[c])));
+        names[r].push_back(
+            py::reinterpret_steal<py::str>(PyUnicode_InternFromString(rule.coefficients[c])));
     }
     for (size_t i = 0; i < tensors_.size(); ++i) {
       if (row_of[i] >= rows.size()) throw py::value_error("row_of names a row that is not there");
@@ -89,10 +89,13 @@ class BoundTable {
           if (factor < 1) row.shared[grad_scale] *= factor;
         }
       }
-      if (!skipped) update(tensors_, rows_);
+      if (!skipped) last_isa_ = update(tensors_, rows_);
     }
     return py::make_tuple(with_norm ? py::object(py::float_(norm)) : py::none(), skipped, absent);
   }
+
+  // The instruction set that the last step ran on.
+  const char* last_isa() const { return last_isa_; }
 
  private:
   void add(const py::array& param, const std::vector<py::array>& slots, const py::object& average) {
@@ -150,7 +153,8 @@ class BoundTable {
            !memory_.overlaps(py::detail::array_proxy(grad)->data, param.bytes(), gaps_[i]);
   }
 
-  // A row from Python: seven shared coefficients with clip_norm behind the scale, then {name: value}.
+  // A row from Python: seven shared coefficients with clip_norm behind the scale, then {name:
+  // value}.
   void read_rows(const py::sequence& rows, double scale) {
     if (rows.size() != rows_.size()) throw py::value_error("one row of coefficients per row");
     for (size_t r = 0; r < rows_.size(); ++r) {
@@ -162,8 +166,8 @@ class BoundTable {
       row.clip_norm = number(PyTuple_GET_ITEM(item.ptr(), 1));
       for (int c = clip_value; c < shared_count; ++c)
         row.shared[c] = number(PyTuple_GET_ITEM(item.ptr(), c + 1));
-      const bool all_off = std::isinf(row.shared[clip_value]) && row.shared[l2] == 0 &&
-                           row.shared[l1] == 0;
+      const bool all_off =
+          std::isinf(row.shared[clip_value]) && row.shared[l2] == 0 && row.shared[l1] == 0;
       row.extras = all_off ? lean : full;
       read_coefficients(PyTuple_GET_ITEM(item.ptr(), shared_count + 1), r);
     }
@@ -191,6 +195,7 @@ class BoundTable {
   std::vector<Row> rows_;
   std::vector<std::vector<py::str>> coefficient_names_;
   py::tuple none_absent_;
+  const char* last_isa_ = "";
 };
 
 // For users with a loop of their own: the same reduction over arrays that are not parameters.
@@ -216,7 +221,8 @@ void register_param_table(py::module_& module) {
            py::arg("params"), py::arg("slots"), py::arg("averages"), py::arg("convert"))
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
-           py::arg("with_norm"), py::arg("skip_nonfinite"));
+           py::arg("with_norm"), py::arg("skip_nonfinite"))
+      .def_property_readonly("last_isa", &BoundTable::last_isa);
   module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
 }
 

@@ -43,7 +43,8 @@ const KernelTable* widest_supported() {
   const KernelTable* widest = nullptr;
   for (const KernelTable* table : built_tables)
     if (cpu_has(table->isa)) widest = table;
-  if (!widest) throw std::runtime_error("gradstep was built for none of this CPU's instruction sets");
+  if (!widest)
+    throw std::runtime_error("gradstep was built for none of this CPU's instruction sets");
   return widest;
 }
 
@@ -70,8 +71,8 @@ void set_isa(const std::string& name) {
     }
     if (cpu_has(table->isa)) known += (known.empty() ? "'" : ", '") + std::string(table->isa) + "'";
   }
-  throw std::invalid_argument("isa must be one that this build has and this CPU supports (" + known +
-                              "), got '" + name + "'; leave it unset to use the widest");
+  throw std::invalid_argument("isa must be one that this build has and this CPU supports (" +
+                              known + "), got '" + name + "'; leave it unset to use the widest");
 }
 
 const KernelTable& active_kernels() { return *active().load(); }

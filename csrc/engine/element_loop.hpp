@@ -109,9 +109,8 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
 
 template <template <class> class Rule, class S, Extras extras>
 void update(const void* coefficients, const Span& span, size_t begin, size_t end) {
-  update_slots<Rule, S, extras>(
-      coefficients, span, begin, end,
-      std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
+  update_slots<Rule, S, extras>(coefficients, span, begin, end,
+                                std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
 }
 
 }  // namespace

@@ -20,11 +20,11 @@ namespace detail {
 void run_parallel(int threads, void (*body)(void* job, int thread), void* job);
 }
 
-// Calls job(thread) for every thread in [0, threads), each on its own thread where that is possible.
+// Calls job(thread) for every thread in [0, threads), each on its own thread where that is
+// possible.
 template <class Job>
 void parallel(int threads, Job& job) {
-  detail::run_parallel(
-      threads, [](void* j, int thread) { (*static_cast<Job*>(j))(thread); }, &job);
+  detail::run_parallel(threads, [](void* j, int thread) { (*static_cast<Job*>(j))(thread); }, &job);
 }
 
 }  // namespace gradstep

@@ -54,6 +54,8 @@ class Updater {
     for (std::size_t r = 0; r < rows.size(); ++r) cast_row(rows[r], cast_[r]);
   }
 
+  const char* isa() const { return kernels_.isa; }
+
   void run_all() const {
     for (const Tensor& tensor : tensors_)
       if (present(tensor)) run(tensor, 0, tensor.span.size);
@@ -81,9 +83,8 @@ class Updater {
     if (begin >= end) return;
     const Row& row = rows_[tensor.row];
     const CastRow& cast = cast_[tensor.row];
-    const void* coefficients = tensor.dtype == float32
-                                   ? static_cast<const void*>(cast.as_float32)
-                                   : static_cast<const void*>(cast.as_float64);
+    const void* coefficients = tensor.dtype == float32 ? static_cast<const void*>(cast.as_float32)
+                                                       : static_cast<const void*>(cast.as_float64);
     const Extras extras = tensor.span.average ? averaging : row.extras;
     kernels_.rules[row.rule].update[tensor.dtype][extras](coefficients, tensor.span, begin, end);
   }
@@ -96,12 +97,15 @@ class Updater {
 
 }  // namespace
 
-void update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows) {
+const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows) {
   const Updater updater(tensors, rows);
   std::size_t total = 0;
   for (const Tensor& tensor : tensors) total += elements_of(tensor);
   const int threads = threads_for(total);
-  if (threads == 1) return updater.run_all();
+  if (threads == 1) {
+    updater.run_all();
+    return updater.isa();
+  }
 
   std::vector<std::size_t> ends;
   ends.reserve(tensors.size());
@@ -121,6 +125,7 @@ void update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows) {
     updater.run_between(from.tensor, from.index, to.tensor, to.index);
   };
   parallel(threads, job);
+  return updater.isa();
 }
 
 double sum_of_squares(const std::vector<Tensor>& tensors) {
@@ -146,8 +151,8 @@ double sum_of_squares(const std::vector<Tensor>& tensors) {
           const std::size_t begin = (block - first) * norm_block;
           const std::size_t count = std::min(norm_block, tensor.span.size - begin);
           const char* grad = static_cast<const char*>(tensor.span.grad);
-          sums[block - wave] = kernels.sum_squares[tensor.dtype](
-              grad + begin * item_size(tensor.dtype), count);
+          sums[block - wave] =
+              kernels.sum_squares[tensor.dtype](grad + begin * item_size(tensor.dtype), count);
         }
       }
     };

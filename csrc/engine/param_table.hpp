@@ -34,8 +34,9 @@ struct Row {
 // every thread count.
 double sum_of_squares(const std::vector<Tensor>& tensors);
 
-// Updates every tensor that has a gradient, in one parallel region.
-void update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows);
+// Updates every tensor that has a gradient, in one parallel region. Returns the name of the
+// instruction set whose kernels did it.
+const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows);
 
 // Adds `read` to each of `count` equally long arrays: the traffic of an update, for comparison.
 void stream(DType dtype, const void* read, void* const* written, std::size_t count,

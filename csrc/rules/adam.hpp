@@ -12,8 +12,8 @@ namespace {
 template <class T>
 struct Adam {
   static constexpr const char* name = "adam";
-  static constexpr auto coefficients =
-      names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "step_size", "root_scale", "eps");
+  static constexpr auto coefficients = names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2",
+                                             "step_size", "root_scale", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq");
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_scale, eps;
 

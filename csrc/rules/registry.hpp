@@ -11,8 +11,7 @@ template <template <class> class... Rule>
 struct RuleList {};
 
 using Registry = RuleList<  //
-    Sgd, SgdMomentum, SgdNesterov, SgdVelocity, SgdVelocityNesterov,
-    Adam, AdamAmsgrad>;
+    Sgd, SgdMomentum, SgdNesterov, SgdVelocity, SgdVelocityNesterov, Adam, AdamAmsgrad>;
 
 }  // namespace
 }  // namespace gradstep

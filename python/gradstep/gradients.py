@@ -67,8 +67,10 @@ class GradientReader:
         order = memory_order(param)
         if type(gradient) is np.ndarray and matches(array, param, order):
             return array
+        copy = np.empty(param.shape, param.dtype, order)
         with np.errstate(over="ignore", under="ignore"):
-            return np.array(array, dtype=param.dtype, order=order, copy=True, subok=False)
+            copy[...] = array
+        return copy
 
     @staticmethod
     def _look(param: Array) -> tuple[Any, ...]:

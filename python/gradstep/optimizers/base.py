@@ -16,7 +16,7 @@ from gradstep.gradients import GradientReader
 from gradstep.optimizers import state
 from gradstep.optimizers.cohorts import Cohort, advance
 from gradstep.optimizers.groups import Group
-from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, Scalar
+from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, Scalar, is_number
 from gradstep.param_groups import align_groups, split_groups
 from gradstep.params import Align, check_disjoint
 
@@ -218,16 +218,17 @@ class Optimizer:
     def add_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters: ``{"params": ..., "lr": ..., ...}``. Gradients then come per group."""
         with self._exclusive("add_group()"):
-            before = dict(self._params), list(self._groups), list(self._cohorts)
+            if not isinstance(group, Mapping) or "params" not in group:
+                raise TypeError(f'group must be a dict with an entry "params", got {group!r}')
+            before = self._grouped, dict(self._params), list(self._groups), list(self._cohorts)
             try:
-                (checked,) = split_groups([group])[1]
+                self._grouped, (checked,) = split_groups([group])
                 self._add(checked)
                 check_disjoint(self._params)
-            except (TypeError, ValueError, KeyError):
-                self._params, self._groups, self._cohorts = before
+                self._prepare()
+            except (TypeError, ValueError):
+                self._grouped, self._params, self._groups, self._cohorts = before
                 raise
-            self._grouped = True
-            self._prepare()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a step depends on, copied: plain dicts of arrays and numbers.
@@ -377,10 +378,9 @@ class Optimizer:
 
 
 def check_grad_scale(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"grad_scale must be a finite number > 0, got {value!r}") from None
+    if not is_number(value):
+        raise TypeError(f"grad_scale must be a finite number > 0, got {value!r}")
+    number = float(value)
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"grad_scale must be a finite number > 0, got {value!r}")
     return number

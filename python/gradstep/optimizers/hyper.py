@@ -63,6 +63,13 @@ class Hyperparameter:
         return kind(f"{self.name} must be {expected}, got {value!r}")
 
 
+def is_number(value: Any) -> bool:
+    """Whether `value` is a real number: Python's, NumPy's, or a 0-d array of one."""
+    if isinstance(value, numbers.Real):
+        return not isinstance(value, bool)
+    return getattr(value, "shape", None) == () and value.dtype.kind in "fiu"
+
+
 @dataclass
 class Number(Hyperparameter):
     """A finite number within a range, or a schedule of such numbers."""
@@ -95,8 +102,7 @@ class Number(Hyperparameter):
         return callable(value)
 
     def _check_number(self, value: Any, origin: str) -> float:
-        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not is_number and getattr(value, "shape", None) != ():
+        if not is_number(value):
             raise self.refuse(self.expected, value, TypeError)
         number = float(value)
         too_low = number <= self.low if self.above_low else number < self.low

@@ -1,0 +1,84 @@
+"""Parameters and gradients for the tests, and whole-optimizer comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import gradstep as gs
+
+Array = NDArray[Any]
+
+THRESHOLD = gs.runtime.thread_threshold() or 32768
+
+
+def awkward_params(dtype: str, seed: int = 0) -> dict[str, Array]:
+    """Every shape and size at which a loop, a block or a thread's share could go wrong."""
+    rng = np.random.default_rng(seed)
+    shapes: dict[str, tuple[int, ...]] = {
+        f"n{n}": (n,) for n in (0, 1, 15, 16, 17, 1023, 1024, 1025, THRESHOLD + 1)
+    }
+    shapes |= {f"small{i}": (37,) for i in range(150)}
+    shapes |= {"scalar": (), "matrix": (31, 67), "cube": (3, 1, 5)}
+    params = {name: rng.normal(size=shape).astype(dtype) for name, shape in shapes.items()}
+    params["fortran"] = np.asfortranarray(rng.normal(size=(29, 53)).astype(dtype))
+    return params
+
+
+def gradients(params: dict[str, Array], step: int) -> dict[str, Array]:
+    """Gradients of all magnitudes, in the order of the parameters' memory."""
+    rng = np.random.default_rng(1000 + step)
+    grads = {}
+    for name, param in params.items():
+        values = rng.normal(size=param.shape) * 10.0 ** rng.uniform(-3, 2, size=param.shape)
+        grads[name] = np.array(
+            values, dtype=param.dtype, order="C" if param.flags.c_contiguous else "F"
+        )
+    return grads
+
+
+def everything(opt: gs.Optimizer) -> dict[str, Array]:
+    """Copies of all arrays that a step may change."""
+    arrays = {f"{name}": param.copy() for name, param in opt.params.items()}
+    for name, slots in opt.state.items():
+        arrays |= {f"{name}/{slot}": array.copy() for slot, array in slots.items()}
+    arrays |= {f"{name}/ema": array.copy() for name, array in opt.ema.items()}
+    return arrays
+
+
+def assert_same_bits(actual: dict[str, Array], expected: dict[str, Array]) -> None:
+    assert actual.keys() == expected.keys()
+    for name, array in actual.items():
+        assert array.dtype == expected[name].dtype
+        unsigned = f"u{array.dtype.itemsize}"
+        same = np.array_equal(array.ravel().view(unsigned), expected[name].ravel().view(unsigned))
+        if not same and not np.array_equal(array, expected[name], equal_nan=True):
+            wrong = np.flatnonzero(array.ravel() != expected[name].ravel())
+            raise AssertionError(
+                f"{name} differs in {wrong.size} of {array.size} elements, first at {wrong[0]}: "
+                f"{array.ravel()[wrong[0]]!r} and {expected[name].ravel()[wrong[0]]!r}"
+            )
+
+
+def train(
+    cls: type[gs.Optimizer],
+    options: dict[str, Any],
+    dtype: str,
+    *,
+    steps: int = 5,
+    grad_scale: float = 1.0,
+    with_none: bool = False,
+) -> dict[str, Array]:
+    """Everything after a few steps; `with_none` leaves tensors out in turn."""
+    params = awkward_params(dtype)
+    opt = cls(params, **options)
+    for step in range(steps):
+        grads: dict[str, Any] = gradients(params, step)
+        if with_none:
+            for i, name in enumerate(grads):
+                if (i + step) % 3 == 0:
+                    grads[name] = None
+        opt.step(grads, grad_scale=grad_scale)
+    return everything(opt)

@@ -1,0 +1,141 @@
+"""state_dict and load_state_dict: continuing bit for bit, and refusing what does not fit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradstep as gs
+from tests.helpers import assert_same_bits, awkward_params, everything, gradients
+from tests.specs import CASE_IDS, CASES
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=CASE_IDS)
+def test_resuming_continues_bit_for_bit(case: int) -> None:
+    """Trained through; or saved, loaded on the NumPy backend and trained on: no difference."""
+    spec, variant = CASES[case]
+    options = {**variant.options, "ema_decay": 0.9}
+    straight = awkward_params("float32")
+    opt = spec.cls(straight, **options)
+    for step in range(3):
+        opt.step(gradients(straight, step))
+    saved = opt.state_dict()
+    resumed = {name: p.copy(order="K") for name, p in straight.items()}
+    for step in range(3, 6):
+        opt.step(gradients(straight, step))
+
+    with gs.runtime.set_backend("numpy"):
+        other = spec.cls(resumed, **options)
+        other.load_state_dict(saved)
+        for step in range(3, 6):
+            other.step(gradients(resumed, step))
+        assert_same_bits(everything(other), everything(opt))
+
+
+def test_a_state_dict_is_a_snapshot() -> None:
+    opt = gs.Adam(np.ones(3), lr=0.1)
+    opt.step(np.ones(3))
+    saved = opt.state_dict()
+    kept = copy.deepcopy(saved)
+    opt.step(np.ones(3))
+    np.testing.assert_equal(saved, kept)
+
+
+def test_loading_restores_counts_hyperparameters_and_live_arrays() -> None:
+    params = {"w": np.ones(3), "b": np.ones(2)}
+    opt = gs.Adam(params, lr=0.1)
+    opt.step({"w": np.ones(3), "b": None})
+    opt.lr = 0.05
+    saved = opt.state_dict()
+    assert saved["steps"] == 1
+    assert [saved["state"][name]["step"] for name in "wb"] == [1, 0]
+
+    other = gs.Adam({"w": np.ones(3), "b": np.ones(2)}, lr=0.1)
+    live = other.state["w"]["exp_avg"]
+    other.load_state_dict(saved)
+    assert other.lr == 0.05
+    assert other.steps == 1
+    assert other.state["w"]["exp_avg"] is live
+    np.testing.assert_array_equal(live, opt.state["w"]["exp_avg"])
+
+
+def test_schedules_stay_those_of_the_loading_optimizer() -> None:
+    opt = gs.SGD(np.ones(3), lr=0.1, momentum=0.9)
+    saved = opt.state_dict()
+    schedule = gs.schedules.linear_warmup(3)
+    other = gs.SGD(np.ones(3), lr=schedule, momentum=0.5)
+    other.load_state_dict(saved)
+    assert other.lr is schedule
+    assert other.momentum == 0.9
+    assert "lr" not in other.state_dict()["groups"][0]
+
+
+def fill(*path: Any) -> Callable[[dict[str, Any], Any], None]:
+    def put(state: dict[str, Any], value: Any) -> None:
+        place: Any = state
+        for key in path[:-1]:
+            place = place[key]
+        if value is KeyError:
+            del place[path[-1]]
+        else:
+            place[path[-1]] = value
+
+    return put
+
+
+BAD: dict[str, tuple[Callable[[dict[str, Any], Any], None], Any, type[Exception], str]] = {
+    "no format": (fill("format"), KeyError, ValueError, "has no entry 'format'"),
+    "future format": (fill("format"), 99, ValueError, "has format 99; this version reads"),
+    "other kind": (fill("optimizer"), "SGD", ValueError, "is of 'SGD', but this is 'AdamW'"),
+    "negative steps": (fill("steps"), -1, ValueError, "steps in state_dict must be ≥ 0"),
+    "text steps": (fill("steps"), "1", TypeError, "steps in state_dict must be an integer"),
+    "no state": (fill("state", "w"), KeyError, ValueError, r"\['state'\] must hold exactly"),
+    "other name": (fill("state", "c"), {}, ValueError, r"\['state'\] must hold exactly"),
+    "no slot": (
+        fill("state", "w", "exp_avg"),
+        KeyError,
+        ValueError,
+        r"\['w'\] must hold .*exp_avg",
+    ),
+    "shape": (
+        fill("state", "w", "exp_avg"),
+        np.zeros(4),
+        ValueError,
+        r"state\['w'\]\['exp_avg'\] .* has shape \(4,\).*expected \(3,\)",
+    ),
+    "dtype": (fill("state", "w", "exp_avg"), np.zeros(3, "f"), ValueError, "dtype float32; expec"),
+    "list": (fill("state", "w", "exp_avg"), [0.0] * 3, TypeError, "must be an ndarray, got a list"),
+    "count": (fill("state", "w", "step"), -3, ValueError, r"\['step'\] in state_dict must be ≥ 0"),
+    "no groups": (fill("groups"), [], ValueError, r"\['groups'\] must be a list of 1 groups"),
+    "group names": (fill("groups", 0, "params"), ["x"], ValueError, "must hold the parameters"),
+    "bad lr": (fill("groups", 0, "lr"), -1.0, ValueError, "lr must be"),
+    "odd option": (fill("groups", 0, "momentum"), 0.9, KeyError, "is not a hyperparameter"),
+    "no ema": (fill("ema"), {}, ValueError, r"\['ema'\] must hold exactly the parameters"),
+    "ema shape": (fill("ema", "w"), np.zeros(4), ValueError, r"ema\['w'\] .* has shape \(4,\)"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_state_that_does_not_fit_changes_nothing(case: str) -> None:
+    put, value, error, text = BAD[case]
+    params = {"w": np.ones(3), "b": np.ones(2)}
+    opt = gs.AdamW(params, ema_decay=0.9)
+    opt.step({"w": np.ones(3), "b": np.ones(2)})
+    bad = opt.state_dict()
+    opt.step({"w": np.ones(3), "b": np.ones(2)})
+    put(bad, value)
+    before, settings = everything(opt), repr(opt)
+    with pytest.raises(error, match=text):
+        opt.load_state_dict(bad)
+    assert_same_bits(everything(opt), before)
+    assert (opt.steps, repr(opt)) == (2, settings)
+    opt.step({"w": np.ones(3), "b": np.ones(2)})
+
+
+def test_what_is_no_state_dict_is_refused() -> None:
+    with pytest.raises(TypeError, match="state_dict must be a dict, got a list"):
+        gs.SGD(np.ones(1), lr=0.1).load_state_dict([])  # type: ignore[arg-type]
