@@ -146,7 +146,7 @@ def aligner(node: Node) -> Align:
     Python; what they cannot settle goes to :func:`align`, which finds the words for what is wrong.
     """
     if isinstance(node, str):
-        return lambda grads: align(node, grads)
+        return lambda grads: (grads,) if type(grads) is np.ndarray else align(node, grads)
     count = len(node.children)
     if not all(isinstance(child, str) for child in node.children):
         return lambda grads: align(node, grads)

@@ -17,6 +17,7 @@ from gradstep.optimizers import state
 from gradstep.optimizers.cohorts import Cohort, advance
 from gradstep.optimizers.groups import Group
 from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, Scalar, is_number
+from gradstep.optimizers.rows import Plan
 from gradstep.param_groups import align_groups, split_groups
 from gradstep.params import Align, check_disjoint
 
@@ -169,7 +170,7 @@ class Optimizer:
         RuntimeError
             If another step of this optimizer is running.
         """
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(False):
             raise RuntimeError(f"this optimizer is busy with {self._busy}; step again after it")
         try:
             if self._stale or self._table_type is not runtime.table_type():
@@ -304,12 +305,20 @@ class Optimizer:
                 {**self._defaults, **given},
                 tuple(named),
                 structure,
-                self.rule,
+                self._plan,
                 self._mark_stale,
             )
         )
         self._params.update(named)
         self._cohorts.append(Cohort(index, 0, list(range(first, len(self._params)))))
+
+    def _plan(self, values: Mapping[str, Any]) -> Plan:
+        return Plan(
+            self.rule(values),
+            values["ema_decay"] is not None,
+            values["clip_norm"] is not None,
+            values["skip_nonfinite"],
+        )
 
     def _mark_stale(self) -> None:
         self._stale = True
@@ -323,7 +332,7 @@ class Optimizer:
         slots, averages = [], []
         for group in self._groups:
             h = group.at(self._steps)
-            names = state.slots_of(self.rule(group.values_now))
+            names = state.slots_of(group.plan.rule)
             for name in group.names:
                 of_one = self._state.setdefault(name, {})
                 for slot in names:
@@ -337,14 +346,13 @@ class Optimizer:
         reader = GradientReader(list(self._params), params, owned)
         self._table = self._table_type(params, slots, averages, reader)
         self._align: Align = align_groups(self._groups, self._grouped)
-        self._skips = any(group["skip_nonfinite"] for group in self._groups)
-        clips = any(group["clip_norm"] is not None for group in self._groups)
-        self._wants_norm = self._skips or clips
+        self._skips = any(group.plan.skips_nonfinite for group in self._groups)
+        self._wants_norm = self._skips or any(group.plan.clips_norm for group in self._groups)
         self._assign()
         self._stale = False
 
     def _average_of(self, name: str, group: Group) -> Array | None:
-        if group["ema_decay"] is None:
+        if not group.plan.averages:
             self._ema.pop(name, None)
         elif name not in self._ema:
             self._ema[name] = self._params[name].copy(order="K")[...]
@@ -353,28 +361,15 @@ class Optimizer:
     def _assign(self) -> None:
         row_of = [0] * len(self._params)
         for row, cohort in enumerate(self._cohorts):
-            cohort.rule = self.rule(self._groups[cohort.group].values_now)
+            cohort.rule = self._groups[cohort.group].plan.rule
             for i in cohort.members:
                 row_of[i] = row
         self._table.assign([cohort.rule for cohort in self._cohorts], row_of)
 
     def _row(self, cohort: Cohort) -> tuple[Any, ...]:
-        """The numbers one native row consists of, in the order of its SharedCoefficient."""
-        h = self._groups[cohort.group].at(self._steps)
-        weight_decay, lr = h["weight_decay"], h["lr"]
-        decoupled = h["decoupled_weight_decay"]
-        clip_norm, clip_value, ema_decay = h["clip_norm"], h["clip_value"], h["ema_decay"]
-        return (
-            -1.0 if h["maximize"] else 1.0,
-            math.inf if clip_norm is None else clip_norm,
-            math.inf if clip_value is None else clip_value,
-            0.0 if decoupled else weight_decay,
-            1.0 - lr * weight_decay if decoupled else 1.0,
-            lr * h["l1"],
-            1.0 if ema_decay is None else ema_decay,
-            0.0 if ema_decay is None else 1.0 - ema_decay,
-            self.coefficients(cohort.rule, h, cohort.count + 1),
-        )
+        group = self._groups[cohort.group]
+        h = group.at(self._steps)
+        return (*group.row(h), self.coefficients(cohort.rule, h, cohort.count + 1))
 
 
 def check_grad_scale(value: Any) -> float:

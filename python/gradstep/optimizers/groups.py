@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from gradstep.optimizers.hyper import Hyperparameter
+from gradstep.optimizers.rows import Plan, shared_row
 from gradstep.params import Node
 
 
@@ -25,21 +26,22 @@ class Group(MutableMapping[str, Any]):
         values: Mapping[str, Any],
         names: tuple[str, ...],
         structure: Node,
-        check_together: Callable[[dict[str, Any]], object],
-        on_change: Callable[[], None],
+        plan: Callable[[dict[str, Any]], Plan],
+        on_new_plan: Callable[[], None],
     ) -> None:
         self._declared = declared
         self.names = names
         self.structure = structure
-        self._check_together = check_together
-        self._on_change = on_change
-        self.values_now = {name: declared[name].check(value) for name, value in values.items()}
-        check_together(self.values_now)
-        self._find_schedules()
+        self._plan = plan
+        self._on_new_plan = on_new_plan
+        checked = {name: declared[name].check(value) for name, value in values.items()}
+        self.plan = plan(checked)
+        self._set(checked)
 
-    def _find_schedules(self) -> None:
-        values = self.values_now
+    def _set(self, values: dict[str, Any]) -> None:
+        self.values_now = values
         self._scheduled = [d for name, d in self._declared.items() if d.varies(values[name])]
+        self._row = () if self._scheduled else shared_row(values)
 
     def changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """All values as they would be with `changes`; an error where those are not legal."""
@@ -50,7 +52,7 @@ class Group(MutableMapping[str, Any]):
                 )
         checked = {name: self._declared[name].check(value) for name, value in changes.items()}
         values = {**self.values_now, **checked}
-        self._check_together(values)
+        self._plan(values)
         return values
 
     def at(self, step: int) -> dict[str, Any]:
@@ -62,6 +64,10 @@ class Group(MutableMapping[str, Any]):
             now[declared.name] = declared.at(now[declared.name], step)
         return now
 
+    def row(self, h: Mapping[str, Any]) -> tuple[float, ...]:
+        """The shared part of the row for the values `h`, which :meth:`at` gave."""
+        return self._row or shared_row(h)
+
     def __getitem__(self, name: str) -> Any:
         return self.names if name == "params" else self.values_now[name]
 
@@ -70,9 +76,11 @@ class Group(MutableMapping[str, Any]):
 
     def update(self, *args: Any, **changes: Any) -> None:
         """Set several hyperparameters at once: all of them, or none if one is not legal."""
-        self.values_now = self.changed(dict(*args, **changes))
-        self._find_schedules()
-        self._on_change()
+        values = self.changed(dict(*args, **changes))
+        before, self.plan = self.plan, self._plan(values)
+        self._set(values)
+        if self.plan != before:
+            self._on_new_plan()
 
     def __delitem__(self, name: str) -> None:
         raise TypeError(f"a group's hyperparameters cannot be deleted; set {name!r} instead")
