@@ -34,12 +34,14 @@ double sum_squares(const void* values, size_t count) {
   return lane[0];
 }
 
+// All loads come before all stores: arrays often start at the same offset within their pages, and a
+// load just behind a store to the same offset of another page waits for it.
 template <class T, class... Written>
 inline void stream_loop(size_t count, const T* __restrict read, Written* __restrict... written) {
   GRADSTEP_INDEPENDENT
   for (size_t i = 0; i < count; ++i) {
     const T x = read[i];
-    ((written[i] = written[i] + x), ...);
+    [&](auto... value) { ((written[i] = value + x), ...); }(written[i]...);
   }
 }
 

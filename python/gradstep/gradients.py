@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.params import byte_range, memory_order
+from gradstep.params import address, byte_range, memory_order
 
 Array = NDArray[Any]
 
@@ -75,8 +75,7 @@ class GradientReader:
     @staticmethod
     def _look(param: Array) -> tuple[Any, ...]:
         flags = param.flags
-        where = param.__array_interface__["data"][0]
-        return where, param.dtype, flags.c_contiguous, flags.f_contiguous, flags.writeable
+        return address(param), param.dtype, flags.c_contiguous, flags.f_contiguous, flags.writeable
 
     def _shares_memory(self, array: Array) -> bool:
         if self._ranges is None:

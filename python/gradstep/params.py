@@ -126,9 +126,14 @@ def memory_order(array: Array) -> Literal["C", "F"]:
     return "C" if array.flags.c_contiguous else "F"
 
 
+def address(array: Array) -> int:
+    where: int = array.__array_interface__["data"][0]
+    return where
+
+
 def byte_range(array: Array) -> tuple[int, int]:
     """The addresses [first, last) between which `array` lies."""
-    low = high = array.__array_interface__["data"][0]
+    low = high = address(array)
     if array.size == 0:
         return low, low
     for length, stride in zip(array.shape, array.strides, strict=True):

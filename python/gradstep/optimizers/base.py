@@ -337,7 +337,9 @@ class Optimizer:
                 of_one = self._state.setdefault(name, {})
                 for slot in names:
                     if slot not in of_one:
-                        of_one[slot] = state.allocate(self._params[name], self.initial(slot, h))
+                        of_one[slot] = state.allocate(
+                            self._params[name], self.initial(slot, h), len(of_one)
+                        )
                 slots.append([of_one[slot] for slot in names])
                 averages.append(self._average_of(name, group))
         params = list(self._params.values())
@@ -355,7 +357,9 @@ class Optimizer:
         if not group.plan.averages:
             self._ema.pop(name, None)
         elif name not in self._ema:
-            self._ema[name] = self._params[name].copy(order="K")[...]
+            param = self._params[name]
+            self._ema[name] = state.allocate(param, 0.0, len(self._state[name]))
+            self._ema[name][...] = param
         return self._ema.get(name)
 
     def _assign(self) -> None:

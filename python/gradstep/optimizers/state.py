@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.optimizers.cohorts import regroup
-from gradstep.params import memory_order
+from gradstep.params import address, memory_order
 from gradstep.reference import RULES, rule_names
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 FORMAT = 1
+CACHE_LINE = 64
+STAGGER = 5 * 1024  # bytes between the places of one parameter's arrays
+STAGGER_FROM = 256 * 1024  # bytes
 
 
 @cache
@@ -27,16 +30,21 @@ def slots_of(rule: str) -> tuple[str, ...]:
     return rule_names(RULES[rule])[1]
 
 
-def allocate(param: Array, fill: float) -> Array:
-    """A state array beside `param`.
+def allocate(param: Array, fill: float, place: int) -> Array:
+    """A state array that goes with `param`, as the `place`-th beside it.
 
-    Zeros are left as untouched pages, which the first step places near the threads that use them.
-    A view is returned, as an array that does not own its memory cannot be resized.
+    Zeros are untouched pages, which the first step places near the threads that use them. Large
+    arrays start at different distances from page borders: arrays of one size, allocated one after
+    another, otherwise get in each other's way (docs/decisions/0005-state-placement.md). All start
+    at their parameter's place within a cache line. Being views, they cannot be resized.
     """
-    order = memory_order(param)
-    if fill == 0.0:
-        return np.zeros(param.shape, param.dtype, order)[...]
-    return np.full(param.shape, fill, param.dtype, order)[...]
+    lead = (place + 1) * STAGGER if param.nbytes >= STAGGER_FROM else 0
+    memory = np.zeros(param.nbytes + lead + CACHE_LINE, np.uint8)
+    start = lead + (address(param) - address(memory) - lead) % CACHE_LINE
+    array: Array = memory[start : start + param.nbytes].view(param.dtype)
+    if fill != 0.0:
+        array[...] = fill
+    return array.reshape(param.shape, order=memory_order(param))
 
 
 def to_dict(opt: Optimizer) -> dict[str, Any]:
@@ -113,7 +121,7 @@ def from_dict(opt: Optimizer, given: Mapping[str, Any]) -> None:
 def take_over(arrays: dict[str, Array], name: str, param: Array, values: Array) -> None:
     """Copy `values` into the live array of that name, so that references to it stay good."""
     if name not in arrays:
-        arrays[name] = allocate(param, 0.0)
+        arrays[name] = allocate(param, 0.0, len(arrays))
     arrays[name][...] = values
 
 
