@@ -15,10 +15,11 @@ THRESHOLD = gs.runtime.thread_threshold() or 32768
 
 
 def awkward_params(dtype: str, seed: int = 0) -> dict[str, Array]:
-    """Every shape and size at which a loop, a block or a thread's share could go wrong."""
+    """Every shape and size at which a loop, a block or a thread's share could go wrong;
+    together enough for seven threads."""
     rng = np.random.default_rng(seed)
     shapes: dict[str, tuple[int, ...]] = {
-        f"n{n}": (n,) for n in (0, 1, 15, 16, 17, 1023, 1024, 1025, THRESHOLD + 1)
+        f"n{n}": (n,) for n in (0, 1, 15, 16, 17, 1023, 1024, 1025, THRESHOLD + 1, 3 * THRESHOLD)
     }
     shapes |= {f"small{i}": (37,) for i in range(150)}
     shapes |= {"scalar": (), "matrix": (31, 67), "cube": (3, 1, 5)}

@@ -66,7 +66,9 @@ void register_runtime(py::module_& module) {
   module.def("build_info", &build_info);
   module.def("stream", &stream_arrays, py::arg("read"), py::arg("written"),
              "Add one contiguous array to others: the roofline that steps are measured against.");
-  module.attr("thread_threshold") = thread_threshold;
+  module.def("elements_per_thread", &elements_per_thread);
+  module.def("set_elements_per_thread", &set_elements_per_thread, py::arg("count"),
+             "For measuring the default: the least elements that a thread is woken for, > 0.");
   module.attr("norm_block") = norm_block;
 }
 

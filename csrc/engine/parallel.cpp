@@ -1,5 +1,6 @@
 #include "engine/parallel.hpp"
 
+#include <algorithm>
 #include <atomic>
 
 #ifdef _OPENMP
@@ -13,6 +14,7 @@ namespace gradstep {
 namespace {
 
 std::atomic<int> chosen_threads{0};  // 0: as OpenMP finds fit
+std::atomic<std::size_t> least_elements{16384};
 std::atomic<bool> in_forked_child{false};
 
 // An OpenMP runtime does not survive a fork: its worker threads are gone, and the child's first
@@ -44,7 +46,14 @@ int num_threads() {
 
 void set_num_threads(int count) { chosen_threads = count; }
 
-int threads_for(std::size_t elements) { return elements < thread_threshold ? 1 : num_threads(); }
+int threads_for(std::size_t elements) {
+  const std::size_t worth = elements / least_elements;
+  return worth < 2 ? 1 : static_cast<int>(std::min<std::size_t>(num_threads(), worth));
+}
+
+std::size_t elements_per_thread() { return least_elements; }
+
+void set_elements_per_thread(std::size_t count) { least_elements = count; }
 
 void detail::run_parallel(int threads, void (*body)(void* job, int thread), void* job) {
   if (threads > 1 && !in_forked_child) {

@@ -9,12 +9,12 @@ bool has_openmp();
 int num_threads();
 void set_num_threads(int count);
 
-// Below this many elements a step runs on the calling thread: waking others would cost more.
-// Measured in docs/decisions/0004-thread-threshold.md.
-constexpr std::size_t thread_threshold = 32768;
-
-// How many threads a job of this many elements is worth.
+// How many threads a job of this many elements is worth. A thread is woken for at least
+// elements_per_thread of them, so a job of fewer than twice as many stays on the calling thread.
+// Its default is measured in docs/decisions/0004-thread-threshold.md.
 int threads_for(std::size_t elements);
+std::size_t elements_per_thread();
+void set_elements_per_thread(std::size_t count);
 
 namespace detail {
 void run_parallel(int threads, void (*body)(void* job, int thread), void* job);

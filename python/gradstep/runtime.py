@@ -154,7 +154,7 @@ def table_type() -> Any:
 
 def thread_threshold() -> int | None:
     """Steps of fewer elements than this run on the calling thread; None on one thread anyway."""
-    return _native.thread_threshold if _native else None
+    return 2 * _native.elements_per_thread() if _native else None
 
 
 def build_info() -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Measurements behind decisions: each module is a command that prints its table."""
