@@ -76,9 +76,9 @@ def test_the_forced_instruction_set_is_the_one_that_ran(name: str) -> None:
     opt = gs.SGD(np.zeros(100), lr=0.1)
     with gs.runtime.set_isa(name):
         opt.step(np.ones(100))
-        assert opt._table.last_isa == name
+        assert opt._layout.table.last_isa == name
     opt.step(np.ones(100))
-    assert opt._table.last_isa == gs.runtime.isa()
+    assert opt._layout.table.last_isa == gs.runtime.isa()
 
 
 @pytest.mark.parametrize(

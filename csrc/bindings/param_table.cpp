@@ -67,6 +67,8 @@ class BoundTable {
     }
     for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].row = row_of[i];
     rows_ = std::move(rows);
+    shared_.assign(rows_.size(), py::none());
+    scales_.assign(rows_.size(), 1.0);
     coefficient_names_ = std::move(names);
   }
 
@@ -82,14 +84,14 @@ class BoundTable {
     {
       py::gil_scoped_release release;
       if (with_norm) {
-        norm = std::sqrt(sum_of_squares(tensors_)) * std::fabs(scale);
+        norm = std::sqrt(sum_of_squares(tensors_, workspace_)) * std::fabs(scale);
         skipped = skip_nonfinite && !std::isfinite(norm);
         for (Row& row : rows_) {
           const double factor = row.clip_norm / (norm + 1e-6);
           if (factor < 1) row.shared[grad_scale] *= factor;
         }
       }
-      if (!skipped) last_isa_ = update(tensors_, rows_);
+      if (!skipped) last_isa_ = update(tensors_, rows_, workspace_);
     }
     return py::make_tuple(with_norm ? py::object(py::float_(norm)) : py::none(), skipped, absent);
   }
@@ -153,24 +155,34 @@ class BoundTable {
            !memory_.overlaps(py::detail::array_proxy(grad)->data, param.bytes(), gaps_[i]);
   }
 
-  // A row from Python: seven shared coefficients with clip_norm behind the scale, then {name:
-  // value}.
+  // A row from Python: the shared coefficients, clip_norm behind the scale, and {name: value}.
   void read_rows(const py::sequence& rows, double scale) {
     if (rows.size() != rows_.size()) throw py::value_error("one row of coefficients per row");
     for (size_t r = 0; r < rows_.size(); ++r) {
       const py::object item = rows[r];
-      if (!PyTuple_CheckExact(item.ptr()) || PyTuple_GET_SIZE(item.ptr()) != shared_count + 2)
-        throw py::type_error("a row is a tuple of " + std::to_string(shared_count + 2));
-      Row& row = rows_[r];
-      row.shared[grad_scale] = number(PyTuple_GET_ITEM(item.ptr(), 0)) * scale;
-      row.clip_norm = number(PyTuple_GET_ITEM(item.ptr(), 1));
-      for (int c = clip_value; c < shared_count; ++c)
-        row.shared[c] = number(PyTuple_GET_ITEM(item.ptr(), c + 1));
-      const bool all_off =
-          std::isinf(row.shared[clip_value]) && row.shared[l2] == 0 && row.shared[l1] == 0;
-      row.extras = all_off ? lean : full;
-      read_coefficients(PyTuple_GET_ITEM(item.ptr(), shared_count + 1), r);
+      if (!PyTuple_CheckExact(item.ptr()) || PyTuple_GET_SIZE(item.ptr()) != 2)
+        throw py::type_error("a row is a tuple of shared and own coefficients");
+      PyObject* shared = PyTuple_GET_ITEM(item.ptr(), 0);
+      if (shared != shared_[r].ptr()) read_shared(shared, r);
+      rows_[r].shared[grad_scale] = scales_[r] * scale;
+      read_coefficients(PyTuple_GET_ITEM(item.ptr(), 1), r);
     }
+  }
+
+  // Mostly the tuple of the step before, which is kept so that its address says so.
+  void read_shared(PyObject* shared, size_t r) {
+    if (!PyTuple_CheckExact(shared) || PyTuple_GET_SIZE(shared) != shared_count + 1)
+      throw py::type_error("shared must be a tuple of " + std::to_string(shared_count + 1));
+    shared_[r] = py::none();
+    Row& row = rows_[r];
+    scales_[r] = number(PyTuple_GET_ITEM(shared, 0));
+    row.clip_norm = number(PyTuple_GET_ITEM(shared, 1));
+    for (int c = clip_value; c < shared_count; ++c)
+      row.shared[c] = number(PyTuple_GET_ITEM(shared, c + 1));
+    const bool all_off =
+        std::isinf(row.shared[clip_value]) && row.shared[l2] == 0 && row.shared[l1] == 0;
+    row.extras = all_off ? lean : full;
+    shared_[r] = py::reinterpret_borrow<py::object>(shared);
   }
 
   void read_coefficients(PyObject* coefficients, size_t r) {
@@ -193,6 +205,9 @@ class BoundTable {
   Intervals memory_;
   std::vector<std::uint32_t> gaps_;
   std::vector<Row> rows_;
+  Workspace workspace_;
+  std::vector<py::object> shared_;
+  std::vector<double> scales_;
   std::vector<std::vector<py::str>> coefficient_names_;
   py::tuple none_absent_;
   const char* last_isa_ = "";
@@ -209,7 +224,8 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
     tensors.push_back(tensor);
   }
   py::gil_scoped_release release;
-  return sum_of_squares(tensors);
+  Workspace workspace;
+  return sum_of_squares(tensors, workspace);
 }
 
 }  // namespace

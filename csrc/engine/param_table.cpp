@@ -41,16 +41,12 @@ std::size_t at_cache_line(const Tensor& tensor, std::size_t index) {
   return std::min((index + lead + per_line - 1) / per_line * per_line - lead, tensor.span.size);
 }
 
-// A row's coefficients, cast once to each compute type.
-struct CastRow {
-  alignas(cache_line) float as_float32[max_coefficients];
-  alignas(cache_line) double as_float64[max_coefficients];
-};
-
 class Updater {
  public:
-  Updater(const std::vector<Tensor>& tensors, const std::vector<Row>& rows)
-      : tensors_(tensors), rows_(rows), kernels_(active_kernels()), cast_(rows.size()) {
+  Updater(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
+          std::vector<Workspace::CastRow>& cast)
+      : tensors_(tensors), rows_(rows), kernels_(active_kernels()), cast_(cast) {
+    cast_.resize(rows.size());
     for (std::size_t r = 0; r < rows.size(); ++r) cast_row(rows[r], cast_[r]);
   }
 
@@ -71,7 +67,7 @@ class Updater {
   }
 
  private:
-  void cast_row(const Row& row, CastRow& to) const {
+  void cast_row(const Row& row, Workspace::CastRow& to) const {
     const std::size_t own = kernels_.rules[row.rule].coefficient_count;
     std::copy_n(row.shared, int{shared_count}, to.as_float64);
     std::copy_n(row.own, own, to.as_float64 + shared_count);
@@ -82,7 +78,7 @@ class Updater {
   void run(const Tensor& tensor, std::size_t begin, std::size_t end) const {
     if (begin >= end) return;
     const Row& row = rows_[tensor.row];
-    const CastRow& cast = cast_[tensor.row];
+    const Workspace::CastRow& cast = cast_[tensor.row];
     const void* coefficients = tensor.dtype == float32 ? static_cast<const void*>(cast.as_float32)
                                                        : static_cast<const void*>(cast.as_float64);
     const Extras extras = tensor.span.average ? averaging : row.extras;
@@ -92,13 +88,14 @@ class Updater {
   const std::vector<Tensor>& tensors_;
   const std::vector<Row>& rows_;
   const KernelTable& kernels_;
-  std::vector<CastRow> cast_;
+  std::vector<Workspace::CastRow>& cast_;
 };
 
 }  // namespace
 
-const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows) {
-  const Updater updater(tensors, rows);
+const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
+                   Workspace& workspace) {
+  const Updater updater(tensors, rows, workspace.rows);
   std::size_t total = 0;
   for (const Tensor& tensor : tensors) total += elements_of(tensor);
   const int threads = threads_for(total);
@@ -107,8 +104,7 @@ const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& r
     return updater.isa();
   }
 
-  std::vector<std::size_t> ends;
-  ends.reserve(tensors.size());
+  std::vector<std::size_t>& ends = workspace.ends;
   accumulate(tensors, elements_of, ends);
   struct Border {
     std::size_t tensor, index;
@@ -128,13 +124,13 @@ const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& r
   return updater.isa();
 }
 
-double sum_of_squares(const std::vector<Tensor>& tensors) {
+double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace) {
   const KernelTable& kernels = active_kernels();
-  std::vector<std::size_t> ends;
-  ends.reserve(tensors.size());
+  std::vector<std::size_t>& ends = workspace.ends;
   accumulate(tensors, blocks_of, ends);
   const std::size_t blocks = ends.empty() ? 0 : ends.back();
-  std::vector<double> sums(std::min(blocks, blocks_per_wave));
+  std::vector<double>& sums = workspace.block_sums;
+  sums.resize(std::min(blocks, blocks_per_wave));
 
   double total = 0, tensor_sum = 0;
   std::size_t adding = 0;  // the tensor whose blocks are being added

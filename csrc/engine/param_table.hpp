@@ -29,14 +29,27 @@ struct Row {
   double own[max_coefficients - shared_count];
 };
 
+// Room that a step works in, kept from step to step.
+struct Workspace {
+  // A row's coefficients, cast once to each compute type.
+  struct CastRow {
+    float as_float32[max_coefficients];
+    double as_float64[max_coefficients];
+  };
+  std::vector<CastRow> rows;
+  std::vector<std::size_t> ends;  // the units (elements, blocks) in all tensors up to each
+  std::vector<double> block_sums;
+};
+
 // The sum of squares of all gradients: by blocks of norm_block elements from each tensor's start,
 // blocks added in order to their tensor's sum and those in order to the total. The same bits for
 // every thread count.
-double sum_of_squares(const std::vector<Tensor>& tensors);
+double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace);
 
 // Updates every tensor that has a gradient, in one parallel region. Returns the name of the
 // instruction set whose kernels did it.
-const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows);
+const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
+                   Workspace& workspace);
 
 // Adds `read` to each of `count` equally long arrays: the traffic of an update, for comparison.
 void stream(DType dtype, const void* read, void* const* written, std::size_t count,

@@ -12,14 +12,12 @@ from typing import Any, ClassVar, NamedTuple, TypedDict
 from numpy.typing import NDArray
 
 from gradstep import runtime
-from gradstep.gradients import GradientReader
-from gradstep.optimizers import state
-from gradstep.optimizers.cohorts import Cohort, advance
+from gradstep.optimizers import checkpoint
+from gradstep.optimizers.cohorts import advance
 from gradstep.optimizers.groups import Group
 from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, Scalar, is_number
+from gradstep.optimizers.layout import Layout
 from gradstep.optimizers.rows import Plan
-from gradstep.param_groups import align_groups, split_groups
-from gradstep.params import Align, check_disjoint
 
 Array = NDArray[Any]
 
@@ -108,23 +106,12 @@ class Optimizer:
         }
 
     def __init__(self, params: Any, own: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
-        self._refuse_unknown(shared)
-        self._defaults = {**self._shared_defaults, **own, **shared}
+        self.refuse_unknown(shared)
+        self.defaults = {**self._shared_defaults, **own, **shared}
         self._lock = threading.Lock()
         self._busy = "another step"
-        self._params: dict[str, Array] = {}
-        self._groups: list[Group] = []
-        self._cohorts: list[Cohort] = []
-        self._state: dict[str, dict[str, Array]] = {}
-        self._ema: dict[str, Array] = {}
         self._steps = 0
-        self._grouped, groups = split_groups(params)
-        for group in groups:
-            self._add(group)
-        if not self._params:
-            raise ValueError("params holds no parameters; give at least one array")
-        check_disjoint(self._params)
-        self._prepare()
+        self._layout = Layout(self, params)
 
     # What a subclass provides.
 
@@ -173,18 +160,28 @@ class Optimizer:
         if not self._lock.acquire(False):
             raise RuntimeError(f"this optimizer is busy with {self._busy}; step again after it")
         try:
-            if self._stale or self._table_type is not runtime.table_type():
-                self._prepare()
+            layout, steps = self._layout, self._steps
+            if layout.stale or layout.table_type is not runtime.table_type():
+                layout.prepare(steps)
             if grad_scale != 1.0:
                 grad_scale = check_grad_scale(grad_scale)
-            rows = [self._row(cohort) for cohort in self._cohorts]
-            norm, skipped, absent = self._table.step(
-                self._align(grads), rows, grad_scale, with_norm or self._wants_norm, self._skips
+            rows = []
+            for cohort in layout.cohorts:
+                group = cohort.group
+                h = group.at(steps)
+                own = self.coefficients(cohort.rule, h, cohort.count + 1)
+                rows.append((group.row(h), own))
+            norm, skipped, absent = layout.table.step(
+                layout.align(grads),
+                rows,
+                grad_scale,
+                with_norm or layout.needs_norm,
+                layout.skips_nonfinite,
             )
             if not skipped:
-                self._steps += 1
-                if advance(self._cohorts, absent):
-                    self._assign()
+                self._steps = steps + 1
+                if advance(layout.cohorts, absent):
+                    layout.assign()
             return DONE if norm is None else StepInfo(norm, skipped)
         finally:
             self._lock.release()
@@ -192,24 +189,25 @@ class Optimizer:
     @property
     def params(self) -> Mapping[str, Array]:
         """The parameters by name."""
-        return MappingProxyType(self._params)
+        return MappingProxyType(self._layout.params)
 
     @property
     def groups(self) -> tuple[Group, ...]:
         """The parameter groups; set a hyperparameter with ``opt.groups[i]["lr"] = 0.1``."""
-        return tuple(self._groups)
+        return tuple(self._layout.groups)
 
     @property
     def state(self) -> Mapping[str, Mapping[str, Array]]:
         """The live state arrays: ``opt.state[name][slot]``."""
-        self._refresh()
-        return MappingProxyType({k: MappingProxyType(v) for k, v in self._state.items()})
+        self._layout.refresh(self._steps)
+        state = self._layout.state
+        return MappingProxyType({name: MappingProxyType(of_one) for name, of_one in state.items()})
 
     @property
     def ema(self) -> Mapping[str, Array]:
         """The live averages of the parameters in groups with ``ema_decay``."""
-        self._refresh()
-        return MappingProxyType(self._ema)
+        self._layout.refresh(self._steps)
+        return MappingProxyType(self._layout.ema)
 
     @property
     def steps(self) -> int:
@@ -221,15 +219,7 @@ class Optimizer:
         with self._exclusive("add_group()"):
             if not isinstance(group, Mapping) or "params" not in group:
                 raise TypeError(f'group must be a dict with an entry "params", got {group!r}')
-            before = self._grouped, dict(self._params), list(self._groups), list(self._cohorts)
-            try:
-                self._grouped, (checked,) = split_groups([group])
-                self._add(checked)
-                check_disjoint(self._params)
-                self._prepare()
-            except (TypeError, ValueError):
-                self._grouped, self._params, self._groups, self._cohorts = before
-                raise
+            self._layout.add_group(group, self._steps)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a step depends on, copied: plain dicts of arrays and numbers.
@@ -237,8 +227,9 @@ class Optimizer:
         Schedules are functions and not in it; the optimizer that loads it has its own.
         """
         with self._exclusive("state_dict()"):
-            self._refresh()
-            return state.to_dict(self)
+            self._layout.refresh(self._steps)
+            header = {"optimizer": type(self).__name__, "steps": self._steps}
+            return header | checkpoint.to_dict(self._layout)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue, bit for bit, where :meth:`state_dict` was taken.
@@ -250,18 +241,21 @@ class Optimizer:
             and dtypes. Nothing has been changed then.
         """
         with self._exclusive("load_state_dict()"):
-            self._refresh()
-            state.from_dict(self, state_dict)
-            self._prepare()
+            self._layout.refresh(self._steps)
+            steps = checkpoint.check_header(state_dict, type(self).__name__)
+            checkpoint.from_dict(self._layout, state_dict)
+            self._steps = steps
+            self._layout.prepare(steps)
 
     def __repr__(self) -> str:
-        elements = sum(param.size for param in self._params.values())
-        size = f"{len(self._params)} tensors, {elements:,} elements"
-        if len(self._groups) > 1:
-            return f"{type(self).__name__}({len(self._groups)} groups; {size})"
+        params, groups = self.params, self.groups
+        elements = sum(param.size for param in params.values())
+        size = f"{len(params)} tensors, {elements:,} elements"
+        if len(groups) > 1:
+            return f"{type(self).__name__}({len(groups)} groups; {size})"
         shown = {
             name: value
-            for name, value in self._groups[0].items()
+            for name, value in groups[0].items()
             if name != "params" and self._shared_defaults.get(name, math.nan) != value
         }
         settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
@@ -280,7 +274,8 @@ class Optimizer:
             self._busy = "another step"
             self._lock.release()
 
-    def _refuse_unknown(self, options: Mapping[str, Any]) -> None:
+    def refuse_unknown(self, options: Mapping[str, Any]) -> None:
+        """Raise a TypeError that names this optimizer's options where others are given."""
         for name in options:
             if name not in self.hyperparameters:
                 raise TypeError(
@@ -288,92 +283,14 @@ class Optimizer:
                     f"its options are {', '.join(self.hyperparameters)}"
                 )
 
-    def _add(self, group: Mapping[str, Any]) -> None:
-        index = len(self._groups)
-        given = {name: value for name, value in group.items() if name != "params"}
-        self._refuse_unknown(given)
-        structure, named = group["params"](index if self._grouped else None)
-        for name in named:
-            if name in self._params:
-                raise ValueError(
-                    f"two groups have a parameter named {name!r}; rename one of their dict keys"
-                )
-        first = len(self._params)
-        self._groups.append(
-            Group(
-                self.hyperparameters,
-                {**self._defaults, **given},
-                tuple(named),
-                structure,
-                self._plan,
-                self._mark_stale,
-            )
-        )
-        self._params.update(named)
-        self._cohorts.append(Cohort(index, 0, list(range(first, len(self._params)))))
-
-    def _plan(self, values: Mapping[str, Any]) -> Plan:
+    def plan(self, values: Mapping[str, Any]) -> Plan:
+        """What these hyperparameters ask for; a ValueError where they do not go together."""
         return Plan(
             self.rule(values),
             values["ema_decay"] is not None,
             values["clip_norm"] is not None,
             values["skip_nonfinite"],
         )
-
-    def _mark_stale(self) -> None:
-        self._stale = True
-
-    def _refresh(self) -> None:
-        if self._stale:
-            self._prepare()
-
-    def _prepare(self) -> None:
-        """Bring state, averages and the parameter table in line with the hyperparameters."""
-        slots, averages = [], []
-        for group in self._groups:
-            h = group.at(self._steps)
-            names = state.slots_of(group.plan.rule)
-            for name in group.names:
-                of_one = self._state.setdefault(name, {})
-                for slot in names:
-                    if slot not in of_one:
-                        of_one[slot] = state.allocate(
-                            self._params[name], self.initial(slot, h), len(of_one)
-                        )
-                slots.append([of_one[slot] for slot in names])
-                averages.append(self._average_of(name, group))
-        params = list(self._params.values())
-        owned = [s for of_one in slots for s in of_one] + [a for a in averages if a is not None]
-        self._table_type = runtime.table_type()
-        reader = GradientReader(list(self._params), params, owned)
-        self._table = self._table_type(params, slots, averages, reader)
-        self._align: Align = align_groups(self._groups, self._grouped)
-        self._skips = any(group.plan.skips_nonfinite for group in self._groups)
-        self._wants_norm = self._skips or any(group.plan.clips_norm for group in self._groups)
-        self._assign()
-        self._stale = False
-
-    def _average_of(self, name: str, group: Group) -> Array | None:
-        if not group.plan.averages:
-            self._ema.pop(name, None)
-        elif name not in self._ema:
-            param = self._params[name]
-            self._ema[name] = state.allocate(param, 0.0, len(self._state[name]))
-            self._ema[name][...] = param
-        return self._ema.get(name)
-
-    def _assign(self) -> None:
-        row_of = [0] * len(self._params)
-        for row, cohort in enumerate(self._cohorts):
-            cohort.rule = self._groups[cohort.group].plan.rule
-            for i in cohort.members:
-                row_of[i] = row
-        self._table.assign([cohort.rule for cohort in self._cohorts], row_of)
-
-    def _row(self, cohort: Cohort) -> tuple[Any, ...]:
-        group = self._groups[cohort.group]
-        h = group.at(self._steps)
-        return (*group.row(h), self.coefficients(cohort.rule, h, cohort.count + 1))
 
 
 def check_grad_scale(value: Any) -> float:

@@ -6,13 +6,15 @@ behind. As long as none does, every group is one cohort.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gradstep.optimizers.groups import Group
 
-@dataclass
+
+@dataclass(slots=True)
 class Cohort:
-    group: int
+    group: Group
     count: int  # completed steps of each member
     members: list[int]  # positions of the tensors
     rule: str = ""
@@ -38,9 +40,14 @@ def advance(cohorts: list[Cohort], absent: Sequence[int]) -> bool:
     return split
 
 
-def regroup(members: Iterable[tuple[int, int, int]]) -> list[Cohort]:
-    """Cohorts from (group, completed steps, position) of every tensor."""
+def regroup(groups: Sequence[Group], counts: Mapping[str, int]) -> list[Cohort]:
+    """Cohorts from the completed steps of every tensor, by name."""
     cohorts: dict[tuple[int, int], Cohort] = {}
-    for group, count, position in members:
-        cohorts.setdefault((group, count), Cohort(group, count, [])).members.append(position)
+    position = 0
+    for number, group in enumerate(groups):
+        for name in group.names:
+            count = counts[name]
+            cohort = cohorts.setdefault((number, count), Cohort(group, count, []))
+            cohort.members.append(position)
+            position += 1
     return list(cohorts.values())

@@ -32,7 +32,7 @@ class Group(MutableMapping[str, Any]):
         self._declared = declared
         self.names = names
         self.structure = structure
-        self._plan = plan
+        self.plan_of = plan
         self._on_new_plan = on_new_plan
         checked = {name: declared[name].check(value) for name, value in values.items()}
         self.plan = plan(checked)
@@ -52,7 +52,7 @@ class Group(MutableMapping[str, Any]):
                 )
         checked = {name: self._declared[name].check(value) for name, value in changes.items()}
         values = {**self.values_now, **checked}
-        self._plan(values)
+        self.plan_of(values)
         return values
 
     def at(self, step: int) -> dict[str, Any]:
@@ -63,6 +63,11 @@ class Group(MutableMapping[str, Any]):
         for declared in self._scheduled:
             now[declared.name] = declared.at(now[declared.name], step)
         return now
+
+    def numbers(self) -> dict[str, Any]:
+        """The hyperparameters that are not schedules."""
+        scheduled = {declared.name for declared in self._scheduled}
+        return {name: value for name, value in self.values_now.items() if name not in scheduled}
 
     def row(self, h: Mapping[str, Any]) -> tuple[float, ...]:
         """The shared part of the row for the values `h`, which :meth:`at` gave."""
@@ -77,7 +82,7 @@ class Group(MutableMapping[str, Any]):
     def update(self, *args: Any, **changes: Any) -> None:
         """Set several hyperparameters at once: all of them, or none if one is not legal."""
         values = self.changed(dict(*args, **changes))
-        before, self.plan = self.plan, self._plan(values)
+        before, self.plan = self.plan, self.plan_of(values)
         self._set(values)
         if self.plan != before:
             self._on_new_plan()

@@ -149,14 +149,13 @@ class SGD(Optimizer):
         (array([0.7]), array([0.8]))
         """
         with self._exclusive("lookahead()"):
-            self._refresh()
             shifts = {}
             for group in self.groups:
                 h = group.at(self._steps)
                 factor = h["momentum"] * (1.0 if h["lr_in_velocity"] else h["lr"])
                 for name in group.names:
-                    buffer = self._state[name].get("momentum_buffer")
+                    buffer = self.state[name].get("momentum_buffer")
                     if buffer is not None:
-                        shifts[name] = (self._params[name], factor, buffer)
+                        shifts[name] = (self.params[name], factor, buffer)
             with moved_ahead(shifts.values()):
                 yield

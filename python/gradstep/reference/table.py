@@ -101,7 +101,7 @@ class ParamTable:
     def _update(
         self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, norm: float | None
     ) -> None:
-        scale, clip_norm, *shared, coefficients = row
+        (scale, clip_norm, *shared), coefficients = row
         scale = scale * grad_scale
         if norm is not None and (factor := clip_norm / (norm + 1e-6)) < 1:
             scale *= factor

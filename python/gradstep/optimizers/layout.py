@@ -1,0 +1,123 @@
+"""An optimizer's tensors: parameters, groups, state, and the parameter table over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from gradstep import runtime
+from gradstep.gradients import GradientReader
+from gradstep.optimizers.cohorts import Cohort
+from gradstep.optimizers.groups import Group
+from gradstep.optimizers.state import allocate, slots_of
+from gradstep.param_groups import align_groups, split_groups
+from gradstep.params import Align, check_disjoint
+
+if TYPE_CHECKING:
+    from gradstep.optimizers.base import Optimizer
+
+Array = NDArray[Any]
+
+
+class Layout:
+    """What an optimizer works on. `stale` says that hyperparameters ask for another preparation."""
+
+    def __init__(self, opt: Optimizer, params: Any) -> None:
+        self._opt = opt
+        self.params: dict[str, Array] = {}
+        self.groups: list[Group] = []
+        self.cohorts: list[Cohort] = []
+        self.state: dict[str, dict[str, Array]] = {}
+        self.ema: dict[str, Array] = {}
+        self.grouped, groups = split_groups(params)
+        for group in groups:
+            self._add(group)
+        if not self.params:
+            raise ValueError("params holds no parameters; give at least one array")
+        check_disjoint(self.params)
+        self.prepare(0)
+
+    def add_group(self, group: Mapping[str, Any], steps: int) -> None:
+        """One more group; an illegal one changes nothing."""
+        before = self.grouped, dict(self.params), list(self.groups), list(self.cohorts)
+        try:
+            self.grouped, (checked,) = split_groups([group])
+            self._add(checked)
+            check_disjoint(self.params)
+        except (TypeError, ValueError):
+            self.grouped, self.params, self.groups, self.cohorts = before
+            raise
+        self.prepare(steps)
+
+    def _add(self, entry: Mapping[str, Any]) -> None:
+        opt = self._opt
+        given = {name: value for name, value in entry.items() if name != "params"}
+        opt.refuse_unknown(given)
+        structure, named = entry["params"](len(self.groups) if self.grouped else None)
+        for name in named:
+            if name in self.params:
+                raise ValueError(
+                    f"two groups have a parameter named {name!r}; rename one of their dict keys"
+                )
+        first = len(self.params)
+        values = {**opt.defaults, **given}
+        group = Group(
+            opt.hyperparameters, values, tuple(named), structure, opt.plan, self.mark_stale
+        )
+        self.groups.append(group)
+        self.params.update(named)
+        self.cohorts.append(Cohort(group, 0, list(range(first, len(self.params)))))
+
+    def mark_stale(self) -> None:
+        self.stale = True
+
+    def refresh(self, steps: int) -> None:
+        if self.stale:
+            self.prepare(steps)
+
+    def prepare(self, steps: int) -> None:
+        """Bring state, averages and the parameter table in line with the hyperparameters."""
+        slots, averages = [], []
+        for group in self.groups:
+            h = group.at(steps)
+            for name in group.names:
+                slots.append(self._slots_of(name, group, h))
+                averages.append(self._average_of(name, group))
+        params = list(self.params.values())
+        written = [s for of_one in slots for s in of_one] + [a for a in averages if a is not None]
+        reader = GradientReader(list(self.params), params, written)
+        self.table_type = runtime.table_type()
+        self.table = self.table_type(params, slots, averages, reader)
+        self.align: Align = align_groups(self.groups, self.grouped)
+        plans = [group.plan for group in self.groups]
+        self.skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
+        self.needs_norm = self.skips_nonfinite or any(plan.clips_norm for plan in plans)
+        self.assign()
+        self.stale = False
+
+    def _slots_of(self, name: str, group: Group, h: Mapping[str, Any]) -> list[Array]:
+        slots = self.state.setdefault(name, {})
+        for slot in slots_of(group.plan.rule):
+            if slot not in slots:
+                fill = self._opt.initial(slot, h)
+                slots[slot] = allocate(self.params[name], fill, len(slots))
+        return [slots[slot] for slot in slots_of(group.plan.rule)]
+
+    def _average_of(self, name: str, group: Group) -> Array | None:
+        if not group.plan.averages:
+            self.ema.pop(name, None)
+        elif name not in self.ema:
+            self.ema[name] = allocate(self.params[name], 0.0, len(self.state[name]))
+            self.ema[name][...] = self.params[name]
+        return self.ema.get(name)
+
+    def assign(self) -> None:
+        """Tell the table which rule every cohort follows, and every tensor's cohort."""
+        row_of = [0] * len(self.params)
+        for row, cohort in enumerate(self.cohorts):
+            cohort.rule = cohort.group.plan.rule
+            for i in cohort.members:
+                row_of[i] = row
+        self.table.assign([cohort.rule for cohort in self.cohorts], row_of)
