@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t cache_line = 64;
 constexpr std::size_t blocks_per_wave = 4096;
+constexpr std::size_t turn_chunk = 4096;  // elements that are run forwards in a backward step
 
 std::size_t item_size(DType dtype) { return dtype == float32 ? 4 : 8; }
 
@@ -41,6 +42,10 @@ std::size_t at_cache_line(const Tensor& tensor, std::size_t index) {
   return std::min((index + lead + per_line - 1) / per_line * per_line - lead, tensor.span.size);
 }
 
+struct Border {
+  std::size_t tensor, index;
+};
+
 class Updater {
  public:
   Updater(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
@@ -52,18 +57,21 @@ class Updater {
 
   const char* isa() const { return kernels_.isa; }
 
-  void run_all() const {
-    for (const Tensor& tensor : tensors_)
-      if (present(tensor)) run(tensor, 0, tensor.span.size);
-  }
-
-  // The elements between two borders, each given as a tensor and an index within it.
-  void run_between(std::size_t tensor, std::size_t index, std::size_t last_tensor,
-                   std::size_t last_index) const {
-    for (; tensor < last_tensor; ++tensor, index = 0)
-      if (present(tensors_[tensor])) run(tensors_[tensor], index, tensors_[tensor].span.size);
-    if (tensor < tensors_.size() && present(tensors_[tensor]))
-      run(tensors_[tensor], index, last_index);
+  // The elements between two borders, each a tensor and an index within it.
+  void run(Border from, Border to, bool backwards) const {
+    const auto run_part = [&](std::size_t t) {
+      if (t == tensors_.size() || !present(tensors_[t])) return;
+      const std::size_t begin = t == from.tensor ? from.index : 0;
+      const std::size_t end = t == to.tensor ? to.index : tensors_[t].span.size;
+      if (backwards)
+        run_backwards(tensors_[t], begin, end);
+      else
+        run(tensors_[t], begin, end);
+    };
+    if (backwards)
+      for (std::size_t t = to.tensor + 1; t-- > from.tensor;) run_part(t);
+    else
+      for (std::size_t t = from.tensor; t <= to.tensor; ++t) run_part(t);
   }
 
  private:
@@ -85,6 +93,14 @@ class Updater {
     kernels_.rules[row.rule].update[tensor.dtype][extras](coefficients, tensor.span, begin, end);
   }
 
+  void run_backwards(const Tensor& tensor, std::size_t begin, std::size_t end) const {
+    while (end > begin) {
+      const std::size_t chunk = end - begin > turn_chunk ? end - turn_chunk : begin;
+      run(tensor, chunk, end);
+      end = chunk;
+    }
+  }
+
   const std::vector<Tensor>& tensors_;
   const std::vector<Row>& rows_;
   const KernelTable& kernels_;
@@ -99,16 +115,14 @@ const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& r
   std::size_t total = 0;
   for (const Tensor& tensor : tensors) total += elements_of(tensor);
   const int threads = threads_for(total);
+  const bool backwards = workspace.backwards = !workspace.backwards;
   if (threads == 1) {
-    updater.run_all();
+    updater.run({0, 0}, {tensors.size(), 0}, backwards);
     return updater.isa();
   }
 
   std::vector<std::size_t>& ends = workspace.ends;
   accumulate(tensors, elements_of, ends);
-  struct Border {
-    std::size_t tensor, index;
-  };
   const auto border = [&](int thread) -> Border {
     if (thread == threads) return {tensors.size(), 0};
     const std::size_t unit = total / threads * thread + total % threads * thread / threads;
@@ -116,10 +130,7 @@ const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& r
     const std::size_t start = ends[tensor] - tensors[tensor].span.size;
     return {tensor, unit == start ? 0 : at_cache_line(tensors[tensor], unit - start)};
   };
-  auto job = [&](int thread) {
-    const Border from = border(thread), to = border(thread + 1);
-    updater.run_between(from.tensor, from.index, to.tensor, to.index);
-  };
+  auto job = [&](int thread) { updater.run(border(thread), border(thread + 1), backwards); };
   parallel(threads, job);
   return updater.isa();
 }

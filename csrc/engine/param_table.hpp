@@ -39,6 +39,8 @@ struct Workspace {
   std::vector<CastRow> rows;
   std::vector<std::size_t> ends;  // the units (elements, blocks) in all tensors up to each
   std::vector<double> block_sums;
+  // Steps go forwards and backwards in turn: what one touched last is still in cache for the next.
+  bool backwards = false;
 };
 
 // The sum of squares of all gradients: by blocks of norm_block elements from each tensor's start,

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 CACHE_LINE = 64
 STAGGER = 5 * 1024  # bytes between the places of one parameter's arrays
-STAGGER_FROM = 256 * 1024  # bytes
+STAGGER_FROM = 64 * 1024  # bytes
 
 
 @cache
