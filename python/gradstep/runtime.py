@@ -20,6 +20,7 @@ import operator
 import os
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from types import TracebackType
 from typing import Any
 
@@ -27,7 +28,7 @@ from gradstep import reference
 
 _native: Any
 try:
-    from gradstep import _native
+    _native = import_module("gradstep._native")
 except ImportError as error:
     _native = None
     _missing = str(error)
