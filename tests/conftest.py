@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 import gradstep as gs
+from tests.helpers import LOW_THRESHOLD
 
 
 @pytest.fixture(params=gs.runtime.available_backends())
@@ -21,3 +22,14 @@ def native() -> Iterator[None]:
         pytest.skip("the native backend was not compiled")
     with gs.runtime.set_backend("native"):
         yield
+
+
+@pytest.fixture
+def low_threshold(native: None) -> Iterator[None]:
+    """Threads are woken for small tensors too, so that small tensors can test them."""
+    from gradstep import _native
+
+    before = _native.elements_per_thread()
+    _native.set_elements_per_thread(LOW_THRESHOLD // 2)
+    yield
+    _native.set_elements_per_thread(before)

@@ -12,16 +12,16 @@ import gradstep as gs
 Array = NDArray[Any]
 
 THRESHOLD = gs.runtime.thread_threshold() or 32768
+LOW_THRESHOLD = 1024  # what the `low_threshold` fixture sets
 
 
-def awkward_params(dtype: str, seed: int = 0) -> dict[str, Array]:
+def awkward_params(dtype: str, seed: int = 0, threshold: int = LOW_THRESHOLD) -> dict[str, Array]:
     """Every shape and size at which a loop, a block or a thread's share could go wrong;
     together enough for seven threads."""
     rng = np.random.default_rng(seed)
-    shapes: dict[str, tuple[int, ...]] = {
-        f"n{n}": (n,) for n in (0, 1, 15, 16, 17, 1023, 1024, 1025, THRESHOLD + 1, 3 * THRESHOLD)
-    }
-    shapes |= {f"small{i}": (37,) for i in range(150)}
+    sizes = (0, 1, 15, 16, 17, 1023, 1024, 1025, threshold + 1, 3 * threshold)
+    shapes: dict[str, tuple[int, ...]] = {f"n{n}_{i}": (n,) for i, n in enumerate(sizes)}
+    shapes |= {f"small{i}": (37,) for i in range(40)}
     shapes |= {"scalar": (), "matrix": (31, 67), "cube": (3, 1, 5)}
     params = {name: rng.normal(size=shape).astype(dtype) for name, shape in shapes.items()}
     params["fortran"] = np.asfortranarray(rng.normal(size=(29, 53)).astype(dtype))
@@ -71,9 +71,10 @@ def train(
     steps: int = 5,
     grad_scale: float = 1.0,
     with_none: bool = False,
+    threshold: int = LOW_THRESHOLD,
 ) -> dict[str, Array]:
     """Everything after a few steps; `with_none` leaves tensors out in turn."""
-    params = awkward_params(dtype)
+    params = awkward_params(dtype, threshold=threshold)
     opt = cls(params, **options)
     for step in range(steps):
         grads: dict[str, Any] = gradients(params, step)

@@ -18,23 +18,32 @@ class Variant:
     rule: str
     options: Options = field(default_factory=dict)
     oracle_options: Options | None = None  # None: the same as ours
+    oracle: str | None = None  # None: that of the spec
 
 
 @dataclass(frozen=True)
 class Spec:
     """An optimizer class, its variants, and the implementation it is compared with.
 
-    `tolerance` is relative, by dtype, to the largest parameter after 100 steps.
+    `oracle` is "library.Name" of torch.optim, optax or pytorch_optimizer, or "twin" for plain
+    Python in the tests. `tolerance` is relative, by dtype, to the largest parameter at the end.
+    `changes` are multiplied into hyperparameters after half of them.
     """
 
     cls: type[gs.Optimizer]
     variants: tuple[Variant, ...]
-    torch: str | None = None  # the class in torch.optim
+    oracle: str
     tolerance: dict[str, float] = field(default_factory=lambda: {"float32": 2e-6, "float64": 1e-12})
+    changes: Options = field(default_factory=lambda: {"lr": 0.5})
 
 
-def momentum_schedule(step: int) -> float:
-    return 0.9 - 0.1 * (step % 3)
+def adam_like(rule: str, lr: float, **extra: Any) -> tuple[Variant, ...]:
+    """The default, other betas and eps, and coupled decay, with an lr that shows in 100 steps."""
+    return (
+        Variant("default", rule),
+        Variant("betas", rule, {"lr": lr, "betas": (0.8, 0.95), "eps": 1e-6, **extra}),
+        Variant("coupled_decay", rule, {"lr": lr, "weight_decay": 0.1, **extra}),
+    )
 
 
 SPECS = (
@@ -47,32 +56,157 @@ SPECS = (
             Variant("momentum", "sgd_momentum", {"lr": 0.1, "momentum": 0.9}),
             Variant("damped", "sgd_momentum", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3}),
             Variant("nesterov", "sgd_nesterov", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
-            # While lr is constant, lr inside the velocity gives the same parameters.
             Variant(
                 "velocity",
                 "sgd_velocity",
                 {"lr": 0.1, "momentum": 0.9, "lr_in_velocity": True},
-                {"lr": 0.1, "momentum": 0.9},
+                {"momentum": 0.9},
+                "optax.velocity",
             ),
             Variant(
                 "velocity_nesterov",
                 "sgd_velocity_nesterov",
                 {"lr": 0.1, "momentum": 0.9, "lr_in_velocity": True, "nesterov": True},
-                {"lr": 0.1, "momentum": 0.9, "nesterov": True},
+                {"momentum": 0.9, "nesterov": True},
+                "optax.velocity",
             ),
         ),
-        torch="SGD",
+        "torch.SGD",
+    ),
+    Spec(
+        gs.SignSGD,
+        (
+            Variant("plain", "signsgd", {"lr": 0.01}, {"lr": 0.01, "momentum": 0.0}),
+            Variant("momentum", "signum", {"lr": 0.01, "momentum": 0.8}),
+        ),
+        "pytorch_optimizer.SignSGD",
+    ),
+    Spec(gs.Signum, (Variant("default", "signum"),), "pytorch_optimizer.SignSGD"),
+    Spec(
+        gs.Lion,
+        (
+            Variant("default", "lion", {}, {"b1": 0.9, "b2": 0.99, "weight_decay": 0.0}),
+            Variant(
+                "decay",
+                "lion",
+                {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1},
+                {"b1": 0.8, "b2": 0.9, "weight_decay": 0.1},
+            ),
+            Variant(
+                "cautious",
+                "lion",
+                {"lr": 0.01, "cautious": True},
+                {"lr": 0.01, "cautious": True},
+                "pytorch_optimizer.Lion",
+            ),
+        ),
+        "optax.lion",
+    ),
+    Spec(
+        gs.ASGD,
+        (
+            Variant("default", "asgd"),
+            Variant("averaging", "asgd", {"lr": 0.1, "t0": 20, "lambd": 0.01, "alpha": 0.6}),
+            Variant("coupled_decay", "asgd", {"lr": 0.1, "weight_decay": 0.1}),
+        ),
+        "torch.ASGD",
+        changes={},  # torch takes the lr of the step before
+    ),
+    Spec(
+        gs.Rprop,
+        (
+            Variant("default", "rprop"),
+            Variant("bounded", "rprop", {"etas": (0.4, 1.4), "step_sizes": (1e-3, 0.05)}),
+        ),
+        "torch.Rprop",
+        changes={},  # lr is the first step size only
+    ),
+    Spec(
+        gs.Adagrad,
+        (
+            Variant("default", "adagrad"),
+            Variant("lr_decay", "adagrad", {"lr": 0.1, "lr_decay": 0.01, "weight_decay": 0.1}),
+            Variant("filled", "adagrad", {"lr": 0.1, "initial_accumulator_value": 0.5}),
+            Variant(
+                "eps_inside",
+                "adagrad",
+                {"lr": 0.1, "initial_accumulator_value": 0.1, "eps": 1e-3, "eps_inside_sqrt": True},
+                {"initial_accumulator_value": 0.1, "eps": 1e-3},
+                "optax.adagrad",
+            ),
+        ),
+        "torch.Adagrad",
+    ),
+    Spec(
+        gs.Adadelta,
+        (
+            Variant("default", "adadelta"),
+            Variant("rho", "adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-4, "weight_decay": 0.1}),
+        ),
+        "torch.Adadelta",
+    ),
+    Spec(
+        gs.RMSprop,
+        (
+            Variant("default", "rmsprop"),
+            Variant("momentum", "rmsprop_momentum", {"momentum": 0.9, "weight_decay": 0.1}),
+            Variant("centered", "rmsprop_centered", {"centered": True, "alpha": 0.9}),
+            Variant(
+                "centered_momentum",
+                "rmsprop_centered_momentum",
+                {"centered": True, "momentum": 0.8, "eps": 1e-4},
+            ),
+            Variant(
+                "eps_inside",
+                "rmsprop",
+                {"lr": 0.01, "alpha": 0.9, "eps": 1e-3, "eps_inside_sqrt": True},
+                {"decay": 0.9, "eps": 1e-3},
+                "optax.rmsprop",
+            ),
+            Variant(
+                "nesterov",
+                "rmsprop_nesterov",
+                {"lr": 0.01, "alpha": 0.9, "momentum": 0.9, "nesterov": True, "eps": 1e-4},
+                {"decay": 0.9, "momentum": 0.9, "nesterov": True, "eps": 1e-4, "late_lr": True},
+                "optax.rmsprop",
+            ),
+            Variant(
+                "centered_nesterov",
+                "rmsprop_centered_nesterov",
+                {
+                    "lr": 0.01,
+                    "alpha": 0.9,
+                    "momentum": 0.9,
+                    "nesterov": True,
+                    "centered": True,
+                    "eps": 1e-3,
+                    "eps_inside_sqrt": True,
+                },
+                {"decay": 0.9, "momentum": 0.9, "nesterov": True, "centered": True, "eps": 1e-3},
+                "optax.rmsprop",
+            ),
+        ),
+        "torch.RMSprop",
+        changes={},
+    ),
+    Spec(
+        gs.FTRL,
+        (
+            Variant("default", "ftrl"),
+            Variant("penalties", "ftrl", {"lr": 0.5, "beta": 0.5, "l1": 0.5, "l2": 0.1}),
+            Variant("filled", "ftrl", {"initial_accumulator_value": 0.1, "l1": 2.0}),
+        ),
+        "twin",
     ),
     Spec(
         gs.Adam,
         (
-            Variant("default", "adam"),
-            Variant("betas", "adam", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-6}),
+            *adam_like("adam", 0.02),
             Variant("beta1_zero", "adam", {"lr": 0.02, "betas": (0.0, 0.9)}),
-            Variant("coupled_decay", "adam", {"lr": 0.01, "weight_decay": 0.1}),
             Variant("amsgrad", "adam_amsgrad", {"lr": 0.01, "amsgrad": True}),
         ),
-        torch="Adam",
+        "torch.Adam",
+        changes={"lr": 0.5, "betas": 0.9},
     ),
     Spec(
         gs.AdamW,
@@ -81,7 +215,109 @@ SPECS = (
             Variant("decay", "adam", {"lr": 0.01, "weight_decay": 0.2}),
             Variant("amsgrad", "adam_amsgrad", {"lr": 0.01, "amsgrad": True, "maximize": True}),
         ),
-        torch="AdamW",
+        "torch.AdamW",
+    ),
+    Spec(
+        gs.NAdam,
+        (
+            *adam_like("nadam", 0.01),
+            Variant(
+                "decoupled_decay",
+                "nadam",
+                {"weight_decay": 0.2, "decoupled_weight_decay": True, "momentum_decay": 0.1},
+            ),
+        ),
+        "torch.NAdam",
+    ),
+    Spec(gs.RAdam, adam_like("radam", 0.01), "torch.RAdam", changes={"lr": 0.5, "betas": 0.9}),
+    Spec(gs.Adamax, adam_like("adamax", 0.01), "torch.Adamax", changes={"lr": 0.5, "betas": 0.9}),
+    Spec(
+        gs.AdaBelief,
+        (
+            Variant("default", "adabelief", {}, {"b1": 0.9, "b2": 0.999}),
+            Variant(
+                "betas",
+                "adabelief",
+                {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-6, "eps_root": 1e-8},
+                {"b1": 0.8, "b2": 0.95, "eps": 1e-6, "eps_root": 1e-8},
+            ),
+            Variant("amsgrad", "adabelief_amsgrad", {"lr": 0.01, "amsgrad": True}, None, "twin"),
+        ),
+        "optax.adabelief",
+    ),
+    Spec(
+        gs.Yogi,
+        (
+            Variant("default", "yogi", {}, {}),
+            Variant(
+                "betas",
+                "yogi",
+                {"betas": (0.8, 0.95), "eps": 0.01},
+                {"b1": 0.8, "b2": 0.95, "eps": 0.01},
+            ),
+        ),
+        "optax.yogi",
+    ),
+    Spec(
+        gs.ADOPT,
+        (
+            Variant("default", "adopt"),
+            Variant("betas", "adopt", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-4}),
+            Variant(
+                "unlimited",
+                "adopt",
+                {"lr": 0.01, "weight_decay": 0.1, "clip_exponent": None},
+                {"lr": 0.01, "weight_decay": 0.1, "clip_lambda": None},
+            ),
+        ),
+        "pytorch_optimizer.ADOPT",
+    ),
+    Spec(
+        gs.LaProp,
+        (
+            Variant("default", "laprop"),
+            Variant("betas", "laprop", {"lr": 0.01, "betas": (0.8, 0.95)}),
+            Variant("cautious", "laprop", {"lr": 0.01, "cautious": True}),
+            Variant("amsgrad", "laprop_amsgrad", {"lr": 0.01, "amsgrad": True}),
+        ),
+        "twin",
+    ),
+    Spec(
+        gs.Adan,
+        (
+            Variant("default", "adan", {}, {"max_grad_norm": 0.0}),
+            Variant(
+                "betas",
+                "adan",
+                {"lr": 0.01, "betas": (0.9, 0.8, 0.95), "eps": 1e-6},
+                {"lr": 0.01, "betas": (0.9, 0.8, 0.95), "eps": 1e-6, "max_grad_norm": 0.0},
+            ),
+        ),
+        "pytorch_optimizer.Adan",
+    ),
+    Spec(
+        gs.AdEMAMix,
+        (
+            Variant("default", "ademamix"),
+            Variant(
+                "warm_up",
+                "ademamix",
+                {
+                    "betas": (0.8, 0.95, 0.999),
+                    "alpha": 4.0,
+                    "warmup_steps": 60,
+                    "weight_decay": 0.1,
+                },
+                {
+                    "betas": (0.8, 0.95, 0.999),
+                    "alpha": 4.0,
+                    "t_alpha_beta3": 60,
+                    "weight_decouple": True,
+                    "weight_decay": 0.1,
+                },
+            ),
+        ),
+        "pytorch_optimizer.AdEMAMix",
     ),
 )
 

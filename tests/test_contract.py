@@ -10,6 +10,7 @@ import pytest
 
 import gradstep as gs
 from tests.helpers import (
+    THRESHOLD,
     Array,
     assert_same_bits,
     awkward_params,
@@ -19,7 +20,10 @@ from tests.helpers import (
 )
 from tests.specs import CASE_IDS, CASES, SHARED, SPECS, Spec, Variant
 
-pytestmark = pytest.mark.usefixtures("native")
+pytestmark = pytest.mark.usefixtures("low_threshold")
+
+if "native" in gs.runtime.available_backends():
+    from gradstep import _native
 
 ISAS = gs.runtime.available_isas()
 THREADS = (1, 2, 3, 7)
@@ -42,6 +46,21 @@ def test_native_equals_reference(case: int, dtype: str, isa: str, threads: int) 
     with gs.runtime.set_isa(isa), gs.runtime.set_num_threads(threads):
         native = train(spec.cls, variant.options, dtype)
     assert_same_bits(native, reference(case, dtype))
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=[s.cls.__name__ for s in SPECS])
+def test_native_equals_reference_at_the_real_thread_threshold(spec: Spec) -> None:
+    _native.set_elements_per_thread(THRESHOLD // 2)
+    options = spec.variants[0].options
+
+    def run() -> dict[str, Array]:
+        return train(spec.cls, options, "float32", steps=2, threshold=THRESHOLD)
+
+    with gs.runtime.set_backend("numpy"):
+        expected = run()
+    for threads in (1, 2, 7):
+        with gs.runtime.set_num_threads(threads):
+            assert_same_bits(run(), expected)
 
 
 @cache

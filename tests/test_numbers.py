@@ -23,7 +23,7 @@ def make_ravine_optimizer(case: dict[str, Any], w: np.ndarray) -> gs.Optimizer:
         return gs.SGD(w, lr=lr)
     if case["rule"] == "momentum":
         return gs.SGD(w, lr=lr, momentum=decay, lr_in_velocity=True)
-    pytest.skip("RMSprop is not there yet")
+    return gs.RMSprop(w, lr=lr, alpha=decay, eps=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,19 @@ def test_momentum_approaches_terminal_velocity() -> None:
         before = w[0]
         opt.step(np.array([3.0]))
     assert before - w[0] == pytest.approx(0.1 * 3.0 / (1 - 0.9), rel=1e-12)
+
+
+def test_rmsprop_by_hand() -> None:
+    """lr 0.1, α 0.9, ε → 0, gradients 10 then 12: s = 10, then 23.4; moves 0.316, then 0.248."""
+    w = np.array([0.0])
+    opt = gs.RMSprop(w, lr=0.1, alpha=0.9, eps=0.0)
+    squares = opt.state["0"]["square_avg"]
+    opt.step(np.array([10.0]))
+    assert squares[0] == pytest.approx(10.0)
+    assert w[0] == pytest.approx(-0.316, abs=5e-4)
+    opt.step(np.array([12.0]))
+    assert squares[0] == pytest.approx(23.4)
+    assert w[0] == pytest.approx(-0.316 - 0.248, abs=5e-4)
 
 
 def test_first_adam_step_is_lr_times_sign() -> None:
@@ -186,6 +199,23 @@ def test_lookahead_restores_every_bit_also_after_an_error() -> None:
     with opt.lookahead(), pytest.raises(RuntimeError, match=r"busy with lookahead\(\)"):
         opt.step(np.zeros(1000, np.float32))
     np.testing.assert_array_equal(w, before)
+
+
+def test_rmsprop_lookahead_is_goodfellows_algorithm() -> None:
+    """θ̃ = θ − lr·μ·b; s ← αs + (1−α)g(θ̃)²; b ← μb + g/√s; θ ← θ − lr·b, beside plain Python."""
+    w = np.array([1.0, -2.0])
+    curvature = np.array([2.0, 16.0])
+    opt = gs.RMSprop(w, lr=0.01, alpha=0.9, momentum=0.8, eps=0.0)
+    theta, b, s = w.copy(), np.zeros(2), np.zeros(2)
+    for _ in range(30):
+        with opt.lookahead():
+            grad = curvature * w
+        opt.step(grad)
+        expected = curvature * (theta - 0.01 * 0.8 * b)
+        s = 0.9 * s + 0.1 * expected**2
+        b = 0.8 * b + expected / np.sqrt(s)
+        theta = theta - 0.01 * b
+    np.testing.assert_allclose(w, theta, rtol=1e-11)
 
 
 def test_schedules_see_the_number_of_completed_steps() -> None:

@@ -46,16 +46,20 @@ class BoundTable {
     gaps_.resize(tensors_.size());
   }
 
-  // The rule of every row, and the row of every tensor.
-  void assign(const std::vector<std::string>& rules, const std::vector<std::uint32_t>& row_of) {
+  // Of every row its rule and whether it is cautious, and the row of every tensor.
+  void assign(const std::vector<std::pair<std::string, bool>>& rules,
+              const std::vector<std::uint32_t>& row_of) {
     if (row_of.size() != tensors_.size())
       throw py::value_error("row_of must have one entry per tensor");
     std::vector<Row> rows(rules.size());
     std::vector<std::vector<py::str>> names(rules.size());
     const KernelTable& kernels = active_kernels();
     for (size_t r = 0; r < rules.size(); ++r) {
-      rows[r].rule = rule_named(rules[r]);
+      rows[r].rule = rule_named(rules[r].first);
+      rows[r].cautious = rules[r].second;
       const RuleInfo& rule = kernels.rules[rows[r].rule];
+      if (rows[r].cautious && !rule.count_agreeing[float32])
+        throw py::value_error("a rule without momentum cannot be cautious");
       for (size_t c = 0; c < rule.coefficient_count; ++c)
         names[r].push_back(
             py::reinterpret_steal<py::str>(PyUnicode_InternFromString(rule.coefficients[c])));

@@ -18,14 +18,15 @@ py::tuple name_tuple(const char* const* names, size_t count) {
   return tuple;
 }
 
-// {rule: (coefficient names, slot names)}
+// {rule: (coefficient names, slot names, whether it has momentum)}
 py::dict rules() {
   const KernelTable& kernels = active_kernels();
   py::dict all;
   for (size_t r = 0; r < kernels.rule_count; ++r) {
     const RuleInfo& rule = kernels.rules[r];
     all[rule.name] = py::make_tuple(name_tuple(rule.coefficients, rule.coefficient_count),
-                                    name_tuple(rule.slots, rule.slot_count));
+                                    name_tuple(rule.slots, rule.slot_count),
+                                    rule.count_agreeing[float32] != nullptr);
   }
   return all;
 }
@@ -62,7 +63,8 @@ void register_runtime(py::module_& module) {
   module.def("set_isa", &set_isa, py::arg("name"));
   module.def("num_threads", &num_threads);
   module.def("set_num_threads", &set_num_threads, py::arg("count"));
-  module.def("rules", &rules, "{rule: (coefficient names, state slot names)}");
+  module.def("rules", &rules,
+             "{rule: (coefficient names, state slot names, whether it has momentum)}");
   module.def("build_info", &build_info);
   module.def("stream", &stream_arrays, py::arg("read"), py::arg("written"),
              "Add one contiguous array to others: the roofline that steps are measured against.");

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <type_traits>
 #include <utility>
 
 #include "engine/independent.hpp"
@@ -67,19 +68,36 @@ inline Struct read_coefficients(const T* from) {
   return to;
 }
 
-template <Extras extras, class S, class Shared, class Rule, class... State>
-inline void element_loop(const Shared shared, const Rule rule, size_t count,
+// Whether a rule gives the step that is subtracted from the parameter, or sets it itself.
+template <class Rule, class = void>
+constexpr bool gives_step = false;
+template <class Rule>
+constexpr bool gives_step<Rule, std::void_t<decltype(&Rule::step)>> = true;
+
+// Whether the step points the gradient's way, so that the parameter moves against the gradient.
+template <class T>
+inline bool agree(T step, T g) {
+  return ((step > T(0)) & (g > T(0))) | ((step < T(0)) & (g < T(0)));
+}
+
+template <Extras extras, bool cautious, class S, class Shared, class Rule, class T, class... State>
+inline void element_loop(const Shared shared, const Rule rule, T cautious_scale, size_t count,
                          typename S::Param* __restrict param,
                          const typename S::Grad* __restrict grad,
                          typename S::Average* __restrict average, State* __restrict... slot) {
-  using T = typename S::Compute;
   GRADSTEP_INDEPENDENT
   for (size_t i = 0; i < count; ++i) {
     T p = load<T>(param + i);
     const T g = shared.template gradient<extras>(load<T>(grad + i), p);
     p = shared.decay * p;
     [&](auto... state) {
-      rule(p, g, state...);
+      if constexpr (gives_step<Rule>) {
+        T step = rule.step(g, state...);
+        if constexpr (cautious) step = agree(step, g) ? cautious_scale * step : T(0);
+        p = p - step;
+      } else {
+        rule(p, g, state...);
+      }
       (store<T>(slot + i, state), ...);
     }(load<T>(slot + i)...);
     p = shared.template regularised<extras>(p);
@@ -89,7 +107,7 @@ inline void element_loop(const Shared shared, const Rule rule, size_t count,
   }
 }
 
-template <template <class> class Rule, class S, Extras extras, size_t... K>
+template <template <class> class Rule, class S, Extras extras, bool cautious, size_t... K>
 inline void update_slots(const void* coefficients, const Span& span, size_t begin, size_t end,
                          std::index_sequence<K...>) {
   using T = typename S::Compute;
@@ -99,18 +117,52 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
   static_assert(shared_count + Rule<T>::coefficients.size <= max_coefficients);
   static_assert(sizeof...(K) <= max_slots);
   const T* own = static_cast<const T*>(coefficients);
-  element_loop<extras, S>(
+  element_loop<extras, cautious, S>(
       read_coefficients<SharedArithmetic<T>>(own), read_coefficients<Rule<T>>(own + shared_count),
-      end - begin, static_cast<typename S::Param*>(span.param) + begin,
+      static_cast<T>(span.cautious_scale), end - begin,
+      static_cast<typename S::Param*>(span.param) + begin,
       static_cast<const typename S::Grad*>(span.grad) + begin,
       extras == averaging ? static_cast<typename S::Average*>(span.average) + begin : nullptr,
       (static_cast<typename S::State*>(span.slots[K]) + begin)...);
 }
 
-template <template <class> class Rule, class S, Extras extras>
+template <template <class> class Rule, class S, Extras extras, bool cautious>
 void update(const void* coefficients, const Span& span, size_t begin, size_t end) {
-  update_slots<Rule, S, extras>(coefficients, span, begin, end,
-                                std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
+  update_slots<Rule, S, extras, cautious>(
+      coefficients, span, begin, end,
+      std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
+}
+
+template <class S, class Shared, class Rule, class... State>
+inline size_t count_loop(const Shared shared, const Rule rule, size_t count,
+                         const typename S::Param* __restrict param,
+                         const typename S::Grad* __restrict grad, const State* __restrict... slot) {
+  using T = typename S::Compute;
+  size_t agreeing = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const T g = shared.template gradient<full>(load<T>(grad + i), load<T>(param + i));
+    agreeing +=
+        [&](auto... state) { return agree(rule.step(g, state...), g); }(load<T>(slot + i)...);
+  }
+  return agreeing;
+}
+
+template <template <class> class Rule, class S, size_t... K>
+inline size_t count_slots(const void* coefficients, const Span& span, size_t begin, size_t end,
+                          std::index_sequence<K...>) {
+  using T = typename S::Compute;
+  const T* own = static_cast<const T*>(coefficients);
+  return count_loop<S>(read_coefficients<SharedArithmetic<T>>(own),
+                       read_coefficients<Rule<T>>(own + shared_count), end - begin,
+                       static_cast<const typename S::Param*>(span.param) + begin,
+                       static_cast<const typename S::Grad*>(span.grad) + begin,
+                       (static_cast<const typename S::State*>(span.slots[K]) + begin)...);
+}
+
+template <template <class> class Rule, class S>
+size_t count_agreeing(const void* coefficients, const Span& span, size_t begin, size_t end) {
+  return count_slots<Rule, S>(coefficients, span, begin, end,
+                              std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
 }
 
 }  // namespace

@@ -35,11 +35,15 @@ struct Span {
   void* slots[max_slots];
   void* average;
   size_t size;
+  double cautious_scale;  // what cautious steps are multiplied with
 };
 
 // Updates elements [begin, end) of the span. `coefficients` are shared_count + the rule's, in the
 // compute type.
 using UpdateFn = void (*)(const void* coefficients, const Span& span, size_t begin, size_t end);
+
+// How many of the elements [begin, end) a step would move against their gradient. Changes nothing.
+using CountFn = size_t (*)(const void* coefficients, const Span& span, size_t begin, size_t end);
 
 // Sum of squares of at most norm_block values, in float64 and in the contract's lane order.
 using SumSquaresFn = double (*)(const void* values, size_t count);
@@ -55,6 +59,9 @@ struct RuleInfo {
   const char* const* slots;
   size_t slot_count;
   UpdateFn update[dtype_count][extras_count];
+  // Cautious updates, Liang et al. 2024; null for rules without momentum, whose steps all agree.
+  UpdateFn cautious_update[dtype_count][extras_count];
+  CountFn count_agreeing[dtype_count];
 };
 
 struct KernelTable {

@@ -14,18 +14,32 @@
 namespace gradstep {
 namespace {
 
+template <class Rule, class = void>
+constexpr bool has_momentum = false;
+template <class Rule>
+constexpr bool has_momentum<Rule, std::void_t<decltype(Rule::has_momentum)>> = true;
+
+template <template <class> class Rule, class S, bool cautious>
+constexpr void fill_updates(UpdateFn (&to)[extras_count]) {
+  to[lean] = update<Rule, S, lean, cautious>;
+  to[full] = update<Rule, S, full, cautious>;
+  to[averaging] = update<Rule, S, averaging, cautious>;
+}
+
 template <template <class> class Rule>
 constexpr RuleInfo rule_info() {
   using R = Rule<float>;
-  return {R::name,
-          R::coefficients.at,
-          R::coefficients.size,
-          R::slots.at,
-          R::slots.size,
-          {{update<Rule, Plain<float>, lean>, update<Rule, Plain<float>, full>,
-            update<Rule, Plain<float>, averaging>},
-           {update<Rule, Plain<double>, lean>, update<Rule, Plain<double>, full>,
-            update<Rule, Plain<double>, averaging>}}};
+  RuleInfo info{
+      R::name, R::coefficients.at, R::coefficients.size, R::slots.at, R::slots.size, {}, {}, {}};
+  fill_updates<Rule, Plain<float>, false>(info.update[float32]);
+  fill_updates<Rule, Plain<double>, false>(info.update[float64]);
+  if constexpr (has_momentum<R>) {
+    fill_updates<Rule, Plain<float>, true>(info.cautious_update[float32]);
+    fill_updates<Rule, Plain<double>, true>(info.cautious_update[float64]);
+    info.count_agreeing[float32] = count_agreeing<Rule, Plain<float>>;
+    info.count_agreeing[float64] = count_agreeing<Rule, Plain<double>>;
+  }
+  return info;
 }
 
 template <class List>

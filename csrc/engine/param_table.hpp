@@ -19,11 +19,16 @@ struct Tensor {
   std::uint32_t row;
 };
 
+inline bool present(const Tensor& tensor) { return tensor.span.grad != nullptr; }
+
+inline std::size_t item_size(DType dtype) { return dtype == float32 ? 4 : 8; }
+
 // What a step does to the tensors that share one rule, one set of hyperparameters and one step
 // count. `shared` is as in SharedCoefficient; its grad_scale holds the sign and scale of the row.
 struct Row {
   std::size_t rule;
-  Extras extras;     // for tensors without an average
+  Extras extras;  // for tensors without an average
+  bool cautious;
   double clip_norm;  // infinity: off
   double shared[shared_count];
   double own[max_coefficients - shared_count];
@@ -39,6 +44,7 @@ struct Workspace {
   std::vector<CastRow> rows;
   std::vector<std::size_t> ends;  // the units (elements, blocks) in all tensors up to each
   std::vector<double> block_sums;
+  std::vector<std::size_t> agreeing;  // by thread and tensor: elements whose step suits g
   // Steps go forwards and backwards in turn: what one touched last is still in cache for the next.
   bool backwards = false;
 };
@@ -48,9 +54,9 @@ struct Workspace {
 // every thread count.
 double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace);
 
-// Updates every tensor that has a gradient, in one parallel region. Returns the name of the
-// instruction set whose kernels did it.
-const char* update(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
+// Updates every tensor that has a gradient, in one parallel region; where rows are cautious, after
+// another one that counts. Returns the name of the instruction set whose kernels did it.
+const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
                    Workspace& workspace);
 
 // Adds `read` to each of `count` equally long arrays: the traffic of an update, for comparison.

@@ -32,6 +32,19 @@ inline T soft_threshold(T x, T threshold) {
   return copy_sign(shrunk < T(0) ? T(0) : shrunk, x);
 }
 
+// −1, 0 or 1; 0 for NaN.
+template <class T>
+inline T sign(T x) {
+  return x > T(0) ? T(1) : (x < T(0) ? T(-1) : T(0));
+}
+
+// x limited to [low, high]; NaN stays NaN.
+template <class T>
+inline T clamp(T x, T low, T high) {
+  x = x < low ? low : x;
+  return x > high ? high : x;
+}
+
 // A fixed list of names: a rule's coefficients or state slots, in the order of its members.
 template <size_t N>
 struct Names {

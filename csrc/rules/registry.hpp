@@ -1,8 +1,19 @@
 // Every rule the engine is built with. A new rule is one header and one line here.
 #pragma once
 
+#include "rules/adagrad.hpp"
 #include "rules/adam.hpp"
+#include "rules/adam_variants.hpp"
+#include "rules/adamax.hpp"
+#include "rules/asgd.hpp"
+#include "rules/belief.hpp"
+#include "rules/ftrl.hpp"
+#include "rules/mixture.hpp"
+#include "rules/normalized.hpp"
+#include "rules/rmsprop.hpp"
+#include "rules/rprop.hpp"
 #include "rules/sgd.hpp"
+#include "rules/sign.hpp"
 
 namespace gradstep {
 namespace {
@@ -10,8 +21,17 @@ namespace {
 template <template <class> class... Rule>
 struct RuleList {};
 
-using Registry = RuleList<  //
-    Sgd, SgdMomentum, SgdNesterov, SgdVelocity, SgdVelocityNesterov, Adam, AdamAmsgrad>;
+using Registry = RuleList<                                              //
+    Sgd, SgdMomentum, SgdNesterov, SgdVelocity, SgdVelocityNesterov,    //
+    SignSgd, Signum, Lion,                                              //
+    Asgd, Rprop,                                                        //
+    Adagrad, Adadelta,                                                  //
+    Rmsprop, RmspropMomentum, RmspropNesterov,                          //
+    RmspropCentered, RmspropCenteredMomentum, RmspropCenteredNesterov,  //
+    Ftrl,                                                               //
+    Adam, AdamAmsgrad, Nadam, Radam, Adamax,                            //
+    Adabelief, AdabeliefAmsgrad, Yogi, Adopt, Laprop, LapropAmsgrad,    //
+    Adan, Ademamix>;
 
 }  // namespace
 }  // namespace gradstep

@@ -20,7 +20,7 @@ struct Sgd {
   static constexpr auto slots = names();
   T lr;
 
-  void operator()(T& p, T g) const { p = p - lr * g; }
+  T step(T g) const { return lr * g; }
 };
 
 template <class T>
@@ -28,11 +28,12 @@ struct SgdMomentum {
   static constexpr const char* name = "sgd_momentum";
   static constexpr auto coefficients = names("lr", "momentum", "grad_weight");
   static constexpr auto slots = names("momentum_buffer");
+  static constexpr bool has_momentum = true;
   T lr, momentum, grad_weight;
 
-  void operator()(T& p, T g, T& momentum_buffer) const {
+  T step(T g, T& momentum_buffer) const {
     momentum_buffer = momentum * momentum_buffer + grad_weight * g;
-    p = p - lr * momentum_buffer;
+    return lr * momentum_buffer;
   }
 };
 
@@ -41,11 +42,12 @@ struct SgdNesterov {
   static constexpr const char* name = "sgd_nesterov";
   static constexpr auto coefficients = names("lr", "momentum", "grad_weight");
   static constexpr auto slots = names("momentum_buffer");
+  static constexpr bool has_momentum = true;
   T lr, momentum, grad_weight;
 
-  void operator()(T& p, T g, T& momentum_buffer) const {
+  T step(T g, T& momentum_buffer) const {
     momentum_buffer = momentum * momentum_buffer + grad_weight * g;
-    p = p - lr * (g + momentum * momentum_buffer);
+    return lr * (g + momentum * momentum_buffer);
   }
 };
 
@@ -54,11 +56,12 @@ struct SgdVelocity {
   static constexpr const char* name = "sgd_velocity";
   static constexpr auto coefficients = names("lr", "momentum");
   static constexpr auto slots = names("momentum_buffer");
+  static constexpr bool has_momentum = true;
   T lr, momentum;
 
-  void operator()(T& p, T g, T& momentum_buffer) const {
+  T step(T g, T& momentum_buffer) const {
     momentum_buffer = momentum * momentum_buffer + lr * g;
-    p = p - momentum_buffer;
+    return momentum_buffer;
   }
 };
 
@@ -67,12 +70,13 @@ struct SgdVelocityNesterov {
   static constexpr const char* name = "sgd_velocity_nesterov";
   static constexpr auto coefficients = names("lr", "momentum");
   static constexpr auto slots = names("momentum_buffer");
+  static constexpr bool has_momentum = true;
   T lr, momentum;
 
-  void operator()(T& p, T g, T& momentum_buffer) const {
+  T step(T g, T& momentum_buffer) const {
     const T pull = lr * g;
     momentum_buffer = momentum * momentum_buffer + pull;
-    p = p - (momentum * momentum_buffer + pull);
+    return momentum * momentum_buffer + pull;
   }
 };
 

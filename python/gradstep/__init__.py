@@ -10,20 +10,49 @@ array([-0.5, -0.5], dtype=float32)
 """
 
 from gradstep import runtime, schedules
+from gradstep.optimizers.adagrad import Adadelta, Adagrad
 from gradstep.optimizers.adam import Adam, AdamW
+from gradstep.optimizers.adam_variants import NAdam, RAdam
+from gradstep.optimizers.adamax import Adamax
+from gradstep.optimizers.asgd import ASGD
 from gradstep.optimizers.base import Optimizer, StepInfo
+from gradstep.optimizers.belief import AdaBelief, Yogi
+from gradstep.optimizers.ftrl import FTRL
+from gradstep.optimizers.mixture import Adan, AdEMAMix
+from gradstep.optimizers.normalized import ADOPT, LaProp
+from gradstep.optimizers.rmsprop import RMSprop
+from gradstep.optimizers.rprop import Rprop
 from gradstep.optimizers.sgd import SGD
+from gradstep.optimizers.sign import Lion, SignSGD, Signum
 from gradstep.runtime import BackendWarning
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ADOPT",
+    "ASGD",
+    "FTRL",
     "SGD",
+    "AdEMAMix",
+    "AdaBelief",
+    "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
+    "Adan",
     "BackendWarning",
+    "LaProp",
+    "Lion",
+    "NAdam",
     "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SignSGD",
+    "Signum",
     "StepInfo",
+    "Yogi",
     "__version__",
     "runtime",
     "schedules",

@@ -128,7 +128,9 @@ def num_threads() -> int:
 
 
 def set_num_threads(count: int) -> Setting:
-    """Use `count` threads for large steps. The NumPy backend always uses one.
+    """Use `count` threads for large steps.
+
+    The NumPy backend always uses one, and so does a build without OpenMP.
 
     Raises
     ------

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 Betas = tuple[Scalar, Scalar]
 
 
+def averages(beta1: float, beta2: float) -> dict[str, float]:
+    """The weights of two running averages, formed in float64."""
+    return {
+        "beta1": beta1,
+        "one_minus_beta1": 1.0 - beta1,
+        "beta2": beta2,
+        "one_minus_beta2": 1.0 - beta2,
+    }
+
+
 class Adam(Optimizer):
     r"""Adam: steps of nearly equal size in every coordinate, from two running averages.
 
@@ -39,6 +49,10 @@ class Adam(Optimizer):
         Coupled (L2); for decoupled decay see :class:`AdamW`.
     amsgrad : bool
         Never let the denominator shrink.
+    cautious : bool
+        Leave out the elements of a step that do not move against their gradient, and scale the
+        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085). It
+        reads gradient and state once more.
     **shared
         The options that every optimizer takes: see :class:`Optimizer`.
 
@@ -72,6 +86,7 @@ class Adam(Optimizer):
     betas = Numbers((Number(high=1.0), Number(high=1.0)))
     eps = Number()
     amsgrad = Flag()
+    cautious = Flag()
 
     def __init__(
         self,
@@ -81,6 +96,7 @@ class Adam(Optimizer):
         eps: Scalar = 1e-8,
         weight_decay: Scalar = 0.0,
         amsgrad: bool = False,
+        cautious: bool = False,
         **shared: Unpack[SharedOptions],
     ) -> None:
         own = {
@@ -89,6 +105,7 @@ class Adam(Optimizer):
             "eps": eps,
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
+            "cautious": cautious,
         }
         super().__init__(params, own, shared)
 
@@ -98,10 +115,7 @@ class Adam(Optimizer):
     def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
         beta1, beta2 = h["betas"]
         return {
-            "beta1": beta1,
-            "one_minus_beta1": 1.0 - beta1,
-            "beta2": beta2,
-            "one_minus_beta2": 1.0 - beta2,
+            **averages(beta1, beta2),
             "step_size": h["lr"] / (1.0 - beta1**t),
             "root_scale": 1.0 / math.sqrt(1.0 - beta2**t),
             "eps": h["eps"],
@@ -122,6 +136,8 @@ class AdamW(Adam):
 
     Notes
     -----
+    State: as for :class:`Adam`. The common choice wherever weight decay is wanted.
+
     Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, arXiv:1711.05101.
 
     Examples
@@ -142,7 +158,8 @@ class AdamW(Adam):
         eps: Scalar = 1e-8,
         weight_decay: Scalar = 0.01,
         amsgrad: bool = False,
+        cautious: bool = False,
         **shared: Unpack[SharedOptions],
     ) -> None:
         shared.setdefault("decoupled_weight_decay", True)
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **shared)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, cautious, **shared)

@@ -15,9 +15,10 @@ from gradstep import runtime
 from gradstep.optimizers import checkpoint
 from gradstep.optimizers.cohorts import advance
 from gradstep.optimizers.groups import Group
-from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, Scalar, is_number
+from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, Scalar, check_grad_scale
 from gradstep.optimizers.layout import Layout
-from gradstep.optimizers.rows import Plan
+from gradstep.optimizers.rows import Plan, shared_row
+from gradstep.reference import RULES
 
 Array = NDArray[Any]
 
@@ -125,6 +126,10 @@ class Optimizer:
     def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
         """The coefficients of `rule` for a tensor's step number `t`, counted from 1."""
         raise NotImplementedError
+
+    def shared_row(self, h: Mapping[str, Any]) -> tuple[float, ...]:
+        """What the arithmetic around every rule is told."""
+        return shared_row(h)
 
     def initial(self, slot: str, h: Mapping[str, Any]) -> float:
         """What a state slot is filled with before the first step."""
@@ -285,18 +290,15 @@ class Optimizer:
 
     def plan(self, values: Mapping[str, Any]) -> Plan:
         """What these hyperparameters ask for; a ValueError where they do not go together."""
+        rule, cautious = self.rule(values), values.get("cautious", False)
+        if cautious and not RULES[rule].has_momentum:
+            raise ValueError(
+                "cautious=True needs momentum: without it every step suits its gradient"
+            )
         return Plan(
-            self.rule(values),
+            rule,
+            cautious,
             values["ema_decay"] is not None,
             values["clip_norm"] is not None,
             values["skip_nonfinite"],
         )
-
-
-def check_grad_scale(value: Any) -> float:
-    if not is_number(value):
-        raise TypeError(f"grad_scale must be a finite number > 0, got {value!r}")
-    number = float(value)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"grad_scale must be a finite number > 0, got {value!r}")
-    return number

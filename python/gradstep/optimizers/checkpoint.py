@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gradstep.optimizers.cohorts import regroup
 from gradstep.optimizers.rows import Plan
-from gradstep.optimizers.state import allocate, slots_of
+from gradstep.optimizers.state import allocate
+from gradstep.reference import RULES
 
 if TYPE_CHECKING:
     from gradstep.optimizers.layout import Layout
@@ -110,7 +111,7 @@ def check_state(layout: Layout, given: Any, plans: list[Plan]) -> dict[str, int]
     check_names("state", given, list(layout.params))
     counts = {}
     for group, plan in zip(layout.groups, plans, strict=True):
-        slots = slots_of(plan.rule)
+        slots = RULES[plan.rule].slots
         for name in group.names:
             of_one = given[name]
             if not isinstance(of_one, Mapping) or not {"step", *slots} <= set(of_one):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from gradstep.optimizers.hyper import Hyperparameter
-from gradstep.optimizers.rows import Plan, shared_row
+from gradstep.optimizers.rows import Plan
 from gradstep.params import Node
 
 
@@ -27,12 +27,14 @@ class Group(MutableMapping[str, Any]):
         names: tuple[str, ...],
         structure: Node,
         plan: Callable[[dict[str, Any]], Plan],
+        shared_row: Callable[[Mapping[str, Any]], tuple[float, ...]],
         on_new_plan: Callable[[], None],
     ) -> None:
         self._declared = declared
         self.names = names
         self.structure = structure
         self.plan_of = plan
+        self._shared_row = shared_row
         self._on_new_plan = on_new_plan
         checked = {name: declared[name].check(value) for name, value in values.items()}
         self.plan = plan(checked)
@@ -41,7 +43,7 @@ class Group(MutableMapping[str, Any]):
     def _set(self, values: dict[str, Any]) -> None:
         self.values_now = values
         self._scheduled = [d for name, d in self._declared.items() if d.varies(values[name])]
-        self._row = () if self._scheduled else shared_row(values)
+        self._row = () if self._scheduled else self._shared_row(values)
 
     def changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """All values as they would be with `changes`; an error where those are not legal."""
@@ -71,7 +73,7 @@ class Group(MutableMapping[str, Any]):
 
     def row(self, h: Mapping[str, Any]) -> tuple[float, ...]:
         """The shared part of the row for the values `h`, which :meth:`at` gave."""
-        return self._row or shared_row(h)
+        return self._row or self._shared_row(h)
 
     def __getitem__(self, name: str) -> Any:
         return self.names if name == "params" else self.values_now[name]

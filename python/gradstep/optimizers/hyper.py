@@ -70,6 +70,15 @@ def is_number(value: Any) -> bool:
     return getattr(value, "shape", None) == () and value.dtype.kind in "fiu"
 
 
+def check_grad_scale(value: Any) -> float:
+    if not is_number(value):
+        raise TypeError(f"grad_scale must be a finite number > 0, got {value!r}")
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"grad_scale must be a finite number > 0, got {value!r}")
+    return number
+
+
 @dataclass
 class Number(Hyperparameter):
     """A finite number within a range, or a schedule of such numbers."""

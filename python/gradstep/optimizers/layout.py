@@ -11,9 +11,10 @@ from gradstep import runtime
 from gradstep.gradients import GradientReader
 from gradstep.optimizers.cohorts import Cohort
 from gradstep.optimizers.groups import Group
-from gradstep.optimizers.state import allocate, slots_of
+from gradstep.optimizers.state import allocate
 from gradstep.param_groups import align_groups, split_groups
 from gradstep.params import Align, check_disjoint
+from gradstep.reference import RULES
 
 if TYPE_CHECKING:
     from gradstep.optimizers.base import Optimizer
@@ -64,7 +65,13 @@ class Layout:
         first = len(self.params)
         values = {**opt.defaults, **given}
         group = Group(
-            opt.hyperparameters, values, tuple(named), structure, opt.plan, self.mark_stale
+            opt.hyperparameters,
+            values,
+            tuple(named),
+            structure,
+            opt.plan,
+            opt.shared_row,
+            self.mark_stale,
         )
         self.groups.append(group)
         self.params.update(named)
@@ -99,11 +106,12 @@ class Layout:
 
     def _slots_of(self, name: str, group: Group, h: Mapping[str, Any]) -> list[Array]:
         slots = self.state.setdefault(name, {})
-        for slot in slots_of(group.plan.rule):
+        wanted = RULES[group.plan.rule].slots
+        for slot in wanted:
             if slot not in slots:
                 fill = self._opt.initial(slot, h)
                 slots[slot] = allocate(self.params[name], fill, len(slots))
-        return [slots[slot] for slot in slots_of(group.plan.rule)]
+        return [slots[slot] for slot in wanted]
 
     def _average_of(self, name: str, group: Group) -> Array | None:
         if not group.plan.averages:
@@ -120,4 +128,5 @@ class Layout:
             cohort.rule = cohort.group.plan.rule
             for i in cohort.members:
                 row_of[i] = row
-        self.table.assign([cohort.rule for cohort in self.cohorts], row_of)
+        plans = [cohort.group.plan for cohort in self.cohorts]
+        self.table.assign([(plan.rule, plan.cautious) for plan in plans], row_of)

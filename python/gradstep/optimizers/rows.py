@@ -11,6 +11,7 @@ class Plan(NamedTuple):
     """What hyperparameters decide beyond numbers. While it stays, a step needs no preparation."""
 
     rule: str
+    cautious: bool
     averages: bool
     clips_norm: bool
     skips_nonfinite: bool

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gradstep.lookahead import moved_ahead
-from gradstep.optimizers.base import Optimizer, SharedOptions
+from gradstep.optimizers.base import SharedOptions
 from gradstep.optimizers.hyper import Flag, Number, Scalar
+from gradstep.optimizers.lookahead import Lookahead
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class SGD(Optimizer):
+class SGD(Lookahead):
     r"""Gradient descent, with momentum if asked for.
 
     ::
@@ -46,6 +45,9 @@ class SGD(Optimizer):
         Scale gradients by lr as they enter the velocity, as Goodfellow et al. and Keras do, rather
         than the velocity as it is applied, as PyTorch does. The two differ only while lr changes.
         Needs momentum, and no dampening.
+    cautious : bool
+        Leave out the elements of a step that do not move against their gradient, and scale the
+        others up by size/(count + 1) within each tensor (Liang et al. 2024). Needs momentum.
     **shared
         The options that every optimizer takes: see :class:`Optimizer`.
 
@@ -81,6 +83,7 @@ class SGD(Optimizer):
     dampening = Number(high=1.0)
     nesterov = Flag()
     lr_in_velocity = Flag()
+    cautious = Flag()
 
     def __init__(
         self,
@@ -91,6 +94,7 @@ class SGD(Optimizer):
         weight_decay: Scalar = 0.0,
         nesterov: bool = False,
         lr_in_velocity: bool = False,
+        cautious: bool = False,
         **shared: Unpack[SharedOptions],
     ) -> None:
         own = {
@@ -100,6 +104,7 @@ class SGD(Optimizer):
             "weight_decay": weight_decay,
             "nesterov": nesterov,
             "lr_in_velocity": lr_in_velocity,
+            "cautious": cautious,
         }
         super().__init__(params, own, shared)
 
@@ -125,37 +130,5 @@ class SGD(Optimizer):
         grad_weight = 1.0 if t == 1 else 1.0 - h["dampening"]
         return {"lr": h["lr"], "momentum": h["momentum"], "grad_weight": grad_weight}
 
-    @contextmanager
-    def lookahead(self) -> Iterator[None]:
-        """Within the ``with`` block the parameters stand at θ − lr·μ·v, where momentum leads.
-
-        Evaluating the gradient there and stepping with plain momentum is Nesterov's method in its
-        textbook form (Sutskever et al. 2013). Afterwards the parameters are restored bit for bit.
-
-        Raises
-        ------
-        RuntimeError
-            If :meth:`step` is called within the block.
-
-        Examples
-        --------
-        >>> import numpy as np, gradstep as gs
-        >>> w = np.array([1.0])
-        >>> opt = gs.SGD(w, lr=0.1, momentum=0.5)
-        >>> info = opt.step(np.array([2.0]))
-        >>> with opt.lookahead():
-        ...     ahead = w.copy()
-        >>> ahead, w
-        (array([0.7]), array([0.8]))
-        """
-        with self._exclusive("lookahead()"):
-            shifts = {}
-            for group in self.groups:
-                h = group.at(self._steps)
-                factor = h["momentum"] * (1.0 if h["lr_in_velocity"] else h["lr"])
-                for name in group.names:
-                    buffer = self.state[name].get("momentum_buffer")
-                    if buffer is not None:
-                        shifts[name] = (self.params[name], factor, buffer)
-            with moved_ahead(shifts.values()):
-                yield
+    def lead(self, h: Mapping[str, Any]) -> float:
+        return h["momentum"] if h["lr_in_velocity"] else super().lead(h)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.params import address, memory_order
-from gradstep.reference import RULES, rule_names
 
 Array = NDArray[Any]
 
 CACHE_LINE = 64
 STAGGER = 5 * 1024  # bytes between the places of one parameter's arrays
 STAGGER_FROM = 64 * 1024  # bytes
-
-
-@cache
-def slots_of(rule: str) -> tuple[str, ...]:
-    return rule_names(RULES[rule])[1]
 
 
 def allocate(param: Array, fill: float, place: int) -> Array:

@@ -5,7 +5,7 @@ Also the backend where no compiler was found.
 
 from __future__ import annotations
 
-from gradstep.reference.rules import RULES, rule_names
+from gradstep.reference.rules import RULES
 from gradstep.reference.table import ParamTable, sum_of_squares
 
-__all__ = ["RULES", "ParamTable", "rule_names", "sum_of_squares"]
+__all__ = ["RULES", "ParamTable", "sum_of_squares"]

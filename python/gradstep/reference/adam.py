@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.reference.arithmetic import maximum
+
 Array = NDArray[Any]
 
 
 def adam(
-    p: Array,
     g: Array,
     exp_avg: Array,
     exp_avg_sq: Array,
@@ -26,11 +27,10 @@ def adam(
 ) -> Array:
     exp_avg[:] = beta1 * exp_avg + one_minus_beta1 * g
     exp_avg_sq[:] = beta2 * exp_avg_sq + one_minus_beta2 * g * g
-    return p - step_size * exp_avg / (np.sqrt(exp_avg_sq) * root_scale + eps)
+    return step_size * exp_avg / (np.sqrt(exp_avg_sq) * root_scale + eps)
 
 
 def adam_amsgrad(
-    p: Array,
     g: Array,
     exp_avg: Array,
     exp_avg_sq: Array,
@@ -46,5 +46,5 @@ def adam_amsgrad(
 ) -> Array:
     exp_avg[:] = beta1 * exp_avg + one_minus_beta1 * g
     exp_avg_sq[:] = beta2 * exp_avg_sq + one_minus_beta2 * g * g
-    max_exp_avg_sq[:] = np.where(exp_avg_sq > max_exp_avg_sq, exp_avg_sq, max_exp_avg_sq)
-    return p - step_size * exp_avg / (np.sqrt(max_exp_avg_sq) * root_scale + eps)
+    max_exp_avg_sq[:] = maximum(max_exp_avg_sq, exp_avg_sq)
+    return step_size * exp_avg / (np.sqrt(max_exp_avg_sq) * root_scale + eps)

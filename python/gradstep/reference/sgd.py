@@ -1,8 +1,8 @@
 """Gradient descent and momentum. The equations stand in csrc/rules/sgd.hpp.
 
-A rule takes a run of parameters and gradients and its state slots, all one-dimensional and of one
-dtype, and its coefficients as scalars of that dtype. It writes the slots in place and returns the
-new parameters.
+A rule takes a run of gradients and its state slots, all one-dimensional and of one dtype, and its
+coefficients as scalars of that dtype. It writes the slots in place and returns the step that is
+subtracted from the parameters. A rule whose first argument is p sets them itself, and returns them.
 """
 
 from __future__ import annotations
@@ -14,32 +14,30 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def sgd(p: Array, g: Array, *, lr: Any) -> Array:
-    return p - lr * g
+def sgd(g: Array, *, lr: Any) -> Array:
+    return lr * g
 
 
 def sgd_momentum(
-    p: Array, g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any, grad_weight: Any
+    g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any, grad_weight: Any
 ) -> Array:
     momentum_buffer[:] = momentum * momentum_buffer + grad_weight * g
-    return p - lr * momentum_buffer
+    return lr * momentum_buffer
 
 
 def sgd_nesterov(
-    p: Array, g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any, grad_weight: Any
+    g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any, grad_weight: Any
 ) -> Array:
     momentum_buffer[:] = momentum * momentum_buffer + grad_weight * g
-    return p - lr * (g + momentum * momentum_buffer)
+    return lr * (g + momentum * momentum_buffer)
 
 
-def sgd_velocity(p: Array, g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any) -> Array:
+def sgd_velocity(g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any) -> Array:
     momentum_buffer[:] = momentum * momentum_buffer + lr * g
-    return p - momentum_buffer
+    return momentum_buffer
 
 
-def sgd_velocity_nesterov(
-    p: Array, g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any
-) -> Array:
+def sgd_velocity_nesterov(g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any) -> Array:
     pull = lr * g
     momentum_buffer[:] = momentum * momentum_buffer + pull
-    return p - (momentum * momentum_buffer + pull)
+    return momentum * momentum_buffer + pull

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.params import memory_order
+from gradstep.reference.arithmetic import clamp, soft_threshold
 from gradstep.reference.rules import RULES
 
 Array = NDArray[Any]
@@ -72,8 +73,8 @@ class ParamTable:
         self._averages = [None if a is None else flat(a) for a in averages]
         self._convert = convert
 
-    def assign(self, rules: Sequence[str], row_of: Sequence[int]) -> None:
-        self._rules = [RULES[name] for name in rules]
+    def assign(self, rules: Sequence[tuple[str, bool]], row_of: Sequence[int]) -> None:
+        self._rules = [(RULES[name], cautious) for name, cautious in rules]
         self._row_of = list(row_of)
 
     def step(
@@ -106,29 +107,32 @@ class ParamTable:
         if norm is not None and (factor := clip_norm / (norm + 1e-6)) < 1:
             scale *= factor
         cast = self._params[i].dtype.type
-        with_extras = shared[0] != math.inf or shared[1] != 0 or shared[3] != 0
         average = self._averages[i]
+        with_extras = shared[0] != math.inf or shared[1] != 0 or shared[3] != 0
+        with_extras = with_extras or average is not None
         own = {name: cast(value) for name, value in coefficients.items()}
         scale, clip_value, l2, decay, l1, keep, take = map(cast, (scale, *shared))
-        rule = self._rules[self._row_of[i]]
+        rule, cautious = self._rules[self._row_of[i]]
+        runs = [slice(start, start + RUN) for start in range(0, grad.size, RUN)]
 
-        for start in range(0, grad.size, RUN):
-            run = slice(start, start + RUN)
-            p = self._params[i][run]
-            g = scale * grad[run]
-            if with_extras or average is not None:
-                g = np.where(g < -clip_value, -clip_value, g)
-                g = np.where(g > clip_value, clip_value, g)
-                g = g + l2 * p
-            new = rule(decay * p, g, *(slot[run] for slot in self._slots[i]), **own)
-            if with_extras or average is not None:
+        def prepared(run: slice, extras: bool) -> Array:
+            g: Array = scale * grad[run]
+            return clamp(g, -clip_value, clip_value) + l2 * self._params[i][run] if extras else g
+
+        def slots(run: slice) -> list[Array]:
+            return [slot[run] for slot in self._slots[i]]
+
+        if cautious:
+            agreeing = sum(rule.count_agreeing(prepared(r, True), slots(r), own) for r in runs)
+            cautious_scale = cast(grad.size / (agreeing + 1))
+        for run in runs:
+            p, g = decay * self._params[i][run], prepared(run, with_extras)
+            if cautious:
+                new = rule.cautiously_moved(p, g, slots(run), own, cautious_scale)
+            else:
+                new = rule.moved(p, g, slots(run), own)
+            if with_extras:
                 new = soft_threshold(new, l1)
             if average is not None:
                 average[run] = keep * average[run] + take * new
-            p[:] = new
-
-
-def soft_threshold(x: Array, threshold: Any) -> Array:
-    """x drawn towards zero by `threshold`, and exactly zero within it."""
-    shrunk = np.abs(x) - threshold
-    return np.copysign(np.where(shrunk < 0, x.dtype.type(0), shrunk), x)
+            self._params[i][run] = new

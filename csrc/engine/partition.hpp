@@ -1,0 +1,84 @@
+// The flat range of all elements of all tensors, cut into a share per thread.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/parallel.hpp"
+#include "engine/param_table.hpp"
+
+namespace gradstep {
+
+// ends[i] becomes the number of units (elements, blocks) in tensors 0..i; returns that of all.
+template <class Count>
+std::size_t accumulate(const std::vector<Tensor>& tensors, Count count,
+                       std::vector<std::size_t>& ends) {
+  ends.clear();
+  std::size_t total = 0;
+  for (const Tensor& tensor : tensors) ends.push_back(total += count(tensor));
+  return total;
+}
+
+inline std::size_t tensor_at(const std::vector<std::size_t>& ends, std::size_t unit) {
+  return std::upper_bound(ends.begin(), ends.end(), unit) - ends.begin();
+}
+
+class Partition {
+ public:
+  Partition(const std::vector<Tensor>& tensors, std::vector<std::size_t>& ends)
+      : tensors_(tensors), ends_(ends) {
+    total_ =
+        accumulate(tensors, [](const Tensor& t) { return present(t) ? t.span.size : 0; }, ends);
+    threads_ = threads_for(total_);
+  }
+
+  int threads() const { return threads_; }
+
+  // Calls run(tensor, begin, end) for every part of a thread's share, in order or from its end.
+  template <class Run>
+  void share(int thread, bool backwards, Run run) const {
+    const Border from = border(thread), to = border(thread + 1);
+    const auto part = [&](std::size_t t) {
+      if (t == tensors_.size() || !present(tensors_[t])) return;
+      const std::size_t begin = t == from.tensor ? from.index : 0;
+      const std::size_t end = t == to.tensor ? to.index : tensors_[t].span.size;
+      if (begin < end) run(t, begin, end);
+    };
+    if (backwards)
+      for (std::size_t t = to.tensor + 1; t-- > from.tensor;) part(t);
+    else
+      for (std::size_t t = from.tensor; t <= to.tensor; ++t) part(t);
+  }
+
+ private:
+  struct Border {
+    std::size_t tensor, index;
+  };
+
+  Border border(int thread) const {
+    if (thread == 0) return {0, 0};
+    if (thread == threads_) return {tensors_.size(), 0};
+    const std::size_t unit = total_ / threads_ * thread + total_ % threads_ * thread / threads_;
+    const std::size_t tensor = tensor_at(ends_, unit);
+    const std::size_t start = ends_[tensor] - tensors_[tensor].span.size;
+    return {tensor, unit == start ? 0 : at_cache_line(tensors_[tensor], unit - start)};
+  }
+
+  // `index` moved on to the next element that starts a cache line of the parameter.
+  static std::size_t at_cache_line(const Tensor& tensor, std::size_t index) {
+    constexpr std::size_t cache_line = 64;
+    const std::size_t per_line = cache_line / item_size(tensor.dtype);
+    const auto address = reinterpret_cast<std::uintptr_t>(tensor.span.param);
+    const std::size_t lead = (address % cache_line) / item_size(tensor.dtype);
+    return std::min((index + lead + per_line - 1) / per_line * per_line - lead, tensor.span.size);
+  }
+
+  const std::vector<Tensor>& tensors_;
+  const std::vector<std::size_t>& ends_;
+  std::size_t total_;
+  int threads_;
+};
+
+}  // namespace gradstep

@@ -1,0 +1,111 @@
+#include <algorithm>
+
+#include "engine/dispatch.hpp"
+#include "engine/parallel.hpp"
+#include "engine/param_table.hpp"
+#include "engine/partition.hpp"
+
+namespace gradstep {
+namespace {
+
+constexpr std::size_t turn_chunk = 4096;  // elements that are run forwards in a backward step
+
+class Updater {
+ public:
+  Updater(std::vector<Tensor>& tensors, const std::vector<Row>& rows, Workspace& workspace)
+      : tensors_(tensors),
+        rows_(rows),
+        workspace_(workspace),
+        kernels_(active_kernels()),
+        partition_(tensors, workspace.ends) {
+    workspace.rows.resize(rows.size());
+    for (std::size_t r = 0; r < rows.size(); ++r) cast_row(rows[r], workspace.rows[r]);
+  }
+
+  const char* run() {
+    if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
+      scale_cautious_steps();
+    const bool backwards = workspace_.backwards = !workspace_.backwards;
+    auto job = [&](int thread) {
+      partition_.share(thread, backwards, [&](std::size_t t, std::size_t begin, std::size_t end) {
+        if (backwards)
+          update_backwards(tensors_[t], begin, end);
+        else
+          update(tensors_[t], begin, end);
+      });
+    };
+    parallel(partition_.threads(), job);
+    return kernels_.isa;
+  }
+
+ private:
+  void cast_row(const Row& row, Workspace::CastRow& to) const {
+    const std::size_t own = kernels_.rules[row.rule].coefficient_count;
+    std::copy_n(row.shared, int{shared_count}, to.as_float64);
+    std::copy_n(row.own, own, to.as_float64 + shared_count);
+    for (std::size_t c = 0; c < shared_count + own; ++c)
+      to.as_float32[c] = static_cast<float>(to.as_float64[c]);
+  }
+
+  const void* coefficients(const Tensor& tensor) const {
+    const Workspace::CastRow& cast = workspace_.rows[tensor.row];
+    return tensor.dtype == float32 ? static_cast<const void*>(cast.as_float32)
+                                   : static_cast<const void*>(cast.as_float64);
+  }
+
+  void update(const Tensor& tensor, std::size_t begin, std::size_t end) const {
+    const Row& row = rows_[tensor.row];
+    const RuleInfo& rule = kernels_.rules[row.rule];
+    const Extras extras = tensor.span.average ? averaging : row.extras;
+    const auto& kernels = row.cautious ? rule.cautious_update : rule.update;
+    kernels[tensor.dtype][extras](coefficients(tensor), tensor.span, begin, end);
+  }
+
+  void update_backwards(const Tensor& tensor, std::size_t begin, std::size_t end) const {
+    while (end > begin) {
+      const std::size_t chunk = end - begin > turn_chunk ? end - turn_chunk : begin;
+      update(tensor, chunk, end);
+      end = chunk;
+    }
+  }
+
+  // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by
+  // size/(count + 1), where count is the number of elements left.
+  void scale_cautious_steps() {
+    const std::size_t count = tensors_.size();
+    std::vector<std::size_t>& agreeing = workspace_.agreeing;
+    agreeing.assign(count * partition_.threads(), 0);
+    auto job = [&](int thread) {
+      partition_.share(thread, false, [&](std::size_t t, std::size_t begin, std::size_t end) {
+        const Tensor& tensor = tensors_[t];
+        const Row& row = rows_[tensor.row];
+        if (row.cautious)
+          agreeing[thread * count + t] = kernels_.rules[row.rule].count_agreeing[tensor.dtype](
+              coefficients(tensor), tensor.span, begin, end);
+      });
+    };
+    parallel(partition_.threads(), job);
+    for (std::size_t t = 0; t < count; ++t) {
+      std::size_t all = 0;
+      for (int thread = 0; thread < partition_.threads(); ++thread)
+        all += agreeing[thread * count + t];
+      Span& span = tensors_[t].span;
+      span.cautious_scale = static_cast<double>(span.size) / static_cast<double>(all + 1);
+    }
+  }
+
+  std::vector<Tensor>& tensors_;
+  const std::vector<Row>& rows_;
+  Workspace& workspace_;
+  const KernelTable& kernels_;
+  const Partition partition_;
+};
+
+}  // namespace
+
+const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
+                   Workspace& workspace) {
+  return Updater(tensors, rows, workspace).run();
+}
+
+}  // namespace gradstep

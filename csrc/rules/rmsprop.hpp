@@ -1,0 +1,112 @@
+// RMSprop — Hinton, lecture 6e of "Neural Networks for Machine Learning", 2012; centred: Graves
+// 2013, arXiv:1308.0850; with momentum: Goodfellow et al. 2016, algorithm 8.6
+//   s ← α·s + (1−α)·g²          d = √(s + ε) + ε, one of the two ε being 0
+//   centred: c ← α·c + (1−α)·g, and s − c² under the root
+//   rmsprop            p ← p − lr·g/d
+//   rmsprop_momentum   b ← μ·b + g/d,   p ← p − lr·b
+//   rmsprop_nesterov   b ← μ·b + g/d,   p ← p − lr·(μ·b + g/d)
+#pragma once
+
+#include "rules/math.hpp"
+
+namespace gradstep {
+namespace {
+
+template <class T>
+struct Rmsprop {
+  static constexpr const char* name = "rmsprop";
+  static constexpr auto coefficients =
+      names("lr", "alpha", "one_minus_alpha", "eps_inside", "eps_outside");
+  static constexpr auto slots = names("square_avg");
+  T lr, alpha, one_minus_alpha, eps_inside, eps_outside;
+
+  T step(T g, T& square_avg) const { return lr * g / denominator(g, square_avg); }
+
+  T denominator(T g, T& square_avg) const {
+    square_avg = alpha * square_avg + one_minus_alpha * g * g;
+    return square_root(square_avg + eps_inside) + eps_outside;
+  }
+};
+
+template <class T>
+struct RmspropCentered : Rmsprop<T> {
+  static constexpr const char* name = "rmsprop_centered";
+  static constexpr auto slots = names("square_avg", "grad_avg");
+
+  T step(T g, T& square_avg, T& grad_avg) const {
+    return this->lr * g / denominator(g, square_avg, grad_avg);
+  }
+
+  // The variance is never negative, but its rounded value can be.
+  T denominator(T g, T& square_avg, T& grad_avg) const {
+    square_avg = this->alpha * square_avg + this->one_minus_alpha * g * g;
+    grad_avg = this->alpha * grad_avg + this->one_minus_alpha * g;
+    const T variance = square_avg - grad_avg * grad_avg;
+    return square_root((variance < T(0) ? T(0) : variance) + this->eps_inside) + this->eps_outside;
+  }
+};
+
+// Momentum on top of either, with the coefficient behind theirs.
+template <template <class> class Base, class T>
+struct RmspropWithMomentum : Base<T> {
+  static constexpr auto coefficients =
+      names("lr", "alpha", "one_minus_alpha", "eps_inside", "eps_outside", "momentum");
+  static constexpr bool has_momentum = true;
+  T momentum;
+
+  template <class... Average>
+  T heavy_ball(T g, T& momentum_buffer, Average&... average) const {
+    momentum_buffer = momentum * momentum_buffer + g / this->denominator(g, average...);
+    return this->lr * momentum_buffer;
+  }
+
+  template <class... Average>
+  T nesterov(T g, T& momentum_buffer, Average&... average) const {
+    const T pull = g / this->denominator(g, average...);
+    momentum_buffer = momentum * momentum_buffer + pull;
+    return this->lr * (momentum * momentum_buffer + pull);
+  }
+};
+
+template <class T>
+struct RmspropMomentum : RmspropWithMomentum<Rmsprop, T> {
+  static constexpr const char* name = "rmsprop_momentum";
+  static constexpr auto slots = names("square_avg", "momentum_buffer");
+
+  T step(T g, T& square_avg, T& momentum_buffer) const {
+    return this->heavy_ball(g, momentum_buffer, square_avg);
+  }
+};
+
+template <class T>
+struct RmspropNesterov : RmspropWithMomentum<Rmsprop, T> {
+  static constexpr const char* name = "rmsprop_nesterov";
+  static constexpr auto slots = names("square_avg", "momentum_buffer");
+
+  T step(T g, T& square_avg, T& momentum_buffer) const {
+    return this->nesterov(g, momentum_buffer, square_avg);
+  }
+};
+
+template <class T>
+struct RmspropCenteredMomentum : RmspropWithMomentum<RmspropCentered, T> {
+  static constexpr const char* name = "rmsprop_centered_momentum";
+  static constexpr auto slots = names("square_avg", "grad_avg", "momentum_buffer");
+
+  T step(T g, T& square_avg, T& grad_avg, T& momentum_buffer) const {
+    return this->heavy_ball(g, momentum_buffer, square_avg, grad_avg);
+  }
+};
+
+template <class T>
+struct RmspropCenteredNesterov : RmspropWithMomentum<RmspropCentered, T> {
+  static constexpr const char* name = "rmsprop_centered_nesterov";
+  static constexpr auto slots = names("square_avg", "grad_avg", "momentum_buffer");
+
+  T step(T g, T& square_avg, T& grad_avg, T& momentum_buffer) const {
+    return this->nesterov(g, momentum_buffer, square_avg, grad_avg);
+  }
+};
+
+}  // namespace
+}  // namespace gradstep
