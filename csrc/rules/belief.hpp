@@ -58,7 +58,10 @@ struct Yogi {
   T step(T g, T& exp_avg, T& exp_avg_sq) const {
     const T square = g * g;
     exp_avg = beta1 * exp_avg + one_minus_beta1 * g;
-    exp_avg_sq = exp_avg_sq - one_minus_beta2 * sign(exp_avg_sq - square) * square;
+    // Selected by comparison, not multiplied by a sign: a square that overflows leaves v infinite.
+    const T change = one_minus_beta2 * square;
+    const T grown = exp_avg_sq < square ? exp_avg_sq + change : exp_avg_sq;
+    exp_avg_sq = exp_avg_sq > square ? exp_avg_sq - change : grown;
     return step_size * exp_avg / (square_root(exp_avg_sq) * root_scale + eps);
   }
 };

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.reference.arithmetic import maximum, sign
+from gradstep.reference.arithmetic import maximum
 
 Array = NDArray[Any]
 
@@ -68,5 +68,7 @@ def yogi(
 ) -> Array:
     square = g * g
     exp_avg[:] = beta1 * exp_avg + one_minus_beta1 * g
-    exp_avg_sq[:] = exp_avg_sq - one_minus_beta2 * sign(exp_avg_sq - square) * square
+    change = one_minus_beta2 * square
+    grown = np.where(exp_avg_sq < square, exp_avg_sq + change, exp_avg_sq)
+    exp_avg_sq[:] = np.where(exp_avg_sq > square, exp_avg_sq - change, grown)
     return step_size * exp_avg / (np.sqrt(exp_avg_sq) * root_scale + eps)
