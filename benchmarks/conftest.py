@@ -8,7 +8,7 @@ import pytest
 
 import gradstep as gs
 
-COLUMNS = ("gradstep", "torch fused", "torch default", "numpy", "roofline")
+COLUMNS = ("gradstep", "torch fused", "torch foreach", "torch for-loop", "numpy", "roofline")
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: Any) -> None:
@@ -31,7 +31,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section(
         f"medians in µs per step, and how many times gradstep's; {gs.runtime.num_threads()} threads"
     )
-    write(f"{'':<34}" + "".join(f"{name:>20}" for name in COLUMNS))
+    write(f"{'':<40}{'bytes':>6}" + "".join(f"{name:>19}" for name in COLUMNS))
     for row in rows:
         info = row.extra_info
         cells = []
@@ -40,4 +40,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                 cells.append(f"{info['median_us'][name]:,.1f} {info['ratio'][name]:>7.2f}")
             else:
                 cells.append("-")
-        write(f"{row.name:<34}" + "".join(f"{cell:>20}" for cell in cells))
+        start = f"{row.name:<40}{info['bytes_per_element']:>6}"
+        write(start + "".join(f"{cell:>19}" for cell in cells))

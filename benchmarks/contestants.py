@@ -28,9 +28,9 @@ class Work:
     name: str
     cls: type[gs.Optimizer]
     options: dict[str, Any]
-    torch: str
+    torch: str | None
     slots: int  # state arrays, each read and written once
-    numpy: Callable[..., None]
+    numpy: Callable[..., None] | None = None
     clip_norm: float | None = None
 
     @property
@@ -62,10 +62,32 @@ def plain_adamw(p: Array, g: Array, state: dict[str, Any], lr: float) -> None:
     p -= lr / (1 - beta1**t) * m / (np.sqrt(v) / np.sqrt(1 - beta2**t) + eps)
 
 
+TORCH_FUSED = {"SGD", "Adagrad", "Adam", "AdamW"}
+
 ADAMW = Work("AdamW", gs.AdamW, {"lr": 1e-3}, "AdamW", 2, plain_adamw)
 SGD = Work("SGD momentum", gs.SGD, {"lr": 1e-3, "momentum": 0.9}, "SGD", 1, plain_sgd)
 CLIPPED = Work("clip_norm + AdamW", gs.AdamW, {"lr": 1e-3}, "AdamW", 2, plain_adamw, 1.0)
-WORKS = (ADAMW, SGD, CLIPPED)
+
+
+def every_optimizer() -> list[Work]:
+    """All optimizers, and RMSprop and SGD in their larger forms, at their default options."""
+    options: dict[type[gs.Optimizer], list[dict[str, Any]]] = {
+        gs.SGD: [{}, {"momentum": 0.9}],
+        gs.RMSprop: [{}, {"momentum": 0.9, "centered": True}],
+        gs.AdamW: [{}, {"amsgrad": True}],
+    }
+    works = []
+    for name in gs.__all__:
+        cls = getattr(gs, name)
+        if cls is gs.Optimizer or not (isinstance(cls, type) and issubclass(cls, gs.Optimizer)):
+            continue
+        for chosen in options.get(cls, [{}]):
+            probe = cls([np.zeros(1, np.float32)], lr=1e-3, **chosen)
+            title = ", ".join([name, *(option for option in chosen)])
+            torch_name = name if torch is not None and hasattr(torch.optim, name) else None
+            slots = len(probe.state["0"])
+            works.append(Work(title, cls, {"lr": 1e-3, **chosen}, torch_name, slots))
+    return works
 
 
 def gradstep_step(work: Work, params: list[Array], grads: list[Array]) -> Step:
@@ -131,9 +153,12 @@ def contestants(work: Work) -> dict[str, Callable[[list[Array], list[Array]], St
     made: dict[str, Callable[[list[Array], list[Array]], Step | None]] = {
         "gradstep": lambda p, g: gradstep_step(work, p, g),
         "roofline": lambda p, g: roofline_step(work, p, g),
-        "numpy": lambda p, g: numpy_step(work, p, g),
     }
-    if torch is not None:
-        made["torch fused"] = lambda p, g: torch_step(work, p, g, fused=True)
-        made["torch default"] = lambda p, g: torch_step(work, p, g)
+    if work.numpy is not None:
+        made["numpy"] = lambda p, g: numpy_step(work, p, g)
+    if torch is not None and work.torch is not None:
+        if work.torch in TORCH_FUSED:
+            made["torch fused"] = lambda p, g: torch_step(work, p, g, fused=True)
+        made["torch foreach"] = lambda p, g: torch_step(work, p, g, foreach=True)
+        made["torch for-loop"] = lambda p, g: torch_step(work, p, g, foreach=False)
     return made

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from benchmarks.contestants import ADAMW, CLIPPED, SGD, Work, contestants
+from benchmarks.contestants import ADAMW, CLIPPED, SGD, Work, contestants, every_optimizer
 from benchmarks.interleave import interleaved, ratios
 from benchmarks.tensor_sets import TENSOR_SETS, make
 
@@ -36,7 +36,19 @@ def same_results(work: Work, shapes: list[tuple[int, ...]]) -> None:
 
 @pytest.mark.parametrize(("work", "tensors"), CASES, ids=[f"{w.name}, {t}" for w, t in CASES])
 def test_step(benchmark: Any, work: Work, tensors: str) -> None:
-    shapes = TENSOR_SETS[tensors]
+    race(benchmark, work, TENSOR_SETS[tensors], rounds=15 if tensors == "33.5 M" else 25)
+
+
+ALL = every_optimizer()
+
+
+@pytest.mark.parametrize("work", ALL, ids=[work.name for work in ALL])
+def test_every_optimizer(benchmark: Any, work: Work) -> None:
+    """One tensor of 33.5 M float32: the memory's share of every optimizer."""
+    race(benchmark, work, TENSOR_SETS["33.5 M"], rounds=7)
+
+
+def race(benchmark: Any, work: Work, shapes: list[tuple[int, ...]], rounds: int) -> None:
     same_results(work, shapes)
     grads = make(shapes, seed=1)
     steps = {}
@@ -46,8 +58,7 @@ def test_step(benchmark: Any, work: Work, tensors: str) -> None:
         step = contestant(make(shapes, seed=0), own)
         if step is not None:
             steps[name] = step
-    large = tensors == "33.5 M"
-    times = interleaved(benchmark, steps, "gradstep", rounds=15 if large else 25)
+    times = interleaved(benchmark, steps, "gradstep", rounds)
 
     elements = sum(int(np.prod(shape)) for shape in shapes)
     medians = {name: median(of_one) for name, of_one in times.items()}
