@@ -86,11 +86,12 @@ def set_backend(name: str) -> Setting:
     ValueError
         If `name` is not one of :func:`available_backends`.
     """
-    global _backend
+    global _backend, table_type
     if name not in available_backends():
         why = "" if _native else f"; the compiled kernels could not be imported ({_missing})"
         raise ValueError(f"backend must be one of {available_backends()}, got {name!r}{why}")
     before, _backend = _backend, name
+    table_type = _native.ParamTable if name == "native" else reference.ParamTable
     return Setting(lambda: set_backend(before))
 
 
@@ -150,11 +151,6 @@ def set_num_threads(count: int) -> Setting:
     return Setting(lambda: _native.set_num_threads(before))
 
 
-def table_type() -> Any:
-    """The parameter table of the backend in force: the one thing a backend has to offer."""
-    return _native.ParamTable if _backend == "native" else reference.ParamTable
-
-
 def thread_threshold() -> int | None:
     """Steps of fewer elements than this run on the calling thread; None on one thread anyway."""
     return 2 * _native.elements_per_thread() if _native else None
@@ -166,6 +162,8 @@ def build_info() -> dict[str, Any]:
 
 
 _backend = "native" if _native else "numpy"
+# The parameter table of the backend in force: the one thing that a backend has to offer.
+table_type: Any = _native.ParamTable if _native else reference.ParamTable
 if os.environ.get("GRADSTEP_BACKEND"):
     set_backend(os.environ["GRADSTEP_BACKEND"])
 elif not _native:

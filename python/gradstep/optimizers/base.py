@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, TypedDict
+from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -15,8 +15,9 @@ from gradstep import runtime
 from gradstep.optimizers import checkpoint
 from gradstep.optimizers.cohorts import advance
 from gradstep.optimizers.groups import Group
-from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, Scalar, check_grad_scale
+from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, check_grad_scale
 from gradstep.optimizers.layout import Layout
+from gradstep.optimizers.options import SHARED_DEFAULTS
 from gradstep.optimizers.rows import Plan, shared_row
 from gradstep.reference import RULES
 
@@ -36,18 +37,6 @@ class StepInfo(NamedTuple):
 
 
 DONE = StepInfo(None, False)
-
-
-class SharedOptions(TypedDict, total=False):
-    """The options of every optimizer; :class:`Optimizer` documents them."""
-
-    decoupled_weight_decay: bool
-    maximize: bool
-    clip_norm: Scalar | None
-    clip_value: Scalar | None
-    skip_nonfinite: bool
-    l1: Scalar
-    ema_decay: Scalar | None
 
 
 class Optimizer:
@@ -86,16 +75,6 @@ class Optimizer:
     ema_decay = Number(high=1.0, optional=True)
 
     hyperparameters: ClassVar[dict[str, Hyperparameter]]
-    _shared_defaults: ClassVar[dict[str, Any]] = {
-        "weight_decay": 0.0,
-        "decoupled_weight_decay": False,
-        "maximize": False,
-        "clip_norm": None,
-        "clip_value": None,
-        "skip_nonfinite": False,
-        "l1": 0.0,
-        "ema_decay": None,
-    }
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -108,7 +87,7 @@ class Optimizer:
 
     def __init__(self, params: Any, own: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
         self.refuse_unknown(shared)
-        self.defaults = {**self._shared_defaults, **own, **shared}
+        self.defaults = {**SHARED_DEFAULTS, **own, **shared}
         self._lock = threading.Lock()
         self._busy = "another step"
         self._steps = 0
@@ -166,7 +145,7 @@ class Optimizer:
             raise RuntimeError(f"this optimizer is busy with {self._busy}; step again after it")
         try:
             layout, steps = self._layout, self._steps
-            if layout.stale or layout.table_type is not runtime.table_type():
+            if layout.stale or layout.table_type is not runtime.table_type:
                 layout.prepare(steps)
             if grad_scale != 1.0:
                 grad_scale = check_grad_scale(grad_scale)
@@ -185,8 +164,12 @@ class Optimizer:
             )
             if not skipped:
                 self._steps = steps + 1
-                if advance(layout.cohorts, absent):
-                    layout.assign()
+                if absent:
+                    if advance(layout.cohorts, absent):
+                        layout.assign()
+                else:
+                    for cohort in layout.cohorts:
+                        cohort.count += 1
             return DONE if norm is None else StepInfo(norm, skipped)
         finally:
             self._lock.release()
@@ -261,7 +244,7 @@ class Optimizer:
         shown = {
             name: value
             for name, value in groups[0].items()
-            if name != "params" and self._shared_defaults.get(name, math.nan) != value
+            if name != "params" and SHARED_DEFAULTS.get(name, math.nan) != value
         }
         settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"{type(self).__name__}({settings}; {size})"

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradstep.optimizers.adam import Betas, averages
-from gradstep.optimizers.base import Optimizer, SharedOptions
+from gradstep.optimizers.base import Optimizer
 from gradstep.optimizers.hyper import Flag, Number, Numbers, Scalar
+from gradstep.optimizers.options import SharedOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -22,10 +22,6 @@ class Cohort:
 
 def advance(cohorts: list[Cohort], absent: Sequence[int]) -> bool:
     """Count a step for all tensors but those in `absent`; True if cohorts had to be split."""
-    if not absent:
-        for cohort in cohorts:
-            cohort.count += 1
-        return False
     staying = set(absent)
     split = False
     for cohort in list(cohorts):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gradstep.optimizers.base import Optimizer, SharedOptions
+from gradstep.optimizers.base import Optimizer
 from gradstep.optimizers.hyper import Number, Scalar
+from gradstep.optimizers.options import SharedOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

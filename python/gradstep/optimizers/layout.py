@@ -95,7 +95,7 @@ class Layout:
         params = list(self.params.values())
         written = [s for of_one in slots for s in of_one] + [a for a in averages if a is not None]
         reader = GradientReader(list(self.params), params, written)
-        self.table_type = runtime.table_type()
+        self.table_type = runtime.table_type
         self.table = self.table_type(params, slots, averages, reader)
         self.align: Align = align_groups(self.groups, self.grouped)
         plans = [group.plan for group in self.groups]

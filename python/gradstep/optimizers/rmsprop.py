@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradstep.optimizers.adagrad import eps_in_its_place
-from gradstep.optimizers.base import SharedOptions
 from gradstep.optimizers.hyper import Flag, Number, Scalar
 from gradstep.optimizers.lookahead import Lookahead
+from gradstep.optimizers.options import SharedOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
