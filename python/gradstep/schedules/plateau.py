@@ -1,0 +1,117 @@
+"""The one schedule that has a memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from gradstep.schedules.base import Schedule, check_count, check_finite
+
+
+class ReduceLROnPlateau(Schedule):
+    """A value that is reduced when a metric has stopped getting better; PyTorch's of that name.
+
+    It is a schedule: hand it to an optimizer, and tell it the metric, say after each epoch.
+
+    Parameters
+    ----------
+    value : float > 0
+        What it starts from.
+    mode : "min" or "max"
+        Whether a lower or a higher metric is better.
+    factor : float in (0, 1)
+        What the value is multiplied with.
+    patience : int ≥ 0
+        How many metrics in a row may be no better before it is.
+    threshold : float ≥ 0, threshold_mode : "rel" or "abs"
+        How much better counts: a share of the best metric, or a difference to it.
+    cooldown : int ≥ 0
+        How many metrics are not counted after a reduction.
+    min_value : float ≥ 0
+        What it is not reduced below.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is out of its range, or a metric is not a number.
+
+    >>> lr = ReduceLROnPlateau(0.1, factor=0.5, patience=1)
+    >>> for loss in (1.0, 0.9, 0.9, 0.9):
+    ...     lr.update(loss)
+    >>> lr(0)
+    0.05
+    """
+
+    def __init__(
+        self,
+        value: float,
+        mode: Literal["min", "max"] = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: Literal["rel", "abs"] = "rel",
+        cooldown: int = 0,
+        min_value: float = 0.0,
+    ) -> None:
+        check_finite("value", value, 0.0, above_low=True)
+        check_finite("factor", factor, 0.0, above_low=True)
+        if factor >= 1.0:
+            raise ValueError(f"factor must be a number in (0, 1), got {factor!r}")
+        check_count("patience", patience, 0)
+        check_count("cooldown", cooldown, 0)
+        check_finite("threshold", threshold, 0.0)
+        check_finite("min_value", min_value, 0.0)
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f"threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}")
+        self.mode, self.factor, self.patience = mode, factor, patience
+        self.threshold, self.threshold_mode = threshold, threshold_mode
+        self.cooldown, self.min_value = cooldown, min_value
+        self.value = float(value)
+        self.best = math.inf if mode == "min" else -math.inf
+        self.bad = 0  # metrics in a row that were no better
+        self.cooling = 0  # metrics that are still not counted
+
+    def __call__(self, step: int) -> float:
+        return self.value
+
+    def update(self, metric: float) -> None:
+        """Take note of a metric. NaN is no better than any."""
+        try:
+            metric = float(metric)
+        except (TypeError, ValueError):
+            raise TypeError(f"metric must be a number, got {metric!r}") from None
+        if self._is_better(metric):
+            self.best, self.bad = metric, 0
+        else:
+            self.bad += 1
+        if self.cooling > 0:
+            self.cooling, self.bad = self.cooling - 1, 0
+        if self.bad > self.patience:
+            self.value = max(self.value * self.factor, self.min_value)
+            self.cooling, self.bad = self.cooldown, 0
+
+    def _is_better(self, metric: float) -> bool:
+        sign = 1.0 if self.mode == "min" else -1.0
+        if self.threshold_mode == "abs" or math.isinf(self.best):
+            return sign * metric < sign * self.best - self.threshold
+        return sign * metric < sign * self.best * (1.0 - sign * self.threshold)
+
+    def state_dict(self) -> dict[str, float]:
+        """Its memory, as plain numbers."""
+        return {name: getattr(self, name) for name in ("value", "best", "bad", "cooling")}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue where :meth:`state_dict` was taken."""
+        names = {"value", "best", "bad", "cooling"}
+        if set(state_dict) != names:
+            raise ValueError(f"state_dict must hold exactly {sorted(names)}, got {state_dict!r}")
+        self.value, self.best = float(state_dict["value"]), float(state_dict["best"])
+        self.bad, self.cooling = int(state_dict["bad"]), int(state_dict["cooling"])
+
+    def __repr__(self) -> str:
+        names = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown")
+        options = ", ".join(f"{name}={getattr(self, name)!r}" for name in (*names, "min_value"))
+        return f"ReduceLROnPlateau({self.value!r}, {options})"
