@@ -18,13 +18,16 @@ struct Rprop {
   T eta_minus, eta_plus, step_min, step_max;
 
   T step(T g, T& prev, T& step_size) const {
-    const T agreement = sign(g * prev);
-    const T up = maximum(agreement, T(0)), down = maximum(-agreement, T(0));
-    // Arithmetic on 0 and 1 rather than selects, which gcc 12 does not vectorise here.
-    const T factor = up * eta_plus + down * eta_minus + (T(1) - up - down);
+    // Arithmetic on 0, 1 and −1 rather than nested selects, which gcc 12 turns into scalar code.
+    const T product = g * prev;
+    const T decided = absolute(product) > T(0) ? T(1) : T(0);
+    const T direction = copy_sign(decided, product);
+    const T up = maximum(direction, T(0)), down = maximum(-direction, T(0));
+    const T factor = up * eta_plus + down * eta_minus + (T(1) - decided);
     step_size = clamp(step_size * factor, step_min, step_max);
     prev = down > T(0) ? T(0) : g;
-    return sign(prev) * step_size;
+    const T moves = absolute(prev) > T(0) ? T(1) : T(0);
+    return copy_sign(moves * step_size, prev);
   }
 };
 

@@ -10,6 +10,10 @@ array([-0.5, -0.5], dtype=float32)
 """
 
 from gradstep import runtime, schedules
+from gradstep.clipping import clip_grads, global_norm
+from gradstep.data import minibatches
+from gradstep.early_stopping import EarlyStopping
+from gradstep.loss_scaling import LossScaler
 from gradstep.optimizers.adagrad import Adadelta, Adagrad
 from gradstep.optimizers.adam import Adam, AdamW
 from gradstep.optimizers.adam_variants import NAdam, RAdam
@@ -42,8 +46,10 @@ __all__ = [
     "Adamax",
     "Adan",
     "BackendWarning",
+    "EarlyStopping",
     "LaProp",
     "Lion",
+    "LossScaler",
     "NAdam",
     "Optimizer",
     "RAdam",
@@ -54,6 +60,9 @@ __all__ = [
     "StepInfo",
     "Yogi",
     "__version__",
+    "clip_grads",
+    "global_norm",
+    "minibatches",
     "runtime",
     "schedules",
 ]

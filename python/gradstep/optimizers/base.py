@@ -116,7 +116,14 @@ class Optimizer:
 
     # What users call.
 
-    def step(self, grads: Any, *, grad_scale: float = 1.0, with_norm: bool = False) -> StepInfo:
+    def step(
+        self,
+        grads: Any,
+        *,
+        grad_scale: float = 1.0,
+        with_norm: bool = False,
+        skip_nonfinite: bool = False,
+    ) -> StepInfo:
         """Update all parameters in place.
 
         Parameters
@@ -129,6 +136,8 @@ class Optimizer:
             Factor on every gradient: 1/n for a sum of n, 1/S for a loss scaled by S.
         with_norm : bool
             Report ``grad_norm`` even if nothing else needs it, at one more read of the gradients.
+        skip_nonfinite : bool
+            As the option of that name, for this step.
 
         Returns
         -------
@@ -159,8 +168,8 @@ class Optimizer:
                 layout.align(grads),
                 rows,
                 grad_scale,
-                with_norm or layout.needs_norm,
-                layout.skips_nonfinite,
+                with_norm or skip_nonfinite or layout.needs_norm,
+                skip_nonfinite or layout.skips_nonfinite,
             )
             if not skipped:
                 self._steps = steps + 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.reference.arithmetic import clamp, maximum, sign
+from gradstep.reference.arithmetic import clamp, maximum
 
 Array = NDArray[Any]
 
@@ -23,9 +23,12 @@ def rprop(
     step_max: Any,
 ) -> Array:
     one, zero = g.dtype.type(1), g.dtype.type(0)
-    agreement = sign(g * prev)
-    up, down = maximum(agreement, zero), maximum(-agreement, zero)
-    factor = up * eta_plus + down * eta_minus + (one - up - down)
+    product = g * prev
+    decided = np.where(np.abs(product) > 0, one, zero)
+    direction = np.copysign(decided, product)
+    up, down = maximum(direction, zero), maximum(-direction, zero)
+    factor = up * eta_plus + down * eta_minus + (one - decided)
     step_size[:] = clamp(step_size * factor, step_min, step_max)
     prev[:] = np.where(down > 0, zero, g)
-    return sign(prev) * step_size
+    moves = np.where(np.abs(prev) > 0, one, zero)
+    return np.copysign(moves * step_size, prev)

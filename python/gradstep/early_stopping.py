@@ -1,0 +1,113 @@
+"""Stopping when a metric has stopped getting better."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from gradstep.param_groups import split_groups
+from gradstep.schedules.base import check_count, check_finite
+
+Array = NDArray[Any]
+
+
+class EarlyStopping:
+    """Says when to stop, and keeps the best parameters.
+
+    Parameters
+    ----------
+    patience : int ≥ 0
+        How many metrics in a row may be no better than the best; the next one stops.
+    min_delta : float ≥ 0
+        How much better counts.
+    mode : "min" or "max"
+        Whether a lower or a higher metric is better.
+    restore_best : bool
+        Keep a copy of the parameters at the best metric, for :meth:`restore`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is out of its range, or a metric is not a number.
+
+    Examples
+    --------
+    >>> import numpy as np, gradstep as gs
+    >>> params = {"w": np.zeros(1)}
+    >>> stopping = gs.EarlyStopping(patience=1)
+    >>> for loss in (1.0, 0.5, 0.7, 0.8, 0.1):
+    ...     params["w"] += 1
+    ...     if stopping.update(loss, params):
+    ...         break
+    >>> stopping.restore(params)
+    >>> loss, stopping.best, params["w"]
+    (0.8, 0.5, array([2.]))
+    """
+
+    def __init__(
+        self,
+        patience: int = 10,
+        min_delta: float = 0.0,
+        mode: Literal["min", "max"] = "min",
+        restore_best: bool = True,
+    ) -> None:
+        check_count("patience", patience, 0)
+        check_finite("min_delta", min_delta, 0.0)
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
+        self.patience, self.min_delta, self.mode = patience, min_delta, mode
+        self.restore_best = restore_best
+        self.best = math.inf if mode == "min" else -math.inf
+        self.bad = 0  # metrics in a row that were no better
+        self._kept: dict[str, Array] | None = None
+
+    def update(self, metric: float, params: Any) -> bool:
+        """Take note of a metric, NaN being no better than any; True when it is time to stop.
+
+        `params` is what the optimizer was given; it is copied where the metric is the best so far.
+        """
+        try:
+            metric = float(metric)
+        except (TypeError, ValueError):
+            raise TypeError(f"metric must be a number, got {metric!r}") from None
+        sign = 1.0 if self.mode == "min" else -1.0
+        if sign * metric < sign * self.best - self.min_delta:
+            if self.restore_best:
+                self._kept = {k: v.copy(order="K") for k, v in named(params).items()}
+            self.best, self.bad = metric, 0
+        else:
+            self.bad += 1
+        return self.bad > self.patience
+
+    def restore(self, params: Any) -> None:
+        """Set `params` to what they were at the best metric.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing was kept.
+        ValueError
+            If `params` are not those of :meth:`update`. Nothing has been changed then.
+        """
+        if self._kept is None:
+            raise RuntimeError(
+                "no parameters were kept: call update() first, with restore_best=True"
+            )
+        now = named(params)
+        shapes = {name: array.shape for name, array in now.items()}
+        kept = {name: array.shape for name, array in self._kept.items()}
+        if shapes != kept:
+            raise ValueError(f"params must be those of update(), {kept}; got {shapes}")
+        for name, array in now.items():
+            array[...] = self._kept[name]
+
+
+def named(params: Any) -> dict[str, Array]:
+    """The arrays of parameters in any form that an optimizer takes, by name."""
+    grouped, groups = split_groups(params)
+    arrays: dict[str, Array] = {}
+    for index, group in enumerate(groups):
+        arrays |= group["params"](index if grouped else None)[1]
+    return arrays
