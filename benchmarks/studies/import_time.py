@@ -1,4 +1,4 @@
-"""What ``import gradstep`` costs over ``import numpy``: ``python -m benchmarks.studies.import_time``"""
+"""The cost of the import over NumPy's: ``python -m benchmarks.studies.import_time``"""
 
 from __future__ import annotations
 
