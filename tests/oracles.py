@@ -78,8 +78,10 @@ class Optax(Oracle):
             )
         elif options.pop("late_lr", False):
             momentum, nesterov = options.pop("momentum"), options.pop("nesterov")
+            centered = options.pop("centered", False)
+            scale = optax.scale_by_stddev if centered else optax.scale_by_rms
             make = optax.chain(
-                optax.scale_by_rms(**options, eps_in_sqrt=False),
+                scale(**options),
                 optax.trace(momentum, nesterov),
                 optax.scale_by_learning_rate(self._lr),
             )
