@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gradstep.optimizers.base import Optimizer
+from gradstep.reference.arithmetic import subtract_scaled
 
 
 class Lookahead(Optimizer):
@@ -50,7 +51,7 @@ class Lookahead(Optimizer):
                         param, buffer = self.params[name], self.state[name].get("momentum_buffer")
                         if buffer is not None:
                             saved.append((param, param.copy(order="K")))
-                            param -= param.dtype.type(factor) * buffer
+                            subtract_scaled(param, factor, buffer)
                 yield
             finally:
                 for param, before in saved:

@@ -31,3 +31,8 @@ def soft_threshold(x: Array, threshold: Any) -> Array:
     """x drawn towards zero by `threshold`, and exactly zero within it."""
     shrunk = np.abs(x) - threshold
     return np.copysign(np.where(shrunk < 0, x.dtype.type(0), shrunk), x)
+
+
+def subtract_scaled(p: Array, factor: float, x: Array) -> None:
+    """p ← p − factor·x, in place and in p's dtype."""
+    p -= p.dtype.type(factor) * x
