@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.params import memory_order
+from gradstep.params import flat
 from gradstep.reference.arithmetic import clamp, soft_threshold
 from gradstep.reference.rules import RULES
 
@@ -22,11 +22,6 @@ Array = NDArray[Any]
 NORM_BLOCK = 1024  # elements whose squares are summed together, from each tensor's start
 NORM_LANES = 16  # sums kept side by side within a block
 RUN = 16 * NORM_BLOCK  # elements worked on at a time
-
-
-def flat(array: Array) -> Array:
-    """A contiguous array as a one-dimensional view, in memory order."""
-    return array.reshape(-1, order=memory_order(array))
 
 
 def sum_of_squares(arrays: Sequence[Array]) -> float:
