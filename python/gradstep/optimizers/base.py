@@ -19,7 +19,7 @@ from gradstep.optimizers.groups import Group
 from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, check_grad_scale
 from gradstep.optimizers.layout import Layout
 from gradstep.optimizers.options import SHARED_DEFAULTS
-from gradstep.optimizers.rows import Plan, shared_row
+from gradstep.optimizers.rows import Plan, limits_norms, shared_row
 from gradstep.optimizers.step_info import DONE, StepInfo
 from gradstep.reference import RULES
 
@@ -39,6 +39,15 @@ class Optimizer:
         Follow the gradient uphill.
     clip_norm : float > 0, schedule or None
         Where the norm of all gradients together exceeds this, scale them all down to it.
+    clip_tensor_norm : float > 0, schedule or None
+        Scale each gradient down to this norm.
+    clip_adaptive : float > 0, schedule or None
+        Adaptive clipping (AGC): scale the gradient of each unit down to this times the norm of the
+        unit's parameters, or times ``clip_adaptive_eps`` where that is larger. A unit is a slice
+        along the last axis: a column of a ``(fan_in, fan_out)`` weight. Brock et al. 2021,
+        arXiv:2102.06171. Of several limits this is the first, then those of tensors, of all
+        gradients and of elements.
+    clip_adaptive_eps : float or schedule, ≥ 0
     clip_value : float > 0, schedule or None
         Limit every gradient element to ±clip_value.
     skip_nonfinite : bool
@@ -57,6 +66,9 @@ class Optimizer:
     decoupled_weight_decay = Flag()
     maximize = Flag()
     clip_norm = Number(above_low=True, optional=True)
+    clip_tensor_norm = Number(above_low=True, optional=True)
+    clip_adaptive = Number(above_low=True, optional=True)
+    clip_adaptive_eps = Number()
     clip_value = Number(above_low=True, optional=True)
     skip_nonfinite = Flag()
     l1 = Number()
@@ -291,6 +303,6 @@ class Optimizer:
             rule,
             cautious,
             values["ema_decay"] is not None,
-            values["clip_norm"] is not None,
+            limits_norms(values),
             values["skip_nonfinite"],
         )
