@@ -75,6 +75,8 @@ class BoundTable {
     for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].row = row_of[i];
     rows_ = std::move(rows);
     shared_.assign(rows_.size(), py::none());
+    fixed_.assign(rows_.size(), py::none());
+    of_step_.assign(rows_.size(), {});
     scales_.assign(rows_.size(), 1.0);
     coefficient_names_ = std::move(names);
   }
@@ -160,17 +162,20 @@ class BoundTable {
            !memory_.overlaps(py::detail::array_proxy(grad)->data, param.bytes(), gaps_[i]);
   }
 
-  // A row from Python: the shared coefficients, the limits behind the scale, and {name: value}.
+  // A row from Python: the shared coefficients, the limits behind the scale; then the rule's own,
+  // {name: value}, those that hold for every step and those of this one.
   void read_rows(const py::sequence& rows, double scale) {
     if (rows.size() != rows_.size()) throw py::value_error("one row of coefficients per row");
     for (size_t r = 0; r < rows_.size(); ++r) {
       const py::object item = rows[r];
-      if (!PyTuple_CheckExact(item.ptr()) || PyTuple_GET_SIZE(item.ptr()) != 2)
-        throw py::type_error("a row is a tuple of shared and own coefficients");
+      if (!PyTuple_CheckExact(item.ptr()) || PyTuple_GET_SIZE(item.ptr()) != 3)
+        throw py::type_error("a row is a tuple of shared, fixed and step coefficients");
       PyObject* shared = PyTuple_GET_ITEM(item.ptr(), 0);
+      PyObject* fixed = PyTuple_GET_ITEM(item.ptr(), 1);
       if (shared != shared_[r].ptr()) read_shared(shared, r);
       rows_[r].shared[grad_scale] = scales_[r] * scale;
-      read_coefficients(PyTuple_GET_ITEM(item.ptr(), 1), r);
+      if (fixed != fixed_[r].ptr()) read_fixed(fixed, r);
+      read_at_step(PyTuple_GET_ITEM(item.ptr(), 2), r);
     }
   }
 
@@ -194,14 +199,31 @@ class BoundTable {
     shared_[r] = py::reinterpret_borrow<py::object>(shared);
   }
 
-  void read_coefficients(PyObject* coefficients, size_t r) {
+  // Mostly the dict of the step before, too.
+  void read_fixed(PyObject* coefficients, size_t r) {
+    if (!PyDict_CheckExact(coefficients)) throw py::type_error("coefficients must be a dict");
+    fixed_[r] = py::none();
+    of_step_[r].clear();
     const auto& names = coefficient_names_[r];
-    if (!PyDict_CheckExact(coefficients) ||
-        PyDict_GET_SIZE(coefficients) != static_cast<Py_ssize_t>(names.size()))
-      throw py::type_error("coefficients must be a dict of exactly the rule's coefficients");
     for (size_t c = 0; c < names.size(); ++c) {
       PyObject* value = PyDict_GetItemWithError(coefficients, names[c].ptr());
-      if (!value) throw py::key_error(std::string(names[c]));
+      if (value)
+        rows_[r].own[c] = number(value);
+      else
+        of_step_[r].push_back(c);
+    }
+    fixed_[r] = py::reinterpret_borrow<py::object>(coefficients);
+  }
+
+  void read_at_step(PyObject* coefficients, size_t r) {
+    const std::vector<size_t>& expected = of_step_[r];
+    if (!PyDict_CheckExact(coefficients) ||
+        PyDict_GET_SIZE(coefficients) != static_cast<Py_ssize_t>(expected.size()))
+      throw py::type_error("coefficients must be dicts of exactly the rule's coefficients");
+    for (const size_t c : expected) {
+      const py::str& name = coefficient_names_[r][c];
+      PyObject* value = PyDict_GetItemWithError(coefficients, name.ptr());
+      if (!value) throw py::key_error(std::string(name));
       rows_[r].own[c] = number(value);
     }
   }
@@ -215,7 +237,8 @@ class BoundTable {
   std::vector<std::uint32_t> gaps_;
   std::vector<Row> rows_;
   Workspace workspace_;
-  std::vector<py::object> shared_;
+  std::vector<py::object> shared_, fixed_;
+  std::vector<std::vector<size_t>> of_step_;  // the coefficients that a row gives with every step
   std::vector<double> scales_;
   std::vector<std::vector<py::str>> coefficient_names_;
   py::tuple none_absent_;

@@ -164,14 +164,13 @@ def aligner(node: Node) -> Align:
         return lambda grads: (
             grads if type(grads) in (list, tuple) and len(grads) == count else align(node, grads)
         )
-    if count < 2:
-        return lambda grads: align(node, grads)
-    pick = itemgetter(*node.keys)
+    keys = node.keys
+    pick: Align = itemgetter(*keys) if count > 1 else lambda grads: [grads[key] for key in keys]
 
     def from_dict(grads: Any) -> Sequence[Any]:
         if type(grads) is dict and len(grads) == count:
             try:
-                picked: tuple[Any, ...] = pick(grads)
+                picked = pick(grads)
             except KeyError:
                 pass
             else:

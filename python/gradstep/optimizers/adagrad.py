@@ -106,9 +106,11 @@ class Adagrad(Optimizer):
     def initial(self, slot: str, h: Mapping[str, Any]) -> float:
         return float(h["initial_accumulator_value"])
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
-        lr = h["lr"] / (1.0 + (t - 1) * h["lr_decay"])
-        return {"lr": lr, **eps_in_its_place(h)}
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        return eps_in_its_place(h)
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+        return {"lr": h["lr"] / (1.0 + (t - 1) * h["lr_decay"])}
 
 
 class Adadelta(Optimizer):
@@ -183,6 +185,6 @@ class Adadelta(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adadelta"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         rho = h["rho"]
         return {"lr": h["lr"], "rho": rho, "one_minus_rho": 1.0 - rho, "eps": h["eps"]}

@@ -26,6 +26,15 @@ def averages(beta1: float, beta2: float) -> dict[str, float]:
     }
 
 
+def bias_corrections(h: Mapping[str, Any], t: int) -> dict[str, float]:
+    """What makes up for averages that began at zero, in the step and under the root."""
+    beta1, beta2 = h["betas"]
+    return {
+        "step_size": h["lr"] / (1.0 - beta1**t),
+        "root_scale": 1.0 / math.sqrt(1.0 - beta2**t),
+    }
+
+
 class Adam(Optimizer):
     r"""Adam: steps of nearly equal size in every coordinate, from two running averages.
 
@@ -113,14 +122,11 @@ class Adam(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adam_amsgrad" if h["amsgrad"] else "adam"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
-        beta1, beta2 = h["betas"]
-        return {
-            **averages(beta1, beta2),
-            "step_size": h["lr"] / (1.0 - beta1**t),
-            "root_scale": 1.0 / math.sqrt(1.0 - beta2**t),
-            "eps": h["eps"],
-        }
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        return {**averages(*h["betas"]), "eps": h["eps"]}
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+        return bias_corrections(h, t)
 
 
 class AdamW(Adam):

@@ -120,17 +120,18 @@ class NAdam(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "nadam"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        return {**averages(*h["betas"]), "eps": h["eps"]}
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
         beta1, beta2 = h["betas"]
         decay = h["momentum_decay"]
         product = momentum_product(beta1, decay, t)
         following = momentum_at(beta1, decay, t + 1)
         return {
-            **averages(beta1, beta2),
             "grad_step": h["lr"] * (1.0 - momentum_at(beta1, decay, t)) / (1.0 - product),
             "avg_step": h["lr"] * following / (1.0 - product * following),
             "root_scale": 1.0 / math.sqrt(1.0 - beta2**t),
-            "eps": h["eps"],
         }
 
 
@@ -212,19 +213,20 @@ class RAdam(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "radam"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        return averages(*h["betas"])
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
         beta1, beta2 = h["betas"]
         step_size = h["lr"] / (1.0 - beta1**t)
         bias2 = 1.0 - beta2**t
         longest = 2.0 / (1.0 - beta2) - 1.0
         length = longest - 2.0 * t * beta2**t / bias2
-        own = averages(beta1, beta2)
         if length <= 5.0:
-            return {**own, "step_size": step_size, "root_cap": 0.0, "eps": 1.0}
+            return {"step_size": step_size, "root_cap": 0.0, "eps": 1.0}
         rectified = (length - 4.0) * (length - 2.0) * longest
         rectified /= (longest - 4.0) * (longest - 2.0) * length
         return {
-            **own,
             "step_size": step_size * math.sqrt(rectified) * math.sqrt(bias2),
             "root_cap": math.inf,
             "eps": h["eps"],

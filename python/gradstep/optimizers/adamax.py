@@ -92,12 +92,9 @@ class Adamax(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adamax"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         beta1, beta2 = h["betas"]
-        return {
-            "beta1": beta1,
-            "one_minus_beta1": 1.0 - beta1,
-            "beta2": beta2,
-            "step_size": h["lr"] / (1.0 - beta1**t),
-            "eps": h["eps"],
-        }
+        return {"beta1": beta1, "one_minus_beta1": 1.0 - beta1, "beta2": beta2, "eps": h["eps"]}
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+        return {"step_size": h["lr"] / (1.0 - h["betas"][0] ** t)}

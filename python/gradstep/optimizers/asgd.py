@@ -90,7 +90,10 @@ class ASGD(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "asgd"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        return {}
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
         lr, lambd = h["lr"], h["lambd"]
         eta = lr / (1.0 + lambd * lr * (t - 1)) ** h["alpha"]
         take = 1.0 / max(1.0, t - 1 - h["t0"])

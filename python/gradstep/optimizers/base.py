@@ -102,9 +102,13 @@ class Optimizer:
         """
         raise NotImplementedError
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
-        """The coefficients of `rule` for a tensor's step number `t`, counted from 1."""
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        """The coefficients of `rule` that hold for every step."""
         raise NotImplementedError
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+        """Those that depend on a tensor's step number `t`, counted from 1."""
+        return {}
 
     def shared_row(self, h: Mapping[str, Any]) -> tuple[float, ...]:
         """What the arithmetic around every rule is told."""
@@ -160,10 +164,9 @@ class Optimizer:
                 grad_scale = check_grad_scale(grad_scale)
             rows = []
             for cohort in layout.cohorts:
-                group = cohort.group
-                h = group.at(steps)
-                own = self.coefficients(cohort.rule, h, cohort.count + 1)
-                rows.append((group.row(h), own))
+                h, shared, own = cohort.group.prepared(steps)
+                at_step = self.step_coefficients(cohort.rule, h, cohort.count + 1)
+                rows.append((shared, own, at_step))
             norm, skipped, absent = layout.table.step(
                 layout.align(grads),
                 rows,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gradstep.optimizers.adam import Betas, averages
+from gradstep.optimizers.adam import Betas, averages, bias_corrections
 from gradstep.optimizers.base import Optimizer
 from gradstep.optimizers.hyper import Flag, Number, Numbers, Scalar
 from gradstep.optimizers.options import SharedOptions
@@ -104,15 +103,11 @@ class AdaBelief(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adabelief_amsgrad" if h["amsgrad"] else "adabelief"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
-        beta1, beta2 = h["betas"]
-        return {
-            **averages(beta1, beta2),
-            "step_size": h["lr"] / (1.0 - beta1**t),
-            "root_scale": 1.0 / math.sqrt(1.0 - beta2**t),
-            "eps": h["eps"],
-            "eps_root": h["eps_root"],
-        }
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        return {**averages(*h["betas"]), "eps": h["eps"], "eps_root": h["eps_root"]}
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+        return bias_corrections(h, t)
 
 
 class Yogi(Optimizer):
@@ -201,13 +196,14 @@ class Yogi(Optimizer):
     def initial(self, slot: str, h: Mapping[str, Any]) -> float:
         return float(h["initial_accumulator_value"])
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         beta1, beta2 = h["betas"]
         return {
             "beta1": beta1,
             "one_minus_beta1": 1.0 - beta1,
             "one_minus_beta2": 1.0 - beta2,
-            "step_size": h["lr"] / (1.0 - beta1**t),
-            "root_scale": 1.0 / math.sqrt(1.0 - beta2**t),
             "eps": h["eps"],
         }
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+        return bias_corrections(h, t)

@@ -97,5 +97,5 @@ class FTRL(Optimizer):
     def initial(self, slot: str, h: Mapping[str, Any]) -> float:
         return float(h["initial_accumulator_value"]) if slot == "n" else 0.0
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         return {"lr": h["lr"], "beta": h["beta"], "lambda1": h["l1"], "lambda2": h["l2"]}

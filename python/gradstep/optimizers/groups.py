@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gradstep.optimizers.hyper import Hyperparameter
 from gradstep.optimizers.rows import Plan
 from gradstep.params import Node
+
+if TYPE_CHECKING:
+    from gradstep.optimizers.base import Optimizer
+
+Prepared = tuple[dict[str, Any], tuple[float, ...], dict[str, float]]
 
 
 class Group(MutableMapping[str, Any]):
@@ -22,28 +26,29 @@ class Group(MutableMapping[str, Any]):
 
     def __init__(
         self,
-        declared: Mapping[str, Hyperparameter],
+        opt: Optimizer,
         values: Mapping[str, Any],
         names: tuple[str, ...],
         structure: Node,
-        plan: Callable[[dict[str, Any]], Plan],
-        shared_row: Callable[[Mapping[str, Any]], tuple[float, ...]],
         on_new_plan: Callable[[], None],
     ) -> None:
-        self._declared = declared
+        self._opt = opt
+        self._declared = declared = opt.hyperparameters
         self.names = names
         self.structure = structure
-        self.plan_of = plan
-        self._shared_row = shared_row
         self._on_new_plan = on_new_plan
         checked = {name: declared[name].check(value) for name, value in values.items()}
-        self.plan = plan(checked)
+        self.plan = opt.plan(checked)
         self._set(checked)
 
     def _set(self, values: dict[str, Any]) -> None:
         self.values_now = values
         self._scheduled = [d for name, d in self._declared.items() if d.varies(values[name])]
-        self._row = () if self._scheduled else self._shared_row(values)
+        self._fixed = None if self._scheduled else self._prepare(values)
+
+    def plan_of(self, values: dict[str, Any]) -> Plan:
+        """What `values` would ask for; a ValueError where they do not go together."""
+        return self._opt.plan(values)
 
     def changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """All values as they would be with `changes`; an error where those are not legal."""
@@ -71,9 +76,12 @@ class Group(MutableMapping[str, Any]):
         scheduled = {declared.name for declared in self._scheduled}
         return {name: value for name, value in self.values_now.items() if name not in scheduled}
 
-    def row(self, h: Mapping[str, Any]) -> tuple[float, ...]:
-        """The shared part of the row for the values `h`, which :meth:`at` gave."""
-        return self._row or self._shared_row(h)
+    def prepared(self, step: int) -> Prepared:
+        """What :meth:`at` gives, and the coefficients that depend on nothing else."""
+        return self._fixed or self._prepare(self.at(step))
+
+    def _prepare(self, h: dict[str, Any]) -> Prepared:
+        return h, self._opt.shared_row(h), self._opt.coefficients(self.plan.rule, h)
 
     def __getitem__(self, name: str) -> Any:
         return self.names if name == "params" else self.values_now[name]

@@ -106,7 +106,10 @@ class Number(Hyperparameter):
 
     def at(self, value: Any, step: int) -> Any:
         if callable(value):
-            return self._check_number(value(step), f" from its schedule at step {step}")
+            number = value(step)
+            if type(number) is float and self.low < number < self.high:
+                return number
+            return self._check_number(number, f" from its schedule at step {step}")
         return value
 
     def varies(self, value: Any) -> bool:

@@ -65,12 +65,10 @@ class Layout:
         first = len(self.params)
         values = {**opt.defaults, **given}
         group = Group(
-            opt.hyperparameters,
+            opt,
             values,
             tuple(named),
             structure,
-            opt.plan,
-            opt.shared_row,
             self.mark_stale,
         )
         self.groups.append(group)

@@ -106,17 +106,22 @@ class Adan(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adan"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         beta1, beta2, beta3 = h["betas"]
         return {
             **averages(beta1, beta2),
             "beta3": beta3,
             "one_minus_beta3": 1.0 - beta3,
+            "eps": h["eps"],
+        }
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+        beta1, beta2, beta3 = h["betas"]
+        return {
             "diff_weight": 0.0 if t == 1 else 1.0,
             "avg_step": h["lr"] / (1.0 - beta1**t),
             "diff_step": h["lr"] * beta2 / (1.0 - beta2**t),
             "root_scale": 1.0 / math.sqrt(1.0 - beta3**t),
-            "eps": h["eps"],
         }
 
 
@@ -210,18 +215,20 @@ class AdEMAMix(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "ademamix"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        beta1, beta2, _ = h["betas"]
+        return {**averages(beta1, beta2), "eps": h["eps"]}
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
         beta1, beta2, beta3 = h["betas"]
         alpha, warmup_steps = h["alpha"], h["warmup_steps"]
         if warmup_steps is not None and t < warmup_steps:
             alpha *= t / warmup_steps
             beta3 = warmed_up(beta1, beta3, t / warmup_steps)
         return {
-            **averages(beta1, beta2),
             "beta3": beta3,
             "one_minus_beta3": 1.0 - beta3,
             "avg_step": h["lr"] / (1.0 - beta1**t),
             "slow_step": h["lr"] * alpha,
             "root_scale": 1.0 / math.sqrt(1.0 - beta2**t),
-            "eps": h["eps"],
         }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gradstep.optimizers.adam import Betas, averages
+from gradstep.optimizers.adam import Betas, averages, bias_corrections
 from gradstep.optimizers.base import Optimizer
 from gradstep.optimizers.hyper import Flag, Number, Numbers, Scalar
 from gradstep.optimizers.options import SharedOptions
@@ -99,12 +99,15 @@ class ADOPT(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adopt"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        return {"lr": h["lr"], "eps": h["eps"]}
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
         # The first step takes g² for v, and leaves m and p alone.
         weights = averages(*h["betas"]) if t > 1 else averages(1.0, 0.0)
         exponent = h["clip_exponent"]
         limit = math.inf if exponent is None and t > 1 else float(t) ** (exponent or 0.0)
-        return {"lr": h["lr"], **weights, "limit": limit, "eps": h["eps"]}
+        return {**weights, "limit": limit}
 
 
 class LaProp(Optimizer):
@@ -192,11 +195,8 @@ class LaProp(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "laprop_amsgrad" if h["amsgrad"] else "laprop"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
-        beta1, beta2 = h["betas"]
-        return {
-            **averages(beta1, beta2),
-            "step_size": h["lr"] / (1.0 - beta1**t),
-            "root_scale": 1.0 / math.sqrt(1.0 - beta2**t),
-            "eps": h["eps"],
-        }
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        return {**averages(*h["betas"]), "eps": h["eps"]}
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+        return bias_corrections(h, t)

@@ -124,7 +124,7 @@ class RMSprop(Lookahead):
             raise ValueError("nesterov=True needs momentum > 0; got momentum = 0.0")
         return rule
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         alpha = h["alpha"]
         own = {
             "lr": h["lr"],

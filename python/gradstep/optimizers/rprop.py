@@ -89,7 +89,7 @@ class Rprop(Optimizer):
     def initial(self, slot: str, h: Mapping[str, Any]) -> float:
         return float(h["lr"]) if slot == "step_size" else 0.0
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         (eta_minus, eta_plus), (step_min, step_max) = h["etas"], h["step_sizes"]
         return {
             "eta_minus": eta_minus,

@@ -122,13 +122,15 @@ class SGD(Lookahead):
             return "sgd_velocity_nesterov" if nesterov else "sgd_velocity"
         return "sgd_nesterov" if nesterov else "sgd_momentum"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         if rule == "sgd":
             return {"lr": h["lr"]}
-        if h["lr_in_velocity"]:
-            return {"lr": h["lr"], "momentum": h["momentum"]}
-        grad_weight = 1.0 if t == 1 else 1.0 - h["dampening"]
-        return {"lr": h["lr"], "momentum": h["momentum"], "grad_weight": grad_weight}
+        return {"lr": h["lr"], "momentum": h["momentum"]}
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+        if rule == "sgd" or h["lr_in_velocity"]:
+            return {}
+        return {"grad_weight": 1.0 if t == 1 else 1.0 - h["dampening"]}
 
     def lead(self, h: Mapping[str, Any]) -> float:
         return h["momentum"] if h["lr_in_velocity"] else super().lead(h)

@@ -88,7 +88,7 @@ class SignSGD(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "signsgd" if h["momentum"] == 0.0 else "signum"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         if rule == "signsgd":
             return {"lr": h["lr"]}
         momentum = h["momentum"]
@@ -205,5 +205,5 @@ class Lion(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "lion"
 
-    def coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         return {"lr": h["lr"], **averages(*h["betas"])}

@@ -53,7 +53,7 @@ class ParamTable:
     ) -> tuple[float | None, bool, tuple[int, ...]]:
         grads = [None if g is None else flat(self._convert(i, g)) for i, g in enumerate(leaves)]
         absent = tuple(i for i, g in enumerate(grads) if g is None)
-        limits = [Limits(*shared[1:5]) for shared, _ in rows]
+        limits = [Limits(*shared[1:5]) for shared, _, _ in rows]
         norm, factors = None, [1.0] * len(rows)
         with np.errstate(all="ignore"):
             if with_norm:
@@ -75,7 +75,8 @@ class ParamTable:
     def _update(
         self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, factor: float
     ) -> None:
-        (sign, _, _, _, _, *shared), coefficients = row
+        (sign, _, _, _, _, *shared), fixed, at_step = row
+        coefficients = fixed | at_step
         scale = sign * grad_scale * factor
         cast = self._params[i].dtype.type
         average = self._averages[i]
