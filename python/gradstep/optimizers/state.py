@@ -12,21 +12,26 @@ from gradstep.params import address, memory_order
 Array = NDArray[Any]
 
 CACHE_LINE = 64
-STAGGER = 5 * 1024  # bytes between the places of one parameter's arrays
-STAGGER_FROM = 64 * 1024  # bytes
+PAGE = 4096
+# Where each array of a parameter of 64 KiB or more begins within its page, from where the parameter
+# does; each is a page further on than the one before it, too.
+FROM_PARAM = (1024, 2048, 3072, 1536, 2560, 512, 3584, 256)
+PLACED_FROM = 64 * 1024  # bytes
 
 
 def allocate(param: Array, fill: float, place: int) -> Array:
     """A state array that goes with `param`, as the `place`-th beside it.
 
-    Zeros are untouched pages, which the first step places near the threads that use them. Large
-    arrays start at different distances from page borders: arrays of one size, allocated one after
-    another, otherwise get in each other's way (docs/decisions/0005-state-placement.md). All start
-    at their parameter's place within a cache line. Being views, they cannot be resized.
+    Zeros are untouched pages, which the first step places near the threads that use them. All
+    start at their parameter's place within a cache line, and large ones at another place within a
+    page: arrays walked at equal places get in each other's way, be they in cache or not
+    (docs/decisions/0005-state-placement.md). Being views, they cannot be resized.
     """
-    lead = (place + 1) * STAGGER if param.nbytes >= STAGGER_FROM else 0
-    memory = np.zeros(param.nbytes + lead + CACHE_LINE, np.uint8)
-    start = lead + (address(param) - address(memory) - lead) % CACHE_LINE
+    lead, border, shift = 0, CACHE_LINE, 0
+    if param.nbytes >= PLACED_FROM:
+        lead, border, shift = (place + 1) * PAGE, PAGE, FROM_PARAM[place]
+    memory = np.zeros(param.nbytes + lead + border, np.uint8)
+    start = lead + (address(param) + shift - address(memory)) % border
     array: Array = memory[start : start + param.nbytes].view(param.dtype)
     if fill != 0.0:
         array[...] = fill
