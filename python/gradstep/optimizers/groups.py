@@ -66,6 +66,11 @@ class Group(MutableMapping[str, Any]):
             now[declared.name] = declared.at(now[declared.name], step)
         return now
 
+    def check_schedules(self, values: Mapping[str, Any], step: int) -> None:
+        """Raise an error where a schedule among `values` gives an illegal value at `step`."""
+        for name, value in values.items():
+            self._declared[name].at(value, step)
+
     def numbers(self) -> dict[str, Any]:
         """The hyperparameters that are not schedules."""
         scheduled = {declared.name for declared in self._scheduled}
