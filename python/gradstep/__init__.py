@@ -10,6 +10,7 @@ array([-0.5, -0.5], dtype=float32)
 """
 
 from gradstep import runtime, schedules
+from gradstep.checkpoints import load, save
 from gradstep.clipping import clip_grads, global_norm
 from gradstep.data import minibatches
 from gradstep.early_stopping import EarlyStopping
@@ -62,7 +63,9 @@ __all__ = [
     "__version__",
     "clip_grads",
     "global_norm",
+    "load",
     "minibatches",
     "runtime",
+    "save",
     "schedules",
 ]

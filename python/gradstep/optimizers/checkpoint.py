@@ -123,7 +123,7 @@ def check(opt: Optimizer, given: Mapping[str, Any]) -> Checked:
     ]
     check_names("ema", given["ema"], averaged)
     for name in averaged:
-        check_array(f"ema[{name!r}]", given["ema"][name], layout.params[name])
+        check_array(f"ema[{name!r}] in state_dict", given["ema"][name], layout.params[name])
     state = {
         name: {
             slot: live_or_new(layout.state[name], slot, param, place)
@@ -182,7 +182,8 @@ def check_state(layout: Layout, given: Any, plans: list[Plan]) -> dict[str, int]
             counts[name] = check_count(f"state[{name!r}]['step']", of_one["step"])
             for slot, array in of_one.items():
                 if slot != "step":
-                    check_array(f"state[{name!r}][{slot!r}]", array, layout.params[name])
+                    what = f"state[{name!r}][{slot!r}] in state_dict"
+                    check_array(what, array, layout.params[name])
     return counts
 
 
@@ -210,9 +211,9 @@ def check_count(what: str, value: Any) -> int:
 
 def check_array(what: str, array: Any, param: Array) -> None:
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"{what} in state_dict must be an ndarray, got a {type(array).__name__}")
+        raise TypeError(f"{what} must be an ndarray, got a {type(array).__name__}")
     if array.shape != param.shape or array.dtype != param.dtype:
         raise ValueError(
-            f"{what} in state_dict has shape {array.shape} and dtype {array.dtype}; "
+            f"{what} has shape {array.shape} and dtype {array.dtype}; "
             f"expected {param.shape} and {param.dtype}, as its parameter has"
         )
