@@ -30,6 +30,7 @@ from gradstep.optimizers.rprop import Rprop
 from gradstep.optimizers.sgd import SGD
 from gradstep.optimizers.sign import Lion, SignSGD, Signum
 from gradstep.runtime import BackendWarning
+from gradstep.torch_state import load_torch_state_dict, torch_state_dict
 
 __version__ = "0.1.0"
 
@@ -64,8 +65,10 @@ __all__ = [
     "clip_grads",
     "global_norm",
     "load",
+    "load_torch_state_dict",
     "minibatches",
     "runtime",
     "save",
     "schedules",
+    "torch_state_dict",
 ]

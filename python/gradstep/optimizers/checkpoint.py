@@ -62,7 +62,7 @@ class Checked:
     def check_schedules(self) -> None:
         """Raise an error where a schedule of the optimizer gives no legal value at this step."""
         for group, values in zip(self.opt._layout.groups, self.groups, strict=True):
-            group.check_schedules(values, self.steps)
+            group.evaluated(values, self.steps)
 
     def take_over(self) -> None:
         layout = self.opt._layout

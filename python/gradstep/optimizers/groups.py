@@ -66,10 +66,9 @@ class Group(MutableMapping[str, Any]):
             now[declared.name] = declared.at(now[declared.name], step)
         return now
 
-    def check_schedules(self, values: Mapping[str, Any], step: int) -> None:
-        """Raise an error where a schedule among `values` gives an illegal value at `step`."""
-        for name, value in values.items():
-            self._declared[name].at(value, step)
+    def evaluated(self, values: Mapping[str, Any], step: int) -> dict[str, Any]:
+        """What `values`, which :meth:`changed` gave, are for the step after `step`."""
+        return {name: self._declared[name].at(value, step) for name, value in values.items()}
 
     def numbers(self) -> dict[str, Any]:
         """The hyperparameters that are not schedules."""
