@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from contextlib import suppress
 
@@ -20,7 +19,7 @@ def write_atomically(path: str, data: bytes) -> None:
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".gradstep-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(folder, f".gradstep-{os.urandom(8).hex()}.tmp")
     permissions = permissions_of(target)
     try:
         with open(temporary, "xb") as file:

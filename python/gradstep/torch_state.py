@@ -65,7 +65,7 @@ def load_torch_state_dict(
     with opt._exclusive("load_torch_state_dict()"):
         given = checkpoint.to_dict(opt, copied=False)
         groups, theirs = opt._layout.groups, state_dict["param_groups"]
-        check_groups(groups, theirs)
+        check_groups(groups, theirs, state_dict["state"])
         counts = []
         for group, of_group, entry in zip(groups, theirs, given["groups"], strict=True):
             changes = options_of(kind, of_group)
@@ -157,7 +157,7 @@ def torch_state_dict(opt: Optimizer) -> dict[str, Any]:
     return {"state": state, "param_groups": groups}
 
 
-def check_groups(groups: Sequence[Group], theirs: Any) -> None:
+def check_groups(groups: Sequence[Group], theirs: Any, states: Any) -> None:
     sizes = [len(group.names) for group in groups]
     try:
         came = [len(group["params"]) for group in theirs]
@@ -168,6 +168,12 @@ def check_groups(groups: Sequence[Group], theirs: Any) -> None:
             f"state_dict['param_groups'] must be groups of {sizes} parameters, got {came!r}; "
             "parameters correspond by their order"
         )
+    positions = {position for group in theirs for position in group["params"]}
+    if not isinstance(states, Mapping):
+        raise TypeError(f"state_dict['state'] must be a dict, got a {type(states).__name__}")
+    stray = [position for position in states if position not in positions]
+    if stray:
+        raise ValueError(f"state_dict['state'] has parameters {stray}, which are in no group")
 
 
 def state_of(
