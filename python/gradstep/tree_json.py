@@ -19,6 +19,7 @@ Array = NDArray[Any]
 DTYPES = {"bool", "float16", "float32", "float64"} | {
     f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
+TOO_DEEP = "its JSON is nested too deeply"
 NONFINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -75,7 +76,7 @@ def parse(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=refuse_constant)
     except RecursionError:
-        raise ValueError("its JSON is nested too deeply") from None
+        raise ValueError(TOO_DEEP) from None
     except ValueError as error:
         raise ValueError(f"its metadata is not JSON: {error}") from error
 
@@ -93,7 +94,10 @@ def decode(plain: Any, tensors: Mapping[str, Array]) -> Any:
         If something in it has no meaning, or it does not name each of `tensors` once.
     """
     left = dict(tensors)
-    tree = decode_part(plain, left)
+    try:
+        tree = decode_part(plain, left)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
     if left:
         raise ValueError(f"it has tensors that belong to nothing: {', '.join(map(repr, left))}")
     return tree
