@@ -50,6 +50,7 @@ def test_what_began_in_torch_goes_on_here(spec: Spec, variant: Variant, dtype: s
     torch_steps(theirs, tensors, 25, 50)
     our_steps(opt, 25, 50)
     assert_close(ours, tensors, spec.tolerance[dtype])
+    assert_close_state(opt, theirs, tensors, spec.tolerance[dtype])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -64,6 +65,7 @@ def test_what_began_here_goes_on_in_torch(spec: Spec, variant: Variant, dtype: s
     torch_steps(theirs, tensors, 25, 50)
     our_steps(opt, 25, 50)
     assert_close(ours, tensors, spec.tolerance[dtype])
+    assert_close_state(opt, theirs, tensors, spec.tolerance[dtype])
 
 
 @pytest.mark.parametrize(("spec", "variant"), SHARED_CASES, ids=IDS)
@@ -93,6 +95,14 @@ def test_there_and_back_is_the_same_to_the_bit(spec: Spec, variant: Variant, ste
         our_steps(twin, steps, steps + 4)
         our_steps(other, steps, steps + 4)
         assert_same_bits(everything(other), everything(twin))
+
+
+def assert_close_state(opt: gs.Optimizer, theirs: Any, tensors: list[Any], share: float) -> None:
+    for slots, tensor in zip(opt.state.values(), tensors, strict=True):
+        for slot, array in slots.items():
+            other = theirs.state[tensor][slot].numpy()
+            atol = share * float(np.max(np.abs(other)))
+            np.testing.assert_allclose(array, other, rtol=0.0, atol=atol)
 
 
 def copy_of(opt: gs.Optimizer) -> gs.Optimizer:
