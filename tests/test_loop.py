@@ -168,6 +168,9 @@ def test_early_stopping_continues_where_its_state_was_taken() -> None:
     other.restore(params)
     assert_same_bits(params, best)
 
+    with pytest.raises(ValueError, match=r"params must be those of update\(\), .*'float64'"):
+        other.restore({"w": np.zeros((2, 3), np.float32), "b": params["b"]})
+
     fresh = gs.EarlyStopping()
     other.load_state_dict(fresh.state_dict())
     assert other.best == np.inf

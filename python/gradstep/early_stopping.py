@@ -98,10 +98,10 @@ class EarlyStopping:
                 "no parameters were kept: call update() first, with restore_best=True"
             )
         now = named(params)
-        shapes = {name: array.shape for name, array in now.items()}
-        kept = {name: array.shape for name, array in self._kept.items()}
-        if shapes != kept:
-            raise ValueError(f"params must be those of update(), {kept}; got {shapes}")
+        forms = {name: (array.shape, array.dtype.name) for name, array in now.items()}
+        kept = {name: (array.shape, array.dtype.name) for name, array in self._kept.items()}
+        if forms != kept:
+            raise ValueError(f"params must be those of update(), {kept}; got {forms}")
         for name, array in now.items():
             array[...] = self._kept[name]
 
