@@ -151,6 +151,69 @@ def test_minibatches_cover_everything_once_and_repeat() -> None:
     assert len(list(gs.minibatches([x], 10**6))) == 1
 
 
+def test_early_stopping_continues_where_its_state_was_taken() -> None:
+    params = {"w": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "b": np.array(1.0, np.float32)}
+    stopping = gs.EarlyStopping(patience=2)
+    assert not stopping.update(1.0, params)
+    saved = stopping.state_dict()
+    best = {name: p.copy() for name, p in params.items()}
+    for p in params.values():
+        p += 1
+    assert [stopping.update(metric, params) for metric in (1.5, 0.5)] == [False, False]
+
+    other = gs.EarlyStopping(patience=2)
+    other.load_state_dict(saved)
+    saved["kept"]["w"][...] = 7.0
+    assert [other.update(metric, params) for metric in (1.5, 1.5, 1.5)] == [False, False, True]
+    other.restore(params)
+    assert_same_bits(params, best)
+
+    with pytest.raises(ValueError, match=r"params must be those of update\(\), .*'float64'"):
+        other.restore({"w": np.zeros((2, 3), np.float32), "b": params["b"]})
+
+    fresh = gs.EarlyStopping()
+    other.load_state_dict(fresh.state_dict())
+    assert other.best == np.inf
+    with pytest.raises(RuntimeError, match="no parameters were kept"):
+        other.restore(params)
+
+
+GOOD_STATES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "scaler": (gs.LossScaler, {"scale": 2.0, "good_steps": 3}),
+    "plateau": (
+        lambda: gs.schedules.ReduceLROnPlateau(1.0),
+        {"value": 0.5, "best": 2.0, "bad": 1, "cooling": 0},
+    ),
+    "stopping": (gs.EarlyStopping, {"best": 2.0, "bad": 1, "kept": {"w": np.ones(2)}}),
+}
+BAD_STATES = [
+    ("scaler", "scale", 0.0, ValueError, "scale must be a finite number > 0"),
+    ("scaler", "good_steps", -1, ValueError, "good_steps must be an integer ≥ 0"),
+    ("plateau", "value", float("inf"), ValueError, "value must be a finite number ≥ 0"),
+    ("plateau", "best", float("nan"), TypeError, "best must be a number other than NaN"),
+    ("plateau", "bad", 1.5, TypeError, "bad must be an integer ≥ 0"),
+    ("plateau", "cooling", "1", TypeError, "cooling must be an integer ≥ 0"),
+    ("stopping", "best", None, TypeError, "best must be a number other than NaN"),
+    ("stopping", "bad", True, TypeError, "bad must be an integer ≥ 0"),
+    ("stopping", "kept", [1.0], TypeError, "kept must be a dict of arrays or None"),
+    ("stopping", "kept", {"w": np.ones(2, np.int64)}, TypeError, "'w' has dtype int64"),
+    ("stopping", "more", 1, ValueError, "must hold best, bad and kept"),
+]
+
+
+@pytest.mark.parametrize("case", range(len(BAD_STATES)))
+def test_a_bad_state_changes_nothing(case: int) -> None:
+    kind, key, value, error, text = BAD_STATES[case]
+    make, good = GOOD_STATES[kind]
+    loading = make()
+    before = loading.state_dict()
+    with pytest.raises(error, match=text):
+        loading.load_state_dict({**good, key: value})
+    assert loading.state_dict() == before
+    loading.load_state_dict(good)
+    np.testing.assert_equal(loading.state_dict(), good)
+
+
 BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "norm": (lambda: gs.clip_grads([np.ones(1)], norm=0.0), ValueError, "norm must be a finite"),
     "params": (lambda: gs.clip_grads([np.ones(1)], adaptive=0.1), TypeError, "adaptive needs par"),

@@ -74,6 +74,29 @@ def test_schedules_stay_those_of_the_loading_optimizer() -> None:
     assert "lr" not in other.state_dict()["groups"][0]
 
 
+def test_a_schedule_that_does_not_reach_as_far_changes_nothing() -> None:
+    opt = gs.SGD(np.ones(3), lr=0.1, momentum=0.9)
+    for _ in range(3):
+        opt.step(np.ones(3))
+    other = gs.SGD(np.ones(3), lr=lambda step: 0.1 if step < 2 else -1.0, momentum=0.5)
+    other.step(np.ones(3))
+    before = everything(other)
+    with pytest.raises(ValueError, match=r"lr must be .* from its schedule at step 3"):
+        other.load_state_dict(opt.state_dict())
+    assert_same_bits(everything(other), before)
+    assert (other.steps, other.momentum) == (1, 0.5)
+
+
+def test_state_that_is_not_in_the_dict_is_gone() -> None:
+    """Momentum that is switched on later starts as it would have without the load."""
+    plain = gs.SGD(np.ones(3), lr=0.1)
+    other = gs.SGD(np.ones(3), lr=0.1, momentum=0.9)
+    other.step(np.ones(3))
+    other.load_state_dict(plain.state_dict())
+    other.momentum = 0.9
+    np.testing.assert_array_equal(other.state["0"]["momentum_buffer"], np.zeros(3))
+
+
 def fill(*path: Any) -> Callable[[dict[str, Any], Any], None]:
     def put(state: dict[str, Any], value: Any) -> None:
         place: Any = state
@@ -109,6 +132,10 @@ BAD: dict[str, tuple[Callable[[dict[str, Any], Any], None], Any, type[Exception]
     ),
     "dtype": (fill("state", "w", "exp_avg"), np.zeros(3, "f"), ValueError, "dtype float32; expec"),
     "list": (fill("state", "w", "exp_avg"), [0.0] * 3, TypeError, "must be an ndarray, got a list"),
+    "odd slot": (fill("state", "w", "x"), np.zeros(3), ValueError, "is no state of an optimizer"),
+    "true steps": (fill("steps"), True, TypeError, "steps in state_dict must be an integer"),
+    "huge steps": (fill("steps"), 2**53, ValueError, r"steps in state_dict must be < 2\*\*53"),
+    "text names": (fill("groups", 0, "params"), "wb", ValueError, "must hold the parameters"),
     "count": (fill("state", "w", "step"), -3, ValueError, r"\['step'\] in state_dict must be ≥ 0"),
     "no groups": (fill("groups"), [], ValueError, r"\['groups'\] must be a list of 1 groups"),
     "group names": (fill("groups", 0, "params"), ["x"], ValueError, "must hold the parameters"),

@@ -11,6 +11,7 @@ array([-0.5, -0.5], dtype=float32)
 
 from gradstep import runtime, schedules
 from gradstep.accumulation import GradientSum
+from gradstep.checkpoints import load, save
 from gradstep.clipping import clip_grads, global_norm
 from gradstep.data import minibatches
 from gradstep.early_stopping import EarlyStopping
@@ -31,6 +32,7 @@ from gradstep.optimizers.sgd import SGD
 from gradstep.optimizers.sign import Lion, SignSGD, Signum
 from gradstep.optimizers.step_info import StepInfo
 from gradstep.runtime import BackendWarning
+from gradstep.torch_state import load_torch_state_dict, torch_state_dict
 
 __version__ = "0.1.0"
 
@@ -65,7 +67,11 @@ __all__ = [
     "__version__",
     "clip_grads",
     "global_norm",
+    "load",
+    "load_torch_state_dict",
     "minibatches",
     "runtime",
+    "save",
     "schedules",
+    "torch_state_dict",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
 from gradstep.param_groups import split_groups
-from gradstep.schedules.base import check_count, check_finite
+from gradstep.params import check_param
+from gradstep.schedules.base import check_count, check_finite, check_metric
 
 Array = NDArray[Any]
 
@@ -75,7 +77,7 @@ class EarlyStopping:
         sign = 1.0 if self.mode == "min" else -1.0
         if sign * metric < sign * self.best - self.min_delta:
             if self.restore_best:
-                self._kept = {k: v.copy(order="K") for k, v in named(params).items()}
+                self._kept = copies(named(params))
             self.best, self.bad = metric, 0
         else:
             self.bad += 1
@@ -96,12 +98,40 @@ class EarlyStopping:
                 "no parameters were kept: call update() first, with restore_best=True"
             )
         now = named(params)
-        shapes = {name: array.shape for name, array in now.items()}
-        kept = {name: array.shape for name, array in self._kept.items()}
-        if shapes != kept:
-            raise ValueError(f"params must be those of update(), {kept}; got {shapes}")
+        forms = {name: (array.shape, array.dtype.name) for name, array in now.items()}
+        kept = {name: (array.shape, array.dtype.name) for name, array in self._kept.items()}
+        if forms != kept:
+            raise ValueError(f"params must be those of update(), {kept}; got {forms}")
         for name, array in now.items():
             array[...] = self._kept[name]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best metric, how many were no better since, and copies of the kept parameters."""
+        kept = None if self._kept is None else copies(self._kept)
+        return {"best": self.best, "bad": self.bad, "kept": kept}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue where :meth:`state_dict` was taken.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no such state. Nothing has been changed then.
+        """
+        if set(state_dict) != {"best", "bad", "kept"}:
+            raise ValueError(f"state_dict must hold best, bad and kept, got {list(state_dict)}")
+        best, bad, kept = state_dict["best"], state_dict["bad"], state_dict["kept"]
+        check_metric("best", best)
+        check_count("bad", bad, 0)
+        if kept is not None:
+            if not isinstance(kept, Mapping):
+                raise TypeError(f"kept must be a dict of arrays or None, got {kept!r}")
+            kept = copies({name: check_param(name, array) for name, array in kept.items()})
+        self.best, self.bad, self._kept = float(best), bad, kept
+
+
+def copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: array.copy(order="K") for name, array in arrays.items()}
 
 
 def named(params: Any) -> dict[str, Array]:

@@ -62,7 +62,7 @@ class LossScaler:
             self.good_steps = 0
         else:
             self.good_steps += 1
-            if self.good_steps == self.growth_interval:
+            if self.good_steps >= self.growth_interval:
                 self.scale *= self.growth_factor
                 self.good_steps = 0
         return info

@@ -250,9 +250,7 @@ class Optimizer:
         Schedules are functions and not in it; the optimizer that loads it has its own.
         """
         with self._exclusive("state_dict()"):
-            self._layout.refresh(self._steps)
-            header = {"optimizer": type(self).__name__, "steps": self._steps}
-            return header | checkpoint.to_dict(self._layout)
+            return checkpoint.to_dict(self, copied=True)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue, bit for bit, where :meth:`state_dict` was taken.
@@ -264,11 +262,9 @@ class Optimizer:
             and dtypes. Nothing has been changed then.
         """
         with self._exclusive("load_state_dict()"):
-            self._layout.refresh(self._steps)
-            steps = checkpoint.check_header(state_dict, type(self).__name__)
-            checkpoint.from_dict(self._layout, state_dict)
-            self._steps = steps
-            self._layout.prepare(steps)
+            checked = checkpoint.check(self, state_dict)
+            checked.check_schedules()
+            checked.take_over()
 
     def __repr__(self) -> str:
         return describe(type(self).__name__, self._layout)

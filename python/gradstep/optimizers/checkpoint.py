@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,26 +16,76 @@ from gradstep.optimizers.state import allocate
 from gradstep.reference import RULES
 
 if TYPE_CHECKING:
+    from gradstep.optimizers.base import Optimizer
     from gradstep.optimizers.layout import Layout
 
 Array = NDArray[Any]
 
 FORMAT = 1
+COUNT_LIMIT = 2**53  # below it, float64 holds every count
+SLOTS = {slot for rule in RULES.values() for slot in rule.slots}
 
 
-def to_dict(layout: Layout) -> dict[str, Any]:
+def to_dict(opt: Optimizer, *, copied: bool) -> dict[str, Any]:
+    """The state, of copies or of the live arrays. The caller holds the optimizer's lock."""
+    layout = opt._layout
+    layout.refresh(opt._steps)
     names = list(layout.params)
     counts = {names[i]: cohort.count for cohort in layout.cohorts for i in cohort.members}
+    arrays = copies if copied else dict
     return {
+        "optimizer": type(opt).__name__,
+        "steps": opt._steps,
         "format": FORMAT,
         "groups": [{"params": list(group.names)} | group.numbers() for group in layout.groups],
-        "state": {name: {"step": counts[name]} | copies(layout.state[name]) for name in names},
-        "ema": copies(layout.ema),
+        "state": {name: {"step": counts[name]} | arrays(layout.state[name]) for name in names},
+        "ema": arrays(layout.ema),
     }
 
 
 def copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name: array.copy(order="K") for name, array in arrays.items()}
+
+
+@dataclass
+class Checked:
+    """A state that fits `opt`. Taking it over cannot fail once the schedules are checked, too."""
+
+    opt: Optimizer
+    steps: int
+    counts: dict[str, int]
+    groups: list[dict[str, Any]]
+    state: dict[str, dict[str, Array]]  # the arrays that will be live: of now where there are
+    ema: dict[str, Array]
+    given: Mapping[str, Any]
+
+    def check_schedules(self) -> None:
+        """Raise an error where a schedule of the optimizer gives no legal value at this step."""
+        for group, values in zip(self.opt._layout.groups, self.groups, strict=True):
+            group.evaluated(values, self.steps)
+
+    def take_over(self) -> None:
+        layout = self.opt._layout
+        for group, values in zip(layout.groups, self.groups, strict=True):
+            group.update(values)
+        for name, slots in self.state.items():
+            fill(slots, self.given["state"][name])
+            replace(layout.state[name], slots)
+        fill(self.ema, self.given["ema"])
+        replace(layout.ema, self.ema)
+        layout.cohorts = regroup(layout.groups, self.counts)
+        self.opt._steps = self.steps
+        layout.prepare(self.steps)
+
+
+def fill(arrays: Mapping[str, Array], values: Mapping[str, Array]) -> None:
+    for name, array in arrays.items():
+        array[...] = values[name]
+
+
+def replace(arrays: dict[str, Array], by: Mapping[str, Array]) -> None:
+    arrays.clear()
+    arrays.update(by)
 
 
 def check_header(given: Mapping[str, Any], kind: str) -> int:
@@ -56,8 +107,11 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
     return check_count("steps", given["steps"])
 
 
-def from_dict(layout: Layout, given: Mapping[str, Any]) -> None:
-    """Check all of `given`, then take it over; the layout has to be prepared again."""
+def check(opt: Optimizer, given: Mapping[str, Any]) -> Checked:
+    """An error where `given` is not a state of `opt`; nothing is changed. Needs the lock, too."""
+    layout = opt._layout
+    layout.refresh(opt._steps)
+    steps = check_header(given, type(opt).__name__)
     values = check_groups(layout, given["groups"])
     plans = [group.plan_of(of_group) for group, of_group in zip(layout.groups, values, strict=True)]
     counts = check_state(layout, given["state"], plans)
@@ -69,24 +123,24 @@ def from_dict(layout: Layout, given: Mapping[str, Any]) -> None:
     ]
     check_names("ema", given["ema"], averaged)
     for name in averaged:
-        check_array(f"ema[{name!r}]", given["ema"][name], layout.params[name])
+        check_array(f"ema[{name!r}] in state_dict", given["ema"][name], layout.params[name])
+    state = {
+        name: {
+            slot: live_or_new(layout.state[name], slot, param, place)
+            for place, slot in enumerate(slot for slot in given["state"][name] if slot != "step")
+        }
+        for name, param in layout.params.items()
+    }
+    ema = {
+        name: live_or_new(layout.ema, name, layout.params[name], len(state[name]))
+        for name in averaged
+    }
+    return Checked(opt, steps, counts, values, state, ema, given)
 
-    for group, of_group in zip(layout.groups, values, strict=True):
-        group.update(of_group)
-    for name, param in layout.params.items():
-        for slot, array in given["state"][name].items():
-            if slot != "step":
-                take_over(layout.state[name], slot, param, array)
-    for name in averaged:
-        take_over(layout.ema, name, layout.params[name], given["ema"][name])
-    layout.cohorts = regroup(layout.groups, counts)
 
-
-def take_over(arrays: dict[str, Array], name: str, param: Array, values: Array) -> None:
-    """Copy `values` into the live array of that name, so that references to it stay good."""
-    if name not in arrays:
-        arrays[name] = allocate(param, 0.0, len(arrays))
-    arrays[name][...] = values
+def live_or_new(live: Mapping[str, Array], name: str, param: Array, place: int) -> Array:
+    """The live array where there is one, so that references to it stay good."""
+    return live[name] if name in live else allocate(param, 0.0, place)
 
 
 def check_groups(layout: Layout, given: Any) -> list[dict[str, Any]]:
@@ -95,10 +149,11 @@ def check_groups(layout: Layout, given: Any) -> list[dict[str, Any]]:
         raise ValueError(f"state_dict['groups'] must be a list of {len(layout.groups)} groups")
     values = []
     for i, (group, saved) in enumerate(zip(layout.groups, given, strict=True)):
-        if not isinstance(saved, Mapping) or list(saved.get("params", ())) != list(group.names):
+        came = saved.get("params") if isinstance(saved, Mapping) else saved
+        if not isinstance(came, (list, tuple)) or list(came) != list(group.names):
             raise ValueError(
                 f"state_dict['groups'][{i}] must hold the parameters {list(group.names)}; "
-                f"got {saved.get('params') if isinstance(saved, Mapping) else saved!r}"
+                f"got {came!r}"
             )
         kept = set(group) - set(group.numbers())
         changes = {name: value for name, value in saved.items() if name not in kept}
@@ -114,15 +169,21 @@ def check_state(layout: Layout, given: Any, plans: list[Plan]) -> dict[str, int]
         slots = RULES[plan.rule].slots
         for name in group.names:
             of_one = given[name]
+            came = list(of_one) if isinstance(of_one, Mapping) else of_one
             if not isinstance(of_one, Mapping) or not {"step", *slots} <= set(of_one):
-                came = list(of_one) if isinstance(of_one, Mapping) else of_one
                 raise ValueError(
                     f"state_dict['state'][{name!r}] must hold {['step', *slots]}; got {came!r}"
+                )
+            if not set(of_one) <= {"step", *SLOTS}:
+                raise ValueError(
+                    f"state_dict['state'][{name!r}] holds what is no state of an optimizer; "
+                    f"got {came!r}"
                 )
             counts[name] = check_count(f"state[{name!r}]['step']", of_one["step"])
             for slot, array in of_one.items():
                 if slot != "step":
-                    check_array(f"state[{name!r}][{slot!r}]", array, layout.params[name])
+                    what = f"state[{name!r}][{slot!r}] in state_dict"
+                    check_array(what, array, layout.params[name])
     return counts
 
 
@@ -139,16 +200,20 @@ def check_count(what: str, value: Any) -> int:
         count = operator.index(value)
     except TypeError:
         raise TypeError(f"{what} in state_dict must be an integer, got {value!r}") from None
+    if isinstance(value, bool):
+        raise TypeError(f"{what} in state_dict must be an integer, got {value!r}")
     if count < 0:
         raise ValueError(f"{what} in state_dict must be ≥ 0, got {count}")
+    if count >= COUNT_LIMIT:
+        raise ValueError(f"{what} in state_dict must be < 2**53, got {count}")
     return count
 
 
 def check_array(what: str, array: Any, param: Array) -> None:
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"{what} in state_dict must be an ndarray, got a {type(array).__name__}")
+        raise TypeError(f"{what} must be an ndarray, got a {type(array).__name__}")
     if array.shape != param.shape or array.dtype != param.dtype:
         raise ValueError(
-            f"{what} in state_dict has shape {array.shape} and dtype {array.dtype}; "
+            f"{what} has shape {array.shape} and dtype {array.dtype}; "
             f"expected {param.shape} and {param.dtype}, as its parameter has"
         )

@@ -71,6 +71,10 @@ class Group(MutableMapping[str, Any]):
             now[declared.name] = declared.at(now[declared.name], step)
         return now
 
+    def evaluated(self, values: Mapping[str, Any], step: int) -> dict[str, Any]:
+        """What `values`, which :meth:`changed` gave, are for the step after `step`."""
+        return {name: self._declared[name].at(value, step) for name, value in values.items()}
+
     def numbers(self) -> dict[str, Any]:
         """The hyperparameters that are not schedules."""
         scheduled = {declared.name for declared in self._scheduled}

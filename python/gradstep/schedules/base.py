@@ -51,6 +51,12 @@ def check_finite(name: str, value: Any, low: float = -math.inf, above_low: bool 
         raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 
+def check_metric(name: str, value: Any) -> None:
+    """Raise an error that names the parameter where it is not a number, infinities included."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        raise TypeError(f"{name} must be a number other than NaN, got {value!r}")
+
+
 def check_ascending(name: str, steps: Any) -> tuple[int, ...]:
     """`steps` as a tuple of ascending step numbers, each at least 1."""
     checked = tuple(steps)

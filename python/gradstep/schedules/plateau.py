@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gradstep.schedules.base import Schedule, check_count, check_finite
+from gradstep.schedules.base import Schedule, check_count, check_finite, check_metric
 
 
 class ReduceLROnPlateau(Schedule):
@@ -104,12 +104,22 @@ class ReduceLROnPlateau(Schedule):
         return {name: getattr(self, name) for name in ("value", "best", "bad", "cooling")}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue where :meth:`state_dict` was taken."""
+        """Continue where :meth:`state_dict` was taken.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no such state. Nothing has been changed then.
+        """
         names = {"value", "best", "bad", "cooling"}
         if set(state_dict) != names:
             raise ValueError(f"state_dict must hold exactly {sorted(names)}, got {state_dict!r}")
+        check_finite("value", state_dict["value"], 0.0)
+        check_metric("best", state_dict["best"])
+        check_count("bad", state_dict["bad"], 0)
+        check_count("cooling", state_dict["cooling"], 0)
         self.value, self.best = float(state_dict["value"]), float(state_dict["best"])
-        self.bad, self.cooling = int(state_dict["bad"]), int(state_dict["cooling"])
+        self.bad, self.cooling = state_dict["bad"], state_dict["cooling"]
 
     def __repr__(self) -> str:
         names = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown")

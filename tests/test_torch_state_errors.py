@@ -1,0 +1,148 @@
+"""State of PyTorch that does not fit, and ours that PyTorch does not have."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradstep as gs
+from tests.helpers import assert_same_bits, everything
+from tests.torch_run import our_steps, start, tensors_of, torch_steps
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
+
+
+def put(*path: Any) -> Callable[[Any, Any], None]:
+    def change(state: Any, value: Any) -> None:
+        for key in path[:-1]:
+            state = state[key]
+        if value is KeyError:
+            del state[path[-1]]
+        else:
+            state[path[-1]] = value
+
+    return change
+
+
+GROUP = ("param_groups", 0)
+BAD: dict[str, tuple[Callable[[Any, Any], None], Any, type[Exception], str]] = {
+    "no groups": (put("param_groups"), KeyError, TypeError, "a dict with the entries 'state' and"),
+    "group count": (put("param_groups"), [], ValueError, r"groups of \[3\] parameters, got \[\]"),
+    "no list": (put("param_groups"), 5, ValueError, r"groups of \[3\] parameters, got 5"),
+    "parameters": (put(*GROUP, "params"), [0], ValueError, r"of \[3\] parameters, got \[1\]"),
+    "option": (put(*GROUP, "momentum"), 0.9, ValueError, r"Adam, but a group has \['momentum'\]"),
+    "no option": (put(*GROUP, "amsgrad"), KeyError, ValueError, r"a group has no \['amsgrad'\]"),
+    "lr": (put(*GROUP, "lr"), -1.0, ValueError, "lr must be a finite number ≥ 0"),
+    "betas": (put(*GROUP, "betas"), (0.9, 1.0), ValueError, r"betas\[1\] must be a number in"),
+    "list of states": (put("state"), [], TypeError, r"state_dict\['state'\] must be a dict"),
+    "stray state": (put("state", 9), {}, ValueError, r"\['state'\] has parameters \[9\]"),
+    "no slot": (put("state", 0, "exp_avg"), KeyError, ValueError, r"must hold .*'exp_avg'"),
+    "odd slot": (put("state", 0, "x"), np.zeros(57), ValueError, "is no state of an optimizer"),
+    "no step": (put("state", 0, "step"), KeyError, TypeError, "'step' in .* must be a whole num"),
+    "half step": (put("state", 0, "step"), 1.5, TypeError, "must be a whole number, got 1.5"),
+    "minus": (put("state", 0, "step"), -1.0, ValueError, r"\['step'\] in state_dict must be ≥ 0"),
+    "number": (put("state", 0, "exp_avg"), 1.0, TypeError, "'exp_avg' in .* must be a tensor"),
+    "bfloat16": (
+        put("state", 0, "exp_avg"),
+        torch.zeros(57, dtype=torch.bfloat16),
+        TypeError,
+        r"'exp_avg' in the state of parameter '0' .*torch.bfloat16.*convert it first",
+    ),
+    "dtype": (
+        put("state", 0, "exp_avg"),
+        torch.zeros(57, dtype=torch.float32),
+        ValueError,
+        "dtype float32; expected .*float64",
+    ),
+    "shape": (
+        put("state", 0, "exp_avg"),
+        torch.zeros(58, dtype=torch.float64),
+        ValueError,
+        r"has shape \(58,\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_state_that_does_not_fit_changes_nothing(case: str) -> None:
+    change, value, error, text = BAD[case]
+    tensors = tensors_of(start("float64"))
+    theirs = torch.optim.Adam(tensors, lr=0.5)
+    torch_steps(theirs, tensors, 0, 3)
+    state = copy.deepcopy(theirs.state_dict())
+    change(state, value)
+    opt = gs.Adam(start("float64"), lr=0.1)
+    our_steps(opt, 0, 2)
+    before, settings = everything(opt), repr(opt)
+    with pytest.raises(error, match=text):
+        gs.load_torch_state_dict(opt, state)
+    assert_same_bits(everything(opt), before)
+    assert (opt.steps, repr(opt)) == (2, settings)
+
+
+def test_state_of_another_kind_is_refused() -> None:
+    for kind in ("SGD", "RMSprop", "Adadelta", "Adamax", "RAdam"):
+        theirs = getattr(torch.optim, kind)(tensors_of(start("float64")))
+        with pytest.raises(ValueError, match=r"state_dict must be that of a torch\.optim\.NAdam"):
+            gs.load_torch_state_dict(gs.NAdam(start("float64")), theirs.state_dict())
+
+
+def test_momentum_that_was_changed_cannot_be_carried_over() -> None:
+    tensors = tensors_of(start("float64"))
+    theirs = torch.optim.NAdam(tensors, betas=(0.5, 0.9))
+    torch_steps(theirs, tensors, 0, 3)
+    theirs.param_groups[0]["betas"] = (0.9, 0.9)
+    with pytest.raises(ValueError, match=r"has mu_product = .* they were changed during training"):
+        gs.load_torch_state_dict(gs.NAdam(start("float64")), theirs.state_dict())
+    with pytest.raises(ValueError, match=r"lr_in_velocity=True keeps another momentum_buffer"):
+        gs.load_torch_state_dict(
+            gs.SGD(start("float64"), momentum=0.9, lr_in_velocity=True),
+            torch.optim.SGD(tensors, momentum=0.9).state_dict(),
+        )
+
+
+REFUSED: list[tuple[type[gs.Optimizer], dict[str, Any], str]] = [
+    (gs.Adam, {"clip_norm": 1.0}, r"Adam has no clip_norm = 1\.0; set it to None first"),
+    (gs.Adam, {"l1": 0.1}, r"Adam has no l1 = 0\.1; set it to 0\.0 first"),
+    (gs.Adam, {"cautious": True}, "Adam has no cautious = True; set it to False first"),
+    (gs.Adam, {"ema_decay": 0.9}, r"Adam has no ema_decay = 0\.9"),
+    (gs.SGD, {"momentum": 0.9, "lr_in_velocity": True}, "SGD has no lr_in_velocity = True"),
+    (gs.RMSprop, {"momentum": 0.9, "nesterov": True}, "RMSprop has no nesterov = True"),
+    (gs.Adagrad, {"eps_inside_sqrt": True}, "Adagrad has no eps_inside_sqrt = True"),
+    (gs.Rprop, {"weight_decay": 0.1}, r"Rprop has no weight_decay = 0\.1; set it to 0\.0 first"),
+    (
+        gs.SGD,
+        {"weight_decay": 0.1, "decoupled_weight_decay": True},
+        "SGD has no decoupled_weight_decay = True; set it to False first",
+    ),
+    (
+        gs.AdamW,
+        {"decoupled_weight_decay": False},
+        "AdamW has no decoupled_weight_decay = False; set it to True first",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", range(len(REFUSED)))
+def test_what_torch_does_not_have_is_not_exported(case: int) -> None:
+    cls, options, text = REFUSED[case]
+    with pytest.raises(ValueError, match=rf"torch\.optim\.{text}"):
+        gs.torch_state_dict(cls(start("float64"), **options))
+
+
+def test_optimizers_that_torch_does_not_have() -> None:
+    opt = gs.Lion(start("float64"))
+    for call in (lambda: gs.torch_state_dict(opt), lambda: gs.load_torch_state_dict(opt, {})):
+        with pytest.raises(TypeError, match=r"opt must be one of the optimizers that torch.optim"):
+            call()
+
+
+def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r'pip install "gradstep\[torch\]"'):
+        gs.torch_state_dict(gs.SGD(start("float64")))
