@@ -341,6 +341,8 @@ CASE_IDS = [f"{spec.cls.__name__}-{variant.name}" for spec, variant in CASES]
 SHARED: dict[str, Options] = {
     "grad_scale": {},
     "clip_norm": {"clip_norm": 0.5},
+    "clip_tensor_norm": {"clip_tensor_norm": 0.5},
+    "clip_adaptive": {"clip_adaptive": 0.01, "clip_adaptive_eps": 0.3},
     "clip_value": {"clip_value": 0.7},
     "coupled_decay": {"weight_decay": 0.03, "decoupled_weight_decay": False},
     "decoupled_decay": {"weight_decay": 0.03, "decoupled_weight_decay": True},
@@ -351,6 +353,8 @@ SHARED: dict[str, Options] = {
         "decoupled_weight_decay": True,
         "maximize": True,
         "clip_norm": 0.5,
+        "clip_tensor_norm": 0.2,
+        "clip_adaptive": 0.01,
         "clip_value": 0.001,
         "skip_nonfinite": True,
         "l1": 0.05,

@@ -95,7 +95,12 @@ BAD_HYPER: dict[str, tuple[type[gs.Optimizer], dict[str, Any], type[Exception], 
     "no clip": (gs.Adam, {"clip_norm": 0.0}, ValueError, "clip_norm must be None, a finite numb"),
     "negative decay": (gs.Adam, {"weight_decay": -1.0}, ValueError, "weight_decay must be"),
     "negative l1": (gs.Adam, {"l1": -1.0}, ValueError, "l1 must be"),
-    "ema of 1": (gs.Adam, {"ema_decay": 1.0}, ValueError, "ema_decay must be None, a number in"),
+    "ema above 1": (
+        gs.Adam,
+        {"ema_decay": 1.01},
+        ValueError,
+        "ema_decay must be None, a number in",
+    ),
     "unknown": (gs.Adam, {"momentum": 0.9}, TypeError, "Adam has no option 'momentum'; its opt"),
 }
 

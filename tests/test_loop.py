@@ -181,3 +181,43 @@ def test_bad_parameters(case: str) -> None:
     make, error, text = BAD[case]
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_sum_of_micro_batches_is_one_batch() -> None:
+    rng = np.random.default_rng(0)
+    parts = [{"w": [rng.normal(size=(5, 3)).astype("f")], "b": None} for _ in range(4)]
+    parts[2]["b"] = rng.normal(size=2)
+    whole, summed = ({"w": [np.ones((5, 3), "f")], "b": np.ones(2)} for _ in range(2))
+    opts = [gs.AdamW(params, lr=0.1) for params in (whole, summed)]
+    total = gs.GradientSum()
+    for _ in range(2):
+        for part in parts:
+            total.add(part)
+        opts[1].step(total.grads, grad_scale=1 / total.count)
+        w = ((parts[0]["w"][0] + parts[1]["w"][0]) + parts[2]["w"][0]) + parts[3]["w"][0]
+        opts[0].step({"w": [w], "b": parts[2]["b"]}, grad_scale=0.25)
+        held = total.grads["w"][0]
+        total.clear()
+    assert_same_bits(everything(opts[0]), everything(opts[1]))
+    total.add(parts[0])
+    assert total.grads["w"][0] is held
+    assert total.grads["b"] is None
+
+
+def test_a_sum_refuses_what_does_not_fit_and_keeps_what_it_has() -> None:
+    total = gs.GradientSum()
+    with pytest.raises(RuntimeError, match=r"call add\(\) first"):
+        _ = total.grads
+    total.add([np.ones(2), np.float16([1.0])])
+    wrong: list[tuple[Any, type[Exception], str]] = [
+        ([np.ones(2)], ValueError, "structure of those before"),
+        ([np.ones(2), np.ones(3)], ValueError, r"gradient '1' has shape \(3,\); expected \(1,\)"),
+        ([np.ones(2), np.ones(1, int)], TypeError, "gradient '1' .* dtype int64"),
+    ]
+    for grads, error, message in wrong:
+        with pytest.raises(error, match=message):
+            total.add(grads)
+    assert total.count == 1
+    np.testing.assert_array_equal(total.grads[0], np.ones(2))
+    assert total.grads[1].dtype == np.float32

@@ -186,6 +186,9 @@ ALL = [
     s.cyclic(10),
     s.warmup_stable_decay(1, 2, 3),
     s.piecewise([1], [0.1, 0.2]),
+    s.debiased_ema(0.9),
+    s.ema_warmup(0.99),
+    s.equal_average(3, every=2),
     s.join([s.linear_warmup(5), s.exponential(0.5)], at=[5]),
     s.linear_warmup(10) * 0.3,
     0.3 * s.linear_warmup(10) * s.cosine_annealing(50),
@@ -216,6 +219,9 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "float steps": (lambda: s.linear(1.5), TypeError, "steps must be an integer"),  # type: ignore[arg-type]
     "nan": (lambda: s.constant(float("nan")), ValueError, "value must be a finite number, got nan"),
     "text": (lambda: s.exponential("x"), TypeError, "factor must be a finite number"),  # type: ignore[arg-type]
+    "decay": (lambda: s.debiased_ema(1.0), ValueError, r"decay must be .* in \[0, 1\), got 1.0"),
+    "offset": (lambda: s.ema_warmup(0.9, 0.5), ValueError, "offset must be a finite number ≥ 1"),
+    "every": (lambda: s.equal_average(0, 0), ValueError, "every must be an integer ≥ 1, got 0"),
     "start": (
         lambda: s.exponential_warmup(3, 0.0),
         ValueError,

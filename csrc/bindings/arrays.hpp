@@ -63,6 +63,12 @@ class ArrayView {
   DType dtype() const { return dtype_; }
   void* data() const { return data_; }
   size_t size() const { return static_cast<size_t>(array_.size()); }
+  bool c_contiguous() const { return order_ & NumpyApi::NPY_ARRAY_C_CONTIGUOUS_; }
+  // The length of the last axis of an array that has several.
+  size_t units() const {
+    const bool several = array_.ndim() > 1 && array_.size() > 0;
+    return several ? static_cast<size_t>(array_.shape(array_.ndim() - 1)) : 1;
+  }
   size_t bytes() const { return size() * (dtype_ == float32 ? 4 : 8); }
 
  private:

@@ -15,11 +15,14 @@
 #include "bindings/bindings.hpp"
 #include "bindings/intervals.hpp"
 #include "engine/dispatch.hpp"
+#include "engine/limits.hpp"
 
 namespace py = pybind11;
 
 namespace gradstep {
 namespace {
+
+constexpr int limit_count = 4;
 
 double number(PyObject* object) {
   const double value = PyFloat_AsDouble(object);
@@ -88,12 +91,8 @@ class BoundTable {
     {
       py::gil_scoped_release release;
       if (with_norm) {
-        norm = std::sqrt(sum_of_squares(tensors_, workspace_)) * std::fabs(scale);
+        norm = limit_gradients(tensors_, rows_, scale, workspace_);
         skipped = skip_nonfinite && !std::isfinite(norm);
-        for (Row& row : rows_) {
-          const double factor = row.clip_norm / (norm + 1e-6);
-          if (factor < 1) row.shared[grad_scale] *= factor;
-        }
       }
       if (!skipped) last_isa_ = update(tensors_, rows_, workspace_);
     }
@@ -111,6 +110,8 @@ class BoundTable {
     tensor.dtype = view.dtype();
     tensor.span.param = view.data();
     tensor.span.size = view.size();
+    tensor.units = view.units();
+    tensor.alternating = tensor.units > 1 && view.c_contiguous();
     memory_.add(view.data(), view.bytes());
     if (slots.size() > max_slots) throw py::value_error("too many state slots");
     for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = beside(view, slots[k]);
@@ -159,7 +160,7 @@ class BoundTable {
            !memory_.overlaps(py::detail::array_proxy(grad)->data, param.bytes(), gaps_[i]);
   }
 
-  // A row from Python: the shared coefficients, clip_norm behind the scale, and {name: value}.
+  // A row from Python: the shared coefficients, the limits behind the scale, and {name: value}.
   void read_rows(const py::sequence& rows, double scale) {
     if (rows.size() != rows_.size()) throw py::value_error("one row of coefficients per row");
     for (size_t r = 0; r < rows_.size(); ++r) {
@@ -175,14 +176,18 @@ class BoundTable {
 
   // Mostly the tuple of the step before, which is kept so that its address says so.
   void read_shared(PyObject* shared, size_t r) {
-    if (!PyTuple_CheckExact(shared) || PyTuple_GET_SIZE(shared) != shared_count + 1)
-      throw py::type_error("shared must be a tuple of " + std::to_string(shared_count + 1));
+    if (!PyTuple_CheckExact(shared) || PyTuple_GET_SIZE(shared) != limit_count + shared_count)
+      throw py::type_error("shared must be a tuple of " +
+                           std::to_string(limit_count + shared_count));
     shared_[r] = py::none();
     Row& row = rows_[r];
     scales_[r] = number(PyTuple_GET_ITEM(shared, 0));
     row.clip_norm = number(PyTuple_GET_ITEM(shared, 1));
+    row.clip_tensor_norm = number(PyTuple_GET_ITEM(shared, 2));
+    row.clip_adaptive = number(PyTuple_GET_ITEM(shared, 3));
+    row.adaptive_eps = number(PyTuple_GET_ITEM(shared, 4));
     for (int c = clip_value; c < shared_count; ++c)
-      row.shared[c] = number(PyTuple_GET_ITEM(shared, c + 1));
+      row.shared[c] = number(PyTuple_GET_ITEM(shared, c + limit_count));
     const bool all_off =
         std::isinf(row.shared[clip_value]) && row.shared[l2] == 0 && row.shared[l1] == 0;
     row.extras = all_off ? lean : full;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 
 #include "engine/dispatch.hpp"
 #include "engine/parallel.hpp"
@@ -23,7 +24,8 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace) 
   std::vector<double>& sums = workspace.block_sums;
   sums.resize(std::min(blocks, blocks_per_wave));
 
-  double total = 0, tensor_sum = 0;
+  std::vector<double>& tensor_sums = workspace.tensor_sums;
+  tensor_sums.assign(tensors.size(), 0.0);
   std::size_t adding = 0;  // the tensor whose blocks are being added
   for (std::size_t wave = 0; wave < blocks; wave += blocks_per_wave) {
     const std::size_t in_wave = std::min(blocks - wave, blocks_per_wave);
@@ -45,14 +47,11 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace) 
     };
     parallel(threads, job);
     for (std::size_t b = 0; b < in_wave; ++b) {
-      for (; wave + b == ends[adding]; ++adding) {
-        total += tensor_sum;
-        tensor_sum = 0;
-      }
-      tensor_sum += sums[b];
+      while (wave + b == ends[adding]) ++adding;
+      tensor_sums[adding] += sums[b];
     }
   }
-  return total + tensor_sum;
+  return std::accumulate(tensor_sums.begin(), tensor_sums.end(), 0.0);
 }
 
 void stream(DType dtype, const void* read, void* const* written, std::size_t count,

@@ -17,6 +17,10 @@ struct Tensor {
   Span span;
   DType dtype;
   std::uint32_t row;
+  // Slices along the last axis: next to each other in memory, or alternating element by element.
+  std::size_t units;
+  bool alternating;
+  const double* factors;  // what limits leave of each unit's gradient; null: all
 };
 
 inline bool present(const Tensor& tensor) { return tensor.span.grad != nullptr; }
@@ -29,7 +33,9 @@ struct Row {
   std::size_t rule;
   Extras extras;  // for tensors without an average
   bool cautious;
-  double clip_norm;  // infinity: off
+  // Limits of norms; infinity: off.
+  double clip_norm, clip_tensor_norm, clip_adaptive;
+  double adaptive_eps;
   double shared[shared_count];
   double own[max_coefficients - shared_count];
 };
@@ -43,15 +49,15 @@ struct Workspace {
   };
   std::vector<CastRow> rows;
   std::vector<std::size_t> ends;  // the units (elements, blocks) in all tensors up to each
-  std::vector<double> block_sums;
+  std::vector<double> block_sums, tensor_sums, unit_sums, factors;
   std::vector<std::size_t> agreeing;  // by thread and tensor: elements whose step suits g
   // Steps go forwards and backwards in turn: what one touched last is still in cache for the next.
   bool backwards = false;
 };
 
 // The sum of squares of all gradients: by blocks of norm_block elements from each tensor's start,
-// blocks added in order to their tensor's sum and those in order to the total. The same bits for
-// every thread count.
+// blocks added in order to their tensor's sum, which is kept in the workspace, and those in order
+// to the total. The same bits for every thread count.
 double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace);
 
 // Updates every tensor that has a gradient, in one parallel region; where rows are cautious, after

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "engine/dispatch.hpp"
+#include "engine/limits.hpp"
 #include "engine/parallel.hpp"
 #include "engine/param_table.hpp"
 #include "engine/partition.hpp"
@@ -58,7 +59,11 @@ class Updater {
     const RuleInfo& rule = kernels_.rules[row.rule];
     const Extras extras = tensor.span.average ? averaging : row.extras;
     const auto& kernels = row.cautious ? rule.cautious_update : rule.update;
-    kernels[tensor.dtype][extras](coefficients(tensor), tensor.span, begin, end);
+    const UpdateFn kernel = kernels[tensor.dtype][extras];
+    const void* own = coefficients(tensor);
+    within_limits(tensor, begin, end, [&](const Span& span, std::size_t from, std::size_t to) {
+      kernel(own, span, from, to);
+    });
   }
 
   void update_backwards(const Tensor& tensor, std::size_t begin, std::size_t end) const {
@@ -79,9 +84,11 @@ class Updater {
       partition_.share(thread, false, [&](std::size_t t, std::size_t begin, std::size_t end) {
         const Tensor& tensor = tensors_[t];
         const Row& row = rows_[tensor.row];
-        if (row.cautious)
-          agreeing[thread * count + t] = kernels_.rules[row.rule].count_agreeing[tensor.dtype](
-              coefficients(tensor), tensor.span, begin, end);
+        if (!row.cautious) return;
+        const CountFn agree = kernels_.rules[row.rule].count_agreeing[tensor.dtype];
+        within_limits(tensor, begin, end, [&](const Span& span, std::size_t from, std::size_t to) {
+          agreeing[thread * count + t] += agree(coefficients(tensor), span, from, to);
+        });
       });
     };
     parallel(partition_.threads(), job);

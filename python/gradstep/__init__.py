@@ -10,6 +10,7 @@ array([-0.5, -0.5], dtype=float32)
 """
 
 from gradstep import runtime, schedules
+from gradstep.accumulation import GradientSum
 from gradstep.clipping import clip_grads, global_norm
 from gradstep.data import minibatches
 from gradstep.early_stopping import EarlyStopping
@@ -19,7 +20,7 @@ from gradstep.optimizers.adam import Adam, AdamW
 from gradstep.optimizers.adam_variants import NAdam, RAdam
 from gradstep.optimizers.adamax import Adamax
 from gradstep.optimizers.asgd import ASGD
-from gradstep.optimizers.base import Optimizer, StepInfo
+from gradstep.optimizers.base import Optimizer
 from gradstep.optimizers.belief import AdaBelief, Yogi
 from gradstep.optimizers.ftrl import FTRL
 from gradstep.optimizers.mixture import Adan, AdEMAMix
@@ -28,6 +29,7 @@ from gradstep.optimizers.rmsprop import RMSprop
 from gradstep.optimizers.rprop import Rprop
 from gradstep.optimizers.sgd import SGD
 from gradstep.optimizers.sign import Lion, SignSGD, Signum
+from gradstep.optimizers.step_info import StepInfo
 from gradstep.runtime import BackendWarning
 
 __version__ = "0.1.0"
@@ -47,6 +49,7 @@ __all__ = [
     "Adan",
     "BackendWarning",
     "EarlyStopping",
+    "GradientSum",
     "LaProp",
     "Lion",
     "LossScaler",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from gradstep import reference, runtime
 from gradstep.schedules.base import check_finite
+from gradstep.trees import as_floats, leaves, mapped
 
 Array = NDArray[Any]
 
@@ -27,7 +27,10 @@ def global_norm(grads: Any) -> float:
     >>> gs.global_norm({"W": np.array([3.0, 0.0]), "b": np.array([4.0])})
     5.0
     """
-    arrays = [contiguous(name, leaf) for name, leaf in leaves(grads)]
+    arrays = [
+        np.require(as_floats(name, leaf), None, ["C_CONTIGUOUS", "ALIGNED"])
+        for name, leaf in leaves(grads)
+    ]
     return math.sqrt(sum_of_squares(arrays))
 
 
@@ -77,7 +80,7 @@ def clip_grads(
             check_finite(name, limit, 0.0, above_low=True)
     check_finite("eps", eps, 0.0)
     before = global_norm(grads)
-    clipped = grads
+    arrays = clipped = mapped(grads, np.asarray)
     if adaptive is not None:
         if params is None:
             raise TypeError("adaptive needs params, in the structure of grads")
@@ -85,11 +88,11 @@ def clip_grads(
     if tensor_norm is not None:
         clipped = mapped(clipped, lambda g: g * factor(global_norm(g), tensor_norm))
     if norm is not None:
-        scale = factor(before if clipped is grads else global_norm(clipped), norm)
+        scale = factor(before if clipped is arrays else global_norm(clipped), norm)
         clipped = mapped(clipped, lambda g: g * scale)
     if value is not None:
         clipped = mapped(clipped, lambda g: np.clip(g, -value, value))
-    return (mapped(grads, np.copy) if clipped is grads else clipped), before
+    return (mapped(arrays, np.copy) if clipped is arrays else clipped), before
 
 
 def factor(norm: float, limit: float) -> float:
@@ -117,38 +120,3 @@ def sum_of_squares(arrays: list[Array]) -> float:
 
         return _native.sum_of_squares(arrays)
     return reference.sum_of_squares(arrays)
-
-
-def contiguous(name: str, leaf: Any) -> Array:
-    array = np.asarray(leaf)
-    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
-        raise TypeError(
-            f"gradient {name!r} is a {type(leaf).__name__} with dtype {array.dtype}; expected an "
-            "array of float16, float32 or float64"
-        )
-    dtype = np.float64 if array.dtype.itemsize == 8 else np.float32
-    return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
-
-
-def leaves(grads: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(grads, Mapping):
-        items: Any = grads.items()
-    elif isinstance(grads, (list, tuple)):
-        items = enumerate(grads)
-    else:
-        if grads is not None:
-            yield path or "0", grads
-        return
-    for key, value in items:
-        yield from leaves(value, f"{path}.{key}" if path else str(key))
-
-
-def mapped(grads: Any, function: Any, *beside: Any) -> Any:
-    """`function` of every array, in the same structure."""
-    if grads is None:
-        return None
-    if isinstance(grads, Mapping):
-        return {k: mapped(v, function, *(other[k] for other in beside)) for k, v in grads.items()}
-    if isinstance(grads, (list, tuple)):
-        return [mapped(v, function, *(other[i] for other in beside)) for i, v in enumerate(grads)]
-    return function(np.asarray(grads), *beside)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gradstep.optimizers.base import Optimizer, StepInfo
+from gradstep.optimizers.base import Optimizer
+from gradstep.optimizers.step_info import StepInfo
 from gradstep.schedules.base import check_count, check_finite
 
 

@@ -126,6 +126,11 @@ def memory_order(array: Array) -> Literal["C", "F"]:
     return "C" if array.flags.c_contiguous else "F"
 
 
+def flat(array: Array) -> Array:
+    """A contiguous array as a one-dimensional view, in memory order."""
+    return array.reshape(-1, order=memory_order(array))
+
+
 def address(array: Array) -> int:
     where: int = array.__array_interface__["data"][0]
     return where

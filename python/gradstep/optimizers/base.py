@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
 from gradstep import runtime
 from gradstep.optimizers import checkpoint
+from gradstep.optimizers.averages import exchange
 from gradstep.optimizers.cohorts import advance
+from gradstep.optimizers.description import describe
 from gradstep.optimizers.groups import Group
 from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, check_grad_scale
 from gradstep.optimizers.layout import Layout
 from gradstep.optimizers.options import SHARED_DEFAULTS
-from gradstep.optimizers.rows import Plan, shared_row
+from gradstep.optimizers.rows import Plan, limits_norms, shared_row
+from gradstep.optimizers.step_info import DONE, StepInfo
 from gradstep.reference import RULES
 
 Array = NDArray[Any]
-
-
-class StepInfo(NamedTuple):
-    """What a step did.
-
-    ``grad_norm`` is the Euclidean norm of all gradients times ``grad_scale``, before clipping, or
-    None where nothing asked for it. ``skipped`` says that the step changed nothing, because of
-    ``skip_nonfinite``.
-    """
-
-    grad_norm: float | None
-    skipped: bool
-
-
-DONE = StepInfo(None, False)
 
 
 class Optimizer:
@@ -52,14 +39,24 @@ class Optimizer:
         Follow the gradient uphill.
     clip_norm : float > 0, schedule or None
         Where the norm of all gradients together exceeds this, scale them all down to it.
+    clip_tensor_norm : float > 0, schedule or None
+        Scale each gradient down to this norm.
+    clip_adaptive : float > 0, schedule or None
+        Adaptive clipping (AGC): scale the gradient of each unit down to this times the norm of the
+        unit's parameters, or times ``clip_adaptive_eps`` where that is larger. A unit is a slice
+        along the last axis: a column of a ``(fan_in, fan_out)`` weight. Brock et al. 2021,
+        arXiv:2102.06171. Of several limits this is the first, then those of tensors, of all
+        gradients and of elements.
+    clip_adaptive_eps : float or schedule, ≥ 0
     clip_value : float > 0, schedule or None
         Limit every gradient element to ±clip_value.
     skip_nonfinite : bool
         Where a gradient holds NaN or infinity, change nothing and report ``skipped``.
     l1 : float or schedule, ≥ 0
         Proximal L1 penalty: after the update p is drawn towards zero by ``lr·l1``, to exact zeros.
-    ema_decay : float in [0, 1), schedule or None
-        Keep ``opt.ema[name] ← d·ema + (1−d)·p``, starting from the first parameters.
+    ema_decay : float in [0, 1], schedule or None
+        Keep ``opt.ema[name] ← d·ema + (1−d)·p``, starting from the first parameters. With
+        ``schedules.debiased_ema``, ``ema_warmup`` or ``equal_average`` (SWA) it soon forgets those.
 
     All of it happens within the one pass over memory that the step makes anyway. Any of these, and
     any other hyperparameter, can be changed at any time on the optimizer or on one of its groups.
@@ -69,10 +66,13 @@ class Optimizer:
     decoupled_weight_decay = Flag()
     maximize = Flag()
     clip_norm = Number(above_low=True, optional=True)
+    clip_tensor_norm = Number(above_low=True, optional=True)
+    clip_adaptive = Number(above_low=True, optional=True)
+    clip_adaptive_eps = Number()
     clip_value = Number(above_low=True, optional=True)
     skip_nonfinite = Flag()
     l1 = Number()
-    ema_decay = Number(high=1.0, optional=True)
+    ema_decay = Number(high=1.0, with_high=True, optional=True)
 
     hyperparameters: ClassVar[dict[str, Hyperparameter]]
 
@@ -206,6 +206,29 @@ class Optimizer:
         self._layout.refresh(self._steps)
         return MappingProxyType(self._layout.ema)
 
+    @contextmanager
+    def swap_averages(self) -> Iterator[None]:
+        """Within ``with opt.swap_averages():`` the parameters hold their averages, for evaluation.
+
+        Afterwards they are what they were, to the bit. Parameters without an average stay as they
+        are, and the optimizer takes no step meanwhile.
+
+        Raises
+        ------
+        RuntimeError
+            If there are no averages, or the optimizer is busy.
+        """
+        with self._exclusive("swap_averages()"):
+            self._layout.refresh(self._steps)
+            params, averages = self._layout.params, dict(self._layout.ema)
+            if not averages:
+                raise RuntimeError("there are no averages to swap in; set ema_decay")
+            exchange(params, averages)
+            try:
+                yield
+            finally:
+                exchange(params, averages)
+
     @property
     def steps(self) -> int:
         """The number of completed steps: what schedules are functions of."""
@@ -245,18 +268,7 @@ class Optimizer:
             self._layout.prepare(steps)
 
     def __repr__(self) -> str:
-        params, groups = self.params, self.groups
-        elements = sum(param.size for param in params.values())
-        size = f"{len(params)} tensors, {elements:,} elements"
-        if len(groups) > 1:
-            return f"{type(self).__name__}({len(groups)} groups; {size})"
-        shown = {
-            name: value
-            for name, value in groups[0].items()
-            if name != "params" and SHARED_DEFAULTS.get(name, math.nan) != value
-        }
-        settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
-        return f"{type(self).__name__}({settings}; {size})"
+        return describe(type(self).__name__, self._layout)
 
     # How it is done.
 
@@ -291,6 +303,6 @@ class Optimizer:
             rule,
             cautious,
             values["ema_decay"] is not None,
-            values["clip_norm"] is not None,
+            limits_norms(values),
             values["skip_nonfinite"],
         )

@@ -86,6 +86,7 @@ class Number(Hyperparameter):
     low: float = 0.0
     high: float = math.inf
     above_low: bool = False  # low itself is excluded
+    with_high: bool = False  # high itself is allowed
     optional: bool = False  # may be None
 
     @property
@@ -93,7 +94,8 @@ class Number(Hyperparameter):
         if self.high == math.inf:
             number = f"a finite number {'>' if self.above_low else '≥'} {self.low:g}"
         else:
-            number = f"a number in {'(' if self.above_low else '['}{self.low:g}, {self.high:g})"
+            number = f"a number in {'(' if self.above_low else '['}{self.low:g}, {self.high:g}"
+            number += "]" if self.with_high else ")"
         none = "None, " if self.optional else ""
         return f"{none}{number} or a schedule (of the completed steps)"
 
@@ -115,7 +117,8 @@ class Number(Hyperparameter):
             raise self.refuse(self.expected, value, TypeError)
         number = float(value)
         too_low = number <= self.low if self.above_low else number < self.low
-        if not math.isfinite(number) or too_low or number >= self.high:
+        too_high = number > self.high if self.with_high else number >= self.high
+        if not math.isfinite(number) or too_low or too_high:
             raise ValueError(f"{self.name} must be {self.expected}, got {number!r}{origin}")
         return number
 

@@ -100,7 +100,7 @@ class Layout:
         self.align: Align = align_groups(self.groups, self.grouped)
         plans = [group.plan for group in self.groups]
         self.skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
-        self.needs_norm = self.skips_nonfinite or any(plan.clips_norm for plan in plans)
+        self.needs_norm = self.skips_nonfinite or any(plan.limits_norms for plan in plans)
         self.assign()
         self.stale = False
 

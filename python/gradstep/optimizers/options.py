@@ -13,6 +13,9 @@ class SharedOptions(TypedDict, total=False):
     decoupled_weight_decay: bool
     maximize: bool
     clip_norm: Scalar | None
+    clip_tensor_norm: Scalar | None
+    clip_adaptive: Scalar | None
+    clip_adaptive_eps: Scalar
     clip_value: Scalar | None
     skip_nonfinite: bool
     l1: Scalar
@@ -24,6 +27,9 @@ SHARED_DEFAULTS: dict[str, Any] = {
     "decoupled_weight_decay": False,
     "maximize": False,
     "clip_norm": None,
+    "clip_tensor_norm": None,
+    "clip_adaptive": None,
+    "clip_adaptive_eps": 1e-3,
     "clip_value": None,
     "skip_nonfinite": False,
     "l1": 0.0,

@@ -13,49 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.params import memory_order
+from gradstep.params import flat
 from gradstep.reference.arithmetic import clamp, soft_threshold
+from gradstep.reference.limits import Limits, apply_factors, limit_gradients
 from gradstep.reference.rules import RULES
 
 Array = NDArray[Any]
 
-NORM_BLOCK = 1024  # elements whose squares are summed together, from each tensor's start
-NORM_LANES = 16  # sums kept side by side within a block
-RUN = 16 * NORM_BLOCK  # elements worked on at a time
-
-
-def flat(array: Array) -> Array:
-    """A contiguous array as a one-dimensional view, in memory order."""
-    return array.reshape(-1, order=memory_order(array))
-
-
-def sum_of_squares(arrays: Sequence[Array]) -> float:
-    """The sum of all squares, in the order that the engine adds them in."""
-    total = 0.0
-    for array in arrays:
-        tensor = 0.0
-        for block in block_sums(flat(array)):
-            tensor += block
-        total += tensor
-    return total
-
-
-def block_sums(x: Array) -> list[float]:
-    sums: list[float] = []
-    for start in range(0, x.size, RUN):
-        run = x[start : start + RUN].astype(np.float64)
-        squares = np.zeros(-(-run.size // NORM_BLOCK) * NORM_BLOCK)
-        np.multiply(run, run, out=squares[: run.size])
-        rows = squares.reshape(-1, NORM_BLOCK // NORM_LANES, NORM_LANES)
-        lanes = np.zeros((len(rows), NORM_LANES))
-        for row in range(rows.shape[1]):
-            lanes += rows[:, row]
-        half = NORM_LANES // 2
-        while half:
-            lanes[:, :half] += lanes[:, half : 2 * half]
-            half //= 2
-        sums += lanes[:, 0].tolist()
-    return sums
+RUN = 16384  # elements worked on at a time
 
 
 class ParamTable:
@@ -68,6 +33,7 @@ class ParamTable:
         averages: Sequence[Array | None],
         convert: Callable[[int, object], Array],
     ) -> None:
+        self._shaped = list(params)
         self._params = [flat(p) for p in params]
         self._slots = [[flat(s) for s in of_one] for of_one in slots]
         self._averages = [None if a is None else flat(a) for a in averages]
@@ -87,25 +53,30 @@ class ParamTable:
     ) -> tuple[float | None, bool, tuple[int, ...]]:
         grads = [None if g is None else flat(self._convert(i, g)) for i, g in enumerate(leaves)]
         absent = tuple(i for i, g in enumerate(grads) if g is None)
-        present = [g for g in grads if g is not None]
-        norm = None
+        limits = [Limits(*shared[1:5]) for shared, _ in rows]
+        norm, factors = None, [1.0] * len(rows)
         with np.errstate(all="ignore"):
             if with_norm:
-                norm = math.sqrt(sum_of_squares(present)) * abs(grad_scale)
+                norm, factors, of_units = limit_gradients(
+                    self._shaped, grads, limits, self._row_of, grad_scale
+                )
                 if skip_nonfinite and not math.isfinite(norm):
                     return norm, True, absent
+                grads = [
+                    g if g is None or f is None else apply_factors(p, g, f)
+                    for p, g, f in zip(self._shaped, grads, of_units, strict=True)
+                ]
             for i, grad in enumerate(grads):
                 if grad is not None:
-                    self._update(i, grad, rows[self._row_of[i]], grad_scale, norm)
+                    row = self._row_of[i]
+                    self._update(i, grad, rows[row], grad_scale, factors[row])
         return norm, False, absent
 
     def _update(
-        self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, norm: float | None
+        self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, factor: float
     ) -> None:
-        (scale, clip_norm, *shared), coefficients = row
-        scale = scale * grad_scale
-        if norm is not None and (factor := clip_norm / (norm + 1e-6)) < 1:
-            scale *= factor
+        (sign, _, _, _, _, *shared), coefficients = row
+        scale = sign * grad_scale * factor
         cast = self._params[i].dtype.type
         average = self._averages[i]
         with_extras = shared[0] != math.inf or shared[1] != 0 or shared[3] != 0

@@ -19,9 +19,13 @@ One after another, limited, or by the epoch:
 >>> by_epoch(99), by_epoch(100)
 (1.0, 0.1)
 
+For averages of the parameters, as ``ema_decay``: :class:`debiased_ema`, :class:`ema_warmup`, and
+:class:`equal_average` for stochastic weight averaging.
+
 Any other callable ``step -> value`` works as a hyperparameter too.
 """
 
+from gradstep.schedules.averages import debiased_ema, ema_warmup, equal_average
 from gradstep.schedules.base import Schedule, constant, join, piecewise
 from gradstep.schedules.cycles import cosine_restarts, cyclic, one_cycle
 from gradstep.schedules.decays import (
@@ -44,6 +48,9 @@ __all__ = [
     "cosine_annealing",
     "cosine_restarts",
     "cyclic",
+    "debiased_ema",
+    "ema_warmup",
+    "equal_average",
     "exponential",
     "exponential_warmup",
     "inverse_sqrt",

@@ -1,0 +1,110 @@
+"""Limits on gradients by their norm: of all together, of each tensor, of each unit of a tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradstep.params import flat
+from gradstep.reference.norms import tensor_sum
+
+Array = NDArray[Any]
+
+
+class Limits(NamedTuple):
+    """The limits of a row; infinity is off."""
+
+    norm: float
+    tensor_norm: float
+    adaptive: float
+    adaptive_eps: float
+
+    @property
+    def by_tensor(self) -> bool:
+        return math.isfinite(self.tensor_norm) or math.isfinite(self.adaptive)
+
+
+class Limited(NamedTuple):
+    """The norm before; and what is left: a factor per row, and per unit of every tensor."""
+
+    norm: float
+    rows: list[float]
+    units: list[Array | None]
+
+
+def limit_gradients(
+    params: Sequence[Array],
+    grads: Sequence[Array | None],
+    limits: Sequence[Limits],
+    row_of: Sequence[int],
+    grad_scale: float,
+) -> Limited:
+    """`params` in their shapes, `grads` flat in the memory order of their parameters."""
+    scale = abs(grad_scale)
+    total = left = 0.0
+    units: list[Array | None] = []
+    for param, grad, row in zip(params, grads, row_of, strict=True):
+        factors = None
+        if grad is not None:
+            remaining = before = tensor_sum(grad)
+            if limits[row].by_tensor:
+                factors, remaining = unit_factors(param, grad, limits[row], scale, before)
+            total += before
+            left += remaining
+        units.append(factors)
+    clipped = math.sqrt(left) * scale
+    rows = [reduction(clipped, of_row.norm) for of_row in limits]
+    return Limited(math.sqrt(total) * scale, rows, units)
+
+
+def reduction(norm: float, limit: float) -> float:
+    factor = limit / (norm + 1e-6)
+    return factor if factor < 1 else 1.0
+
+
+def unit_factors(
+    param: Array, grad: Array, limits: Limits, scale: float, before: float
+) -> tuple[Array, float]:
+    """A factor for every unit of a tensor, and what they leave of its sum of squares."""
+    factors = np.ones(unit_count(param))
+    left = before
+    if math.isfinite(limits.adaptive):
+        sums, weights = unit_sums(param, grad), unit_sums(param, flat(param))
+        norms = np.sqrt(sums) * scale
+        roots = np.sqrt(weights)
+        most = limits.adaptive * np.where(roots > limits.adaptive_eps, roots, limits.adaptive_eps)
+        allowed = most / np.where(norms > 1e-6, norms, 1e-6)
+        factors = np.where(allowed < 1, allowed, 1.0)
+        left = 0.0
+        for factor, of_unit in zip(factors.tolist(), sums.tolist(), strict=True):
+            left += factor * factor * of_unit
+    factor = reduction(math.sqrt(left) * scale, limits.tensor_norm)
+    return factors * factor, factor * factor * left
+
+
+def unit_count(param: Array) -> int:
+    """The length of the last axis of an array that has several."""
+    return param.shape[-1] if param.ndim > 1 and param.size else 1
+
+
+def unit_sums(param: Array, values: Array) -> Array:
+    """The sum of squares of every slice along the last axis, in the engine's order of addition."""
+    count = unit_count(param)
+    if count == 1 or not param.flags.c_contiguous:
+        return np.array([tensor_sum(unit) for unit in values.reshape(count, -1)])
+    sums = np.zeros(count)
+    for row in values.reshape(-1, count):
+        sums += np.square(row, dtype=np.float64)
+    return sums
+
+
+def apply_factors(param: Array, grad: Array, factors: Array) -> Array:
+    """`grad`, flat, with every unit scaled by its factor."""
+    cast = factors.astype(grad.dtype)
+    if param.flags.c_contiguous:
+        return flat(grad.reshape(-1, cast.size) * cast)
+    return flat(grad.reshape(cast.size, -1) * cast[:, None])
