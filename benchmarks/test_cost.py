@@ -36,7 +36,9 @@ FEATURES = [
     Feature("decoupled decay", {"weight_decay": 0.01}),
     Feature("coupled decay", {"weight_decay": 0.01, "decoupled_weight_decay": False}),
     Feature("clip_norm", {"clip_norm": 1.0}, 4),  # gradients read for their norm
-    Feature("skip_nonfinite", {"skip_nonfinite": True}, 4),  # the same
+    Feature("clip_tensor_norm", {"clip_tensor_norm": 1.0}, 4),  # the same
+    Feature("clip_adaptive", {"clip_adaptive": 0.01}, 8),  # gradients and parameters, for theirs
+    Feature("skip_nonfinite", {"skip_nonfinite": True}, 4),  # gradients read for their norm
     Feature("ema_decay", {"ema_decay": 0.999}, 8),  # the average, both ways
     Feature("amsgrad", {"amsgrad": True}, 8),  # the maximum, both ways
     Feature("cautious", {"cautious": True}, 16),  # parameter, gradient and state read to count

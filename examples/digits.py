@@ -103,7 +103,8 @@ def train(training, validation, epochs, checkpoint=None):
     steps = epochs * steps_per_epoch
 
     lr = gs.schedules.linear_warmup(50) * gs.schedules.cosine_annealing(steps) * 5e-3
-    opt = gs.AdamW(params, lr=lr, clip_norm=CLIP_NORM, ema_decay=0.95)
+    average = gs.schedules.debiased_ema(0.95)
+    opt = gs.AdamW(params, lr=lr, clip_norm=CLIP_NORM, ema_decay=average)
     stopping = gs.EarlyStopping(patience=10)
     if checkpoint and checkpoint.exists():
         gs.load(checkpoint, opt, stopping=stopping)

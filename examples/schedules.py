@@ -44,6 +44,9 @@ PICTURED = {
     "cosine_restarts": s.cosine_restarts(29, growth=2),
     "one_cycle": s.one_cycle(STEPS),
     "cyclic": s.cyclic(25, mode="triangular2"),
+    "debiased_ema": s.debiased_ema(0.97),
+    "ema_warmup": s.ema_warmup(0.93),
+    "equal_average": s.equal_average(start=50),
     "join": s.join([s.linear_warmup(30), s.cosine_restarts(57), s.constant(0.1)], at=[30, 144]),
     "ReduceLROnPlateau": s.ReduceLROnPlateau(1.0, factor=0.5, threshold=0.01),
 }
