@@ -24,7 +24,12 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: An
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     session = getattr(config, "_benchmarksession", None)
-    rows = [b for b in session.benchmarks if "median_us" in b.extra_info] if session else []
+    rows = session.benchmarks if session else []
+    write_comparison(terminalreporter, [row for row in rows if "median_us" in row.extra_info])
+    write_costs(terminalreporter, [row for row in rows if "off_and_on_us" in row.extra_info])
+
+
+def write_comparison(terminalreporter: Any, rows: list[Any]) -> None:
     if not rows:
         return
     write = terminalreporter.write_line
@@ -42,3 +47,20 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                 cells.append("-")
         start = f"{row.name:<40}{info['bytes_per_element']:>6}"
         write(start + "".join(f"{cell:>19}" for cell in cells))
+
+
+def write_costs(terminalreporter: Any, rows: list[Any]) -> None:
+    if not rows:
+        return
+    terminalreporter.section(
+        "µs per step without an option and with it, and how many times as long and as many bytes; "
+        f"{gs.runtime.num_threads()} threads"
+    )
+    columns = ("off", "on", "time", "bytes")
+    terminalreporter.write_line(f"{'':<40}" + "".join(f"{name:>12}" for name in columns))
+    for row in rows:
+        info = row.extra_info
+        times = "".join(f"{info['off_and_on_us'][name]:>12,.1f}" for name in ("off", "on"))
+        terminalreporter.write_line(
+            f"{row.name:<40}{times}{info['time_ratio']:>12.2f}{info['bytes_ratio']:>12.2f}"
+        )

@@ -133,6 +133,32 @@ def test_each_group_has_its_own_limit_on_the_norm_of_all() -> None:
     np.testing.assert_allclose([a[0], b[0]], [-0.6, -4.0], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("options", "kept", "needs_norm"),
+    [
+        ({}, 8, False),
+        ({"maximize": True, "clip_value": 1.0, "l1": 0.1, "weight_decay": 0.1}, 8, False),
+        ({"decoupled_weight_decay": False, "weight_decay": 0.1}, 8, False),
+        ({"lr": gs.schedules.linear_warmup(10), "cautious": True}, 8, False),
+        ({"amsgrad": True}, 12, False),
+        ({"ema_decay": 0.9}, 12, False),
+        ({"clip_norm": 1.0}, 8, True),
+        ({"skip_nonfinite": True}, 8, True),
+    ],
+    ids=str,
+)
+def test_options_keep_no_more_than_they_need(
+    options: dict[str, Any], kept: int, needs_norm: bool
+) -> None:
+    """`kept` bytes per element of state and average; the norm, a read of the gradients, on need."""
+    w, grad = np.ones((2, 10), np.float32)
+    opt = gs.AdamW(w, **options)
+    info = opt.step(grad)
+    arrays = [*opt.state["0"].values(), *opt.ema.values()]
+    assert sum(array.nbytes for array in arrays) == kept * w.size
+    assert (info.grad_norm is not None) is needs_norm
+
+
 def test_grad_scale_and_maximize_are_factors_of_the_gradient() -> None:
     w = np.zeros(1)
     opt = gs.SGD(w, lr=1.0, maximize=True)

@@ -1,0 +1,95 @@
+"""The examples run as a user would run them, and do what they say."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gradstep as gs
+from tests.helpers import assert_same_bits
+
+ROOT = Path(__file__).parents[1]
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def example(name: str, *needs: str) -> Any:
+    """The module of an example; the test is skipped where what it needs is not installed."""
+    for module in needs:
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    return importlib.import_module(f"examples.{name}")
+
+
+def run(name: str, *arguments: str | Path) -> str:
+    command = [sys.executable, ROOT / "examples" / f"{name}.py", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_schedules_draws_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    picture = tmp_path / "schedules.png"
+    run("schedules", "--out", picture)
+    assert picture.read_bytes().startswith(PNG)
+
+
+def test_schedules_pictures_every_factory(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedules = example("schedules", "matplotlib")
+    assert set(schedules.PICTURED) == set(gs.schedules.__all__) - {"Schedule"}
+    for name, schedule in schedules.PICTURED.items():
+        assert repr(schedule).startswith(f"{name}(")
+    assert len(schedules.pictured()) == len(gs.schedules.__all__) - 1
+
+    monkeypatch.setattr(gs.schedules, "__all__", [*gs.schedules.__all__, "new_one"])
+    with pytest.raises(LookupError, match="schedules without a picture: new_one; add them"):
+        schedules.pictured()
+
+
+DIGITS = ("sklearn", "tqdm")
+
+
+def test_digits_learns_alike_on_every_backend(tmp_path: Path) -> None:
+    for module in (*DIGITS, "matplotlib"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    picture = tmp_path / "digits.png"
+    correct = re.findall(r"test accuracy ([\d.]+)%", run("digits", "--plot", picture))
+    assert len(correct) == len(gs.runtime.available_backends())
+    assert len(set(correct)) == 1
+    assert float(correct[0]) >= 97.0
+    assert picture.read_bytes().startswith(PNG)
+
+
+@pytest.mark.usefixtures("backend")
+def test_digits_resumed_is_digits_uninterrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = example("digits", *DIGITS, "safetensors")
+    training, validation, _ = digits.load_data()
+    expected, whole = digits.train(training, validation, epochs=6)
+
+    checkpoint = tmp_path / "digits.safetensors"
+    save = gs.save
+
+    def save_and_stop(*args: Any, **objects: Any) -> None:
+        save(*args, **objects)
+        if args[1].steps * 2 >= len(whole.steps):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(gs, "save", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        digits.train(training, validation, epochs=6, checkpoint=checkpoint)
+    monkeypatch.undo()
+    resumed, rest = digits.train(training, validation, epochs=6, checkpoint=checkpoint)
+    assert rest.steps == whole.steps[len(whole.steps) // 2 :]
+    assert rest.validations == whole.validations[3:]
+    assert_same_bits(resumed, expected)
+
+    again, nothing = digits.train(training, validation, epochs=6, checkpoint=checkpoint)
+    assert nothing.steps == []
+    assert_same_bits(again, expected)
