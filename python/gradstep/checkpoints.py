@@ -193,6 +193,8 @@ def check_parts(content: Mapping[str, Any]) -> None:
 def read_tensor(file: Any, name: str) -> Array:
     try:
         array: Array = file.get_tensor(name)
+        if array.dtype.kind not in "biuf":  # from a package that adds dtypes to NumPy
+            raise TypeError(f"its dtype is {array.dtype}")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"tensor {name!r} is none that NumPy can hold: {error}") from error
     return array
