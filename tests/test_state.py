@@ -166,3 +166,25 @@ def test_a_state_that_does_not_fit_changes_nothing(case: str) -> None:
 def test_what_is_no_state_dict_is_refused() -> None:
     with pytest.raises(TypeError, match="state_dict must be a dict, got a list"):
         gs.SGD(np.ones(1), lr=0.1).load_state_dict([])  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("name", ["lr", "betas", "weight_decay", "l1", "clip_value", "ema_decay"])
+def test_a_schedule_steps_as_numbers_set_before_each_step_do(name: str) -> None:
+    numbers = [0.3, 0.1, 0.2, 0.1]
+
+    def value(number: float) -> Any:
+        return (number, 0.9) if name == "betas" else number
+
+    def scheduled(step: int) -> float:
+        return numbers[step]
+
+    options: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.1, "l1": 0.1, "ema_decay": 0.5}
+    first, second = (awkward_params("float64") for _ in range(2))
+    set_before = gs.AdamW(first, **options | {name: value(numbers[0])})
+    opt = gs.AdamW(second, **options | {name: (scheduled, 0.9) if name == "betas" else scheduled})
+    for step, number in enumerate(numbers):
+        set_before.groups[0][name] = value(number)
+        for each in (set_before, opt):
+            each.step(gradients(first, step))
+    assert_same_bits(everything(opt), everything(set_before))

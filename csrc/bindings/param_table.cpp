@@ -14,6 +14,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/intervals.hpp"
+#include "bindings/row_reader.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/limits.hpp"
 
@@ -21,14 +22,6 @@ namespace py = pybind11;
 
 namespace gradstep {
 namespace {
-
-constexpr int limit_count = 4;
-
-double number(PyObject* object) {
-  const double value = PyFloat_AsDouble(object);
-  if (value == -1.0 && PyErr_Occurred()) throw py::error_already_set();
-  return value;
-}
 
 size_t rule_named(const std::string& name) {
   const KernelTable& kernels = active_kernels();
@@ -55,7 +48,7 @@ class BoundTable {
     if (row_of.size() != tensors_.size())
       throw py::value_error("row_of must have one entry per tensor");
     std::vector<Row> rows(rules.size());
-    std::vector<std::vector<py::str>> names(rules.size());
+    std::vector<RowReader> readers;
     const KernelTable& kernels = active_kernels();
     for (size_t r = 0; r < rules.size(); ++r) {
       rows[r].rule = rule_named(rules[r].first);
@@ -63,9 +56,7 @@ class BoundTable {
       const RuleInfo& rule = kernels.rules[rows[r].rule];
       if (rows[r].cautious && !rule.count_agreeing[float32])
         throw py::value_error("a rule without momentum cannot be cautious");
-      for (size_t c = 0; c < rule.coefficient_count; ++c)
-        names[r].push_back(
-            py::reinterpret_steal<py::str>(PyUnicode_InternFromString(rule.coefficients[c])));
+      readers.emplace_back(rule);
     }
     for (size_t i = 0; i < tensors_.size(); ++i) {
       if (row_of[i] >= rows.size()) throw py::value_error("row_of names a row that is not there");
@@ -74,11 +65,7 @@ class BoundTable {
     }
     for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].row = row_of[i];
     rows_ = std::move(rows);
-    shared_.assign(rows_.size(), py::none());
-    fixed_.assign(rows_.size(), py::none());
-    of_step_.assign(rows_.size(), {});
-    scales_.assign(rows_.size(), 1.0);
-    coefficient_names_ = std::move(names);
+    readers_ = std::move(readers);
   }
 
   py::tuple step(const py::object& leaves, const py::sequence& rows, double scale, bool with_norm,
@@ -162,70 +149,10 @@ class BoundTable {
            !memory_.overlaps(py::detail::array_proxy(grad)->data, param.bytes(), gaps_[i]);
   }
 
-  // A row from Python: the shared coefficients, the limits behind the scale; then the rule's own,
-  // {name: value}, those that hold for every step and those of this one.
   void read_rows(const py::sequence& rows, double scale) {
     if (rows.size() != rows_.size()) throw py::value_error("one row of coefficients per row");
-    for (size_t r = 0; r < rows_.size(); ++r) {
-      const py::object item = rows[r];
-      if (!PyTuple_CheckExact(item.ptr()) || PyTuple_GET_SIZE(item.ptr()) != 3)
-        throw py::type_error("a row is a tuple of shared, fixed and step coefficients");
-      PyObject* shared = PyTuple_GET_ITEM(item.ptr(), 0);
-      PyObject* fixed = PyTuple_GET_ITEM(item.ptr(), 1);
-      if (shared != shared_[r].ptr()) read_shared(shared, r);
-      rows_[r].shared[grad_scale] = scales_[r] * scale;
-      if (fixed != fixed_[r].ptr()) read_fixed(fixed, r);
-      read_at_step(PyTuple_GET_ITEM(item.ptr(), 2), r);
-    }
-  }
-
-  // Mostly the tuple of the step before, which is kept so that its address says so.
-  void read_shared(PyObject* shared, size_t r) {
-    if (!PyTuple_CheckExact(shared) || PyTuple_GET_SIZE(shared) != limit_count + shared_count)
-      throw py::type_error("shared must be a tuple of " +
-                           std::to_string(limit_count + shared_count));
-    shared_[r] = py::none();
-    Row& row = rows_[r];
-    scales_[r] = number(PyTuple_GET_ITEM(shared, 0));
-    row.clip_norm = number(PyTuple_GET_ITEM(shared, 1));
-    row.clip_tensor_norm = number(PyTuple_GET_ITEM(shared, 2));
-    row.clip_adaptive = number(PyTuple_GET_ITEM(shared, 3));
-    row.adaptive_eps = number(PyTuple_GET_ITEM(shared, 4));
-    for (int c = clip_value; c < shared_count; ++c)
-      row.shared[c] = number(PyTuple_GET_ITEM(shared, c + limit_count));
-    const bool all_off =
-        std::isinf(row.shared[clip_value]) && row.shared[l2] == 0 && row.shared[l1] == 0;
-    row.extras = all_off ? lean : full;
-    shared_[r] = py::reinterpret_borrow<py::object>(shared);
-  }
-
-  // Mostly the dict of the step before, too.
-  void read_fixed(PyObject* coefficients, size_t r) {
-    if (!PyDict_CheckExact(coefficients)) throw py::type_error("coefficients must be a dict");
-    fixed_[r] = py::none();
-    of_step_[r].clear();
-    const auto& names = coefficient_names_[r];
-    for (size_t c = 0; c < names.size(); ++c) {
-      PyObject* value = PyDict_GetItemWithError(coefficients, names[c].ptr());
-      if (value)
-        rows_[r].own[c] = number(value);
-      else
-        of_step_[r].push_back(c);
-    }
-    fixed_[r] = py::reinterpret_borrow<py::object>(coefficients);
-  }
-
-  void read_at_step(PyObject* coefficients, size_t r) {
-    const std::vector<size_t>& expected = of_step_[r];
-    if (!PyDict_CheckExact(coefficients) ||
-        PyDict_GET_SIZE(coefficients) != static_cast<Py_ssize_t>(expected.size()))
-      throw py::type_error("coefficients must be dicts of exactly the rule's coefficients");
-    for (const size_t c : expected) {
-      const py::str& name = coefficient_names_[r][c];
-      PyObject* value = PyDict_GetItemWithError(coefficients, name.ptr());
-      if (!value) throw py::key_error(std::string(name));
-      rows_[r].own[c] = number(value);
-    }
+    for (size_t r = 0; r < rows_.size(); ++r)
+      readers_[r].read(py::object(rows[r]).ptr(), scale, rows_[r]);
   }
 
   py::function convert_;
@@ -237,10 +164,7 @@ class BoundTable {
   std::vector<std::uint32_t> gaps_;
   std::vector<Row> rows_;
   Workspace workspace_;
-  std::vector<py::object> shared_, fixed_;
-  std::vector<std::vector<size_t>> of_step_;  // the coefficients that a row gives with every step
-  std::vector<double> scales_;
-  std::vector<std::vector<py::str>> coefficient_names_;
+  std::vector<RowReader> readers_;
   py::tuple none_absent_;
   const char* last_isa_ = "";
 };

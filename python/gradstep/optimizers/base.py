@@ -19,7 +19,7 @@ from gradstep.optimizers.groups import Group
 from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, check_grad_scale
 from gradstep.optimizers.layout import Layout
 from gradstep.optimizers.options import SHARED_DEFAULTS
-from gradstep.optimizers.rows import Plan, limits_norms, shared_row
+from gradstep.optimizers.rows import Plan, limits_norms, penalties
 from gradstep.optimizers.step_info import DONE, StepInfo
 from gradstep.reference import RULES
 
@@ -110,9 +110,9 @@ class Optimizer:
         """Those that depend on a tensor's step number `t`, counted from 1."""
         return {}
 
-    def shared_row(self, h: Mapping[str, Any]) -> tuple[float, ...]:
-        """What the arithmetic around every rule is told."""
-        return shared_row(h)
+    def penalties(self, h: Mapping[str, Any]) -> tuple[float, ...]:
+        """Coupled decay, the factor of decoupled decay, and the threshold of proximal L1."""
+        return penalties(h)
 
     def initial(self, slot: str, h: Mapping[str, Any]) -> float:
         """What a state slot is filled with before the first step."""
@@ -164,9 +164,8 @@ class Optimizer:
                 grad_scale = check_grad_scale(grad_scale)
             rows = []
             for cohort in layout.cohorts:
-                h, shared, own = cohort.group.prepared(steps)
-                at_step = self.step_coefficients(cohort.rule, h, cohort.count + 1)
-                rows.append((shared, own, at_step))
+                h, parts = cohort.group.prepared(steps)
+                rows.append((parts, self.step_coefficients(cohort.rule, h, cohort.count + 1)))
             norm, skipped, absent = layout.table.step(
                 layout.align(grads),
                 rows,

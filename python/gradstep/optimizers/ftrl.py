@@ -91,8 +91,9 @@ class FTRL(Optimizer):
     def rule(self, h: Mapping[str, Any]) -> str:
         return "ftrl"
 
-    def shared_row(self, h: Mapping[str, Any]) -> tuple[float, ...]:
-        return super().shared_row({**h, "l1": 0.0})
+    def penalties(self, h: Mapping[str, Any]) -> tuple[float, ...]:
+        coupled, decay, _ = super().penalties(h)
+        return coupled, decay, 0.0
 
     def initial(self, slot: str, h: Mapping[str, Any]) -> float:
         return float(h["initial_accumulator_value"]) if slot == "n" else 0.0

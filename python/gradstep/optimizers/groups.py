@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gradstep.optimizers.rows import Plan
+from gradstep.optimizers.rows import Plan, average, limits
+from gradstep.optimizers.settled import settled
 from gradstep.params import Node
 
 if TYPE_CHECKING:
     from gradstep.optimizers.base import Optimizer
 
-Prepared = tuple[dict[str, Any], tuple[float, ...], dict[str, float]]
+Row = tuple[float, ...]
+Prepared = tuple[dict[str, Any], tuple[Row, Row, Row, dict[str, float]]]
 
 
 class Group(MutableMapping[str, Any]):
@@ -43,7 +46,13 @@ class Group(MutableMapping[str, Any]):
 
     def _set(self, values: dict[str, Any]) -> None:
         self.values_now = values
-        self._scheduled = [d for name, d in self._declared.items() if d.varies(values[name])]
+        self._scheduled = [
+            (name, declared.at, values[name])
+            for name, declared in self._declared.items()
+            if declared.varies(values[name])
+        ]
+        self._now = dict(values)
+        self._parts: list[Callable[[Mapping[str, Any]], Any]] | None = None
         self._fixed = None if self._scheduled else self._prepare(values)
 
     def plan_of(self, values: dict[str, Any]) -> Plan:
@@ -63,12 +72,13 @@ class Group(MutableMapping[str, Any]):
         return values
 
     def at(self, step: int) -> dict[str, Any]:
-        """The hyperparameters for the step after `step` completed ones, schedules evaluated."""
-        if not self._scheduled:
-            return self.values_now
-        now = dict(self.values_now)
-        for declared in self._scheduled:
-            now[declared.name] = declared.at(now[declared.name], step)
+        """The hyperparameters for the step after `step` completed ones, schedules evaluated.
+
+        Good until the next call.
+        """
+        now = self._now
+        for name, at, schedule in self._scheduled:
+            now[name] = at(schedule, step)
         return now
 
     def evaluated(self, values: Mapping[str, Any], step: int) -> dict[str, Any]:
@@ -77,7 +87,7 @@ class Group(MutableMapping[str, Any]):
 
     def numbers(self) -> dict[str, Any]:
         """The hyperparameters that are not schedules."""
-        scheduled = {declared.name for declared in self._scheduled}
+        scheduled = {name for name, _, _ in self._scheduled}
         return {name: value for name, value in self.values_now.items() if name not in scheduled}
 
     def prepared(self, step: int) -> Prepared:
@@ -85,7 +95,13 @@ class Group(MutableMapping[str, Any]):
         return self._fixed or self._prepare(self.at(step))
 
     def _prepare(self, h: dict[str, Any]) -> Prepared:
-        return h, self._opt.shared_row(h), self._opt.coefficients(self.plan.rule, h)
+        if self._parts is None:
+            scheduled = {name for name, _, _ in self._scheduled}
+            own = partial(self._opt.coefficients, self.plan.rule)
+            functions = (limits, self._opt.penalties, average, own)
+            self._parts = [settled(function, h, scheduled) for function in functions]
+        of_limits, of_penalties, of_average, of_rule = self._parts
+        return h, (of_limits(h), of_penalties(h), of_average(h), of_rule(h))
 
     def __getitem__(self, name: str) -> Any:
         return self.names if name == "params" else self.values_now[name]

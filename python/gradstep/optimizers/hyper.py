@@ -102,26 +102,27 @@ class Number(Hyperparameter):
     def check(self, value: Any) -> float | Schedule | None:
         if value is None and self.optional:
             return None
-        return value if callable(value) else self._check_number(value, "")
+        return value if callable(value) else self._check_number(value)
 
     def at(self, value: Any, step: int) -> Any:
-        if callable(value):
-            number = value(step)
-            if type(number) is float and self.low < number < self.high:
-                return number
-            return self._check_number(number, f" from its schedule at step {step}")
-        return value
+        if not callable(value):
+            return value
+        number = value(step)
+        if type(number) is float and self.low < number < self.high:
+            return number
+        return self._check_number(number, step)
 
     def varies(self, value: Any) -> bool:
         return callable(value)
 
-    def _check_number(self, value: Any, origin: str) -> float:
+    def _check_number(self, value: Any, step: int | None = None) -> float:
         if not is_number(value):
             raise self.refuse(self.expected, value, TypeError)
         number = float(value)
         too_low = number <= self.low if self.above_low else number < self.low
         too_high = number > self.high if self.with_high else number >= self.high
         if not math.isfinite(number) or too_low or too_high:
+            origin = "" if step is None else f" from its schedule at step {step}"
             raise ValueError(f"{self.name} must be {self.expected}, got {number!r}{origin}")
         return number
 

@@ -17,13 +17,11 @@ class Plan(NamedTuple):
     skips_nonfinite: bool
 
 
-def shared_row(h: Mapping[str, Any]) -> tuple[float, ...]:
-    """The row up to the rule's own coefficients, in the engine's order.
+# A row is limits, penalties, average and the rule's own coefficients.
 
-    Scale and limits of norms, then clip_value, l2, decay, l1 and the weights of the average.
-    """
-    weight_decay, lr, ema_decay = h["weight_decay"], h["lr"], h["ema_decay"]
-    decoupled = h["decoupled_weight_decay"]
+
+def limits(h: Mapping[str, Any]) -> tuple[float, ...]:
+    """The gradient's scale, the limits of its norms, and clip_value."""
     return (
         -1.0 if h["maximize"] else 1.0,
         limit(h["clip_norm"]),
@@ -31,16 +29,26 @@ def shared_row(h: Mapping[str, Any]) -> tuple[float, ...]:
         limit(h["clip_adaptive"]),
         h["clip_adaptive_eps"],
         limit(h["clip_value"]),
-        0.0 if decoupled else weight_decay,
-        1.0 - lr * weight_decay if decoupled else 1.0,
-        lr * h["l1"],
-        1.0 if ema_decay is None else ema_decay,
-        0.0 if ema_decay is None else 1.0 - ema_decay,
     )
 
 
 def limit(value: float | None) -> float:
     return math.inf if value is None else value
+
+
+def penalties(h: Mapping[str, Any]) -> tuple[float, ...]:
+    """Coupled decay, the factor of decoupled decay, and the threshold of proximal L1."""
+    weight_decay, l1 = h["weight_decay"], h["l1"]
+    l1 = h["lr"] * l1 if l1 else 0.0
+    if h["decoupled_weight_decay"]:
+        return 0.0, 1.0 - h["lr"] * weight_decay if weight_decay else 1.0, l1
+    return weight_decay, 1.0, l1
+
+
+def average(h: Mapping[str, Any]) -> tuple[float, ...]:
+    """What an average keeps, and what it takes of the parameter."""
+    ema_decay = h["ema_decay"]
+    return (1.0, 0.0) if ema_decay is None else (ema_decay, 1.0 - ema_decay)
 
 
 def limits_norms(h: Mapping[str, Any]) -> bool:

@@ -53,7 +53,7 @@ class ParamTable:
     ) -> tuple[float | None, bool, tuple[int, ...]]:
         grads = [None if g is None else flat(self._convert(i, g)) for i, g in enumerate(leaves)]
         absent = tuple(i for i, g in enumerate(grads) if g is None)
-        limits = [Limits(*shared[1:5]) for shared, _, _ in rows]
+        limits = [Limits(*parts[0][1:5]) for parts, _ in rows]
         norm, factors = None, [1.0] * len(rows)
         with np.errstate(all="ignore"):
             if with_norm:
@@ -75,15 +75,15 @@ class ParamTable:
     def _update(
         self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, factor: float
     ) -> None:
-        (sign, _, _, _, _, *shared), fixed, at_step = row
+        ((sign, *_, clip_value), (l2, decay, l1), (keep, take), fixed), at_step = row
         coefficients = fixed | at_step
         scale = sign * grad_scale * factor
         cast = self._params[i].dtype.type
         average = self._averages[i]
-        with_extras = shared[0] != math.inf or shared[1] != 0 or shared[3] != 0
-        with_extras = with_extras or average is not None
+        with_extras = clip_value != math.inf or l2 != 0 or l1 != 0 or average is not None
         own = {name: cast(value) for name, value in coefficients.items()}
-        scale, clip_value, l2, decay, l1, keep, take = map(cast, (scale, *shared))
+        scale, clip_value, l2, decay, l1 = map(cast, (scale, clip_value, l2, decay, l1))
+        keep, take = cast(keep), cast(take)
         rule, cautious = self._rules[self._row_of[i]]
         runs = [slice(start, start + RUN) for start in range(0, grad.size, RUN)]
 

@@ -77,8 +77,8 @@ class Product(Schedule):
             check_finite("the factor of a schedule", self.right)
 
     def __call__(self, step: int) -> float:
-        right = self.right(step) if callable(self.right) else self.right
-        return self.left(step) * right
+        right = self.right
+        return self.left(step) * (right(step) if callable(right) else right)
 
     def __repr__(self) -> str:
         return f"{self.left!r} * {self.right!r}"

@@ -25,7 +25,9 @@ class linear_warmup(Schedule):
         check_finite("start", self.start)
 
     def __call__(self, step: int) -> float:
-        done = min(step / self.steps, 1.0)
+        if step >= self.steps:
+            return 1.0
+        done = step / self.steps
         return self.start * (1.0 - done) + done
 
 
