@@ -55,6 +55,22 @@ void stream_arrays(const py::array& read, const std::vector<py::array>& written)
          static_cast<size_t>(read.size()));
 }
 
+// Arrays of one size and dtype, for the loops that bound an update.
+void* beside(const py::array& first, const py::array& other) {
+  if (other.size() != first.size() || dtype_of(other) != dtype_of(first))
+    throw py::value_error("arrays must be of one size and dtype");
+  return py::detail::array_proxy(other.ptr())->data;
+}
+
+void write_roots(const py::array& of, py::array& to) {
+  active_kernels().roots[dtype_of(of)](beside(of, of), beside(of, to), of.size());
+}
+
+void write_quotients(const py::array& of, const py::array& by, py::array& to) {
+  active_kernels().quotients[dtype_of(of)](beside(of, of), beside(of, by), beside(of, to),
+                                           of.size());
+}
+
 }  // namespace
 
 void register_runtime(py::module_& module) {
@@ -68,6 +84,9 @@ void register_runtime(py::module_& module) {
   module.def("build_info", &build_info);
   module.def("stream", &stream_arrays, py::arg("read"), py::arg("written"),
              "Add one contiguous array to others: the roofline that steps are measured against.");
+  module.def("roots", &write_roots, py::arg("of"), py::arg("to"),
+             "Square roots, on one thread: with quotients, what bounds a step in cache.");
+  module.def("quotients", &write_quotients, py::arg("of"), py::arg("by"), py::arg("to"));
   module.def("elements_per_thread", &elements_per_thread);
   module.def("set_elements_per_thread", &set_elements_per_thread, py::arg("count"),
              "For measuring the default: the least elements that a thread is woken for, > 0.");

@@ -52,6 +52,10 @@ using SumSquaresFn = double (*)(const void* values, size_t count);
 // arithmetic, for measuring the roofline.
 using StreamFn = void (*)(const void* read, void* const* written, size_t begin, size_t end);
 
+// Square roots, and quotients, of `count` values: what bounds an update in cache.
+using RootsFn = void (*)(const void* of, void* to, size_t count);
+using QuotientsFn = void (*)(const void* of, const void* by, void* to, size_t count);
+
 struct RuleInfo {
   const char* name;
   const char* const* coefficients;
@@ -70,6 +74,8 @@ struct KernelTable {
   size_t rule_count;
   SumSquaresFn sum_squares[dtype_count];
   StreamFn stream[dtype_count][max_slots + 1];
+  RootsFn roots[dtype_count];
+  QuotientsFn quotients[dtype_count];
 };
 
 }  // namespace gradstep

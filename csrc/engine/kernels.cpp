@@ -4,6 +4,7 @@
 #include "engine/element_loop.hpp"
 #include "engine/kernel_table.hpp"
 #include "engine/reductions.hpp"
+#include "engine/rooflines.hpp"
 #include "rules/registry.hpp"
 
 #define GRADSTEP_JOIN(a, b) a##b
@@ -61,7 +62,9 @@ constexpr KernelTable kernel_table() {
                     RuleTable<Registry>::at,
                     RuleTable<Registry>::size,
                     {sum_squares<float>, sum_squares<double>},
-                    {}};
+                    {},
+                    {roots<float>, roots<double>},
+                    {quotients<float>, quotients<double>}};
   fill_streams<float>(table.stream[float32], std::make_index_sequence<max_slots + 1>{});
   fill_streams<double>(table.stream[float64], std::make_index_sequence<max_slots + 1>{});
   return table;

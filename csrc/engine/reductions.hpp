@@ -1,11 +1,7 @@
-// Loops that are not updates: the gradient's sum of squares, and the roofline's memory traffic.
+// The sum of squares of a gradient, in the contract's order.
 #pragma once
 
 #include <stddef.h>
-
-#include <utility>
-
-#include "engine/independent.hpp"
 
 namespace gradstep {
 namespace {
@@ -32,29 +28,6 @@ double sum_squares(const void* values, size_t count) {
   for (size_t half = norm_lanes / 2; half > 0; half /= 2)
     for (size_t j = 0; j < half; ++j) lane[j] += lane[j + half];
   return lane[0];
-}
-
-// All loads come before all stores: arrays often start at the same offset within their pages, and a
-// load just behind a store to the same offset of another page waits for it.
-template <class T, class... Written>
-inline void stream_loop(size_t count, const T* __restrict read, Written* __restrict... written) {
-  GRADSTEP_INDEPENDENT
-  for (size_t i = 0; i < count; ++i) {
-    const T x = read[i];
-    [&](auto... value) { ((written[i] = value + x), ...); }(written[i]...);
-  }
-}
-
-template <class T, size_t... K>
-inline void stream_arrays(const void* read, void* const* written, size_t begin, size_t end,
-                          std::index_sequence<K...>) {
-  stream_loop<T>(end - begin, static_cast<const T*>(read) + begin,
-                 (static_cast<T*>(written[K]) + begin)...);
-}
-
-template <class T, size_t arrays>
-void stream(const void* read, void* const* written, size_t begin, size_t end) {
-  stream_arrays<T>(read, written, begin, end, std::make_index_sequence<arrays>{});
 }
 
 }  // namespace
