@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 2**20
+BLOCK = 2**16
 
 Shapes = list[tuple[int, ...]]
 
@@ -72,7 +72,7 @@ def elements(shapes: Shapes) -> int:
 
 
 def make(shapes: Shapes, seed: int, dtype: str = "float32") -> list[NDArray[Any]]:
-    """Normally distributed arrays; large ones repeat themselves after a million numbers."""
+    """Normally distributed arrays; large ones repeat themselves after 65,536 numbers."""
     rng = np.random.default_rng(seed)
     arrays = []
     for shape in shapes:
