@@ -10,7 +10,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks import machine
-from benchmarks.report import MEASURED, ROOFLINE, Info, peers, setting
+from benchmarks.contestants import MEASURED, ROOFLINE
+from benchmarks.report import Info, peers, setting
 from benchmarks.works import ADAMW
 
 STYLE = {"svg.hashsalt": "gradstep", "svg.fonttype": "none", "font.size": 9}

@@ -17,7 +17,7 @@ from benchmarks.interleave import interleaved, plain_rounds, ratios
 from benchmarks.tensor_sets import Shapes, elements, make
 from benchmarks.works import Work
 
-SECONDS = 6.0  # of timing per heat, and no fewer than five rounds
+SECONDS = 5.0  # of timing per heat, and no fewer than five rounds
 CHECKED_STEPS = 8
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.contestants import MEASURED, PEERS, ROOFLINE
 
-MEASURED, ROOFLINE = "gradstep", "roofline"
 MODELS = ("AdamW", "SGD, momentum", "clip_norm + AdamW")  # measured on more than one set of tensors
 Info = dict[str, Any]  # the extra_info of one benchmark
 Group = tuple[str, str, int]  # tensor set, dtype, threads
@@ -27,9 +27,8 @@ def by_names(found: Iterable[str], order: Sequence[str]) -> list[str]:
 
 
 def peers(rows: Iterable[Info]) -> list[str]:
-    """Whom gradstep is compared with, in the order in which results first name them."""
-    names = dict.fromkeys(name for info in rows for name in info["median_us"])
-    return [name for name in names if name not in (MEASURED, ROOFLINE)]
+    """Whom gradstep is compared with."""
+    return by_names((name for info in rows for name in info["median_us"]), PEERS)
 
 
 def cell(info: Info, name: str) -> str:

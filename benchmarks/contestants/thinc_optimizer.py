@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from benchmarks.contestants.contestant import Array, Contestant, Racer
@@ -16,6 +18,8 @@ class Thinc(Contestant):
     name = "thinc"
     requires = ("thinc.api",)
     dtypes = ("float32",)
+    # Its eps is not bias-corrected, which shows where a gradient is nearly zero.
+    tolerance: ClassVar[dict[str, float]] = {"float32": 5e-3}
     extra_arrays = 1
 
     def offers(self, work: Work) -> bool:
