@@ -63,7 +63,7 @@ def is_worse(rows: list[Row]) -> bool:
     return any(row.verdict == WORSE for row in rows)
 
 
-def table(rows: list[Row], form: str = ",.3f") -> str:
+def table(rows: list[Row], form: str = "#.4g") -> str:
     """The rows as aligned text."""
 
     def number(value: float | None) -> str:

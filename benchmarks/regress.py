@@ -20,6 +20,7 @@ from benchmarks.contestants import ROOFLINE
 
 BASELINE = Path(__file__).with_name("baseline.json")
 PINNED = (("torch fused", "torch"), ("numpy", "numpy"))  # contestant, and whose version counts
+NOISY = 0.15
 LEAST = 0.05  # a change below five percent is nobody's concern
 
 Rows = dict[str, Measured]
@@ -72,7 +73,7 @@ def updated(
     machines = dict(baseline.get("machines", {}))
     ratios = dict(machines.get(of_machine, {}).get("ratios", {}))
     for name, measured in rows.items():
-        ratios[name] = [round(measured.value, 5), round(measured.noise, 4)]
+        ratios[name] = [float(f"{measured.value:.5g}"), round(measured.noise, 4)]
     machines[of_machine] = {**about, "ratios": dict(sorted(ratios.items()))}
     return {**baseline, "machines": dict(sorted(machines.items()))}
 
@@ -97,7 +98,9 @@ def main() -> int:
         about = {key: own[key] for key in ("command", "compiler", "versions")}
         new = updated(baseline, of_machine, {**about, "runs": len(runs)}, rows)
         options.baseline.write_text(json.dumps(new, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        noisy = sum(measured.noise > NOISY for measured in rows.values())
         print(f"{options.baseline}: {len(rows)} ratios of {of_machine}")
+        print(f"{noisy} of them are noisier than {NOISY:.0%} and will hide what is slower by less")
         return 0
     before = read(baseline, of_machine)
     if before is None:
