@@ -72,7 +72,7 @@ def why_missing(contestant: Contestant) -> str | None:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            return f"{module} cannot be imported: {error}"
+            return f"{module} cannot be imported ({error}): pip install '.[peers]'"
     try:
         contestant.try_out()
     except Exception as error:
