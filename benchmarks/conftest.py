@@ -1,25 +1,49 @@
+"""Benchmarks: gradstep beside its peers and the memory roofline, interleaved in one run.
+
+pip install ".[bench]" && pytest benchmarks
+"""
+
 from __future__ import annotations
 
-import platform
+import shlex
+import sys
 from typing import Any
 
-import numpy as np
 import pytest
 
 import gradstep as gs
+from benchmarks import machine
+from benchmarks.contestants import NAMES, available
+from benchmarks.report import by_names
 
-COLUMNS = ("gradstep", "torch fused", "torch foreach", "torch for-loop", "numpy", "roofline")
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("gradstep's benchmarks")
+    group.addoption(
+        "--everything",
+        action="store_true",
+        help="all optimizers × tensor sets × dtypes × threads: hours, not minutes",
+    )
+    group.addoption("--rounds", type=int, help="exactly so many rounds of every case")
+
+
+@pytest.fixture
+def race_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What the command line says about a race."""
+    option = request.config.getoption
+    return {"everything": option("--everything"), "rounds": option("--rounds")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "race_options" in getattr(item, "fixturenames", ()):
+            # Peers and what they import warn of their own concerns.
+            item.add_marker(pytest.mark.filterwarnings("ignore"))
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: Any) -> None:
-    machine_info["gradstep"] = {
-        "version": gs.__version__,
-        "backend": gs.runtime.backend(),
-        "isa": gs.runtime.isa(),
-        "threads": gs.runtime.num_threads(),
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-    }
+    command = shlex.join(["pytest", *sys.argv[1:]])
+    machine_info["gradstep"] = {**machine.facts(), "command": command}
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -33,20 +57,19 @@ def write_comparison(terminalreporter: Any, rows: list[Any]) -> None:
     if not rows:
         return
     write = terminalreporter.write_line
-    terminalreporter.section(
-        f"medians in µs per step, and how many times gradstep's; {gs.runtime.num_threads()} threads"
-    )
-    write(f"{'':<40}{'bytes':>6}" + "".join(f"{name:>19}" for name in COLUMNS))
+    for name, reason in available().items():
+        if reason:
+            write(f"without {name}: {reason}")
+    terminalreporter.section("medians in µs per step, and how many times gradstep's")
     for row in rows:
         info = row.extra_info
-        cells = []
-        for name in COLUMNS:
-            if name in info["median_us"]:
-                cells.append(f"{info['median_us'][name]:,.1f} {info['ratio'][name]:>7.2f}")
-            else:
-                cells.append("-")
-        start = f"{row.name:<40}{info['bytes_per_element']:>6}"
-        write(start + "".join(f"{cell:>19}" for cell in cells))
+        write(f"{row.name} ({info['resident'] or 'caches unknown'})")
+        for name in by_names(info["median_us"], NAMES):
+            first, third = info["ratio_quartiles"][name]
+            write(
+                f"    {name:<20}{info['median_us'][name]:>14,.1f}{info['ratio'][name]:>10.2f}"
+                f"   [{first:.2f}, {third:.2f}]"
+            )
 
 
 def write_costs(terminalreporter: Any, rows: list[Any]) -> None:

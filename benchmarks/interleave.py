@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from statistics import median
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median, quantiles
 
 Step = Callable[[], object]
+Round = Callable[[], None]
 
 ROUND_SECONDS = 0.02
 SETTLE_SECONDS = 0.01  # until the last contestant's waiting threads have stopped spinning
+FEWEST_ROUNDS, MOST_ROUNDS = 5, 25
 
 
-def steps_per_round(step: Step, seconds: float = ROUND_SECONDS) -> int:
-    """How many steps fill a round; run after warming up."""
+def warm_up(step: Step) -> float:
+    """Seconds that a step takes once it has been warmed up."""
     for _ in range(3):
         step()
     start = time.perf_counter()
     step()
-    return max(1, int(seconds / max(time.perf_counter() - start, 1e-7)))
+    return max(time.perf_counter() - start, 1e-7)
+
+
+def steps_per_round(seconds: float) -> int:
+    """How many steps of so many seconds fill a round."""
+    return max(1, int(ROUND_SECONDS / seconds))
+
+
+def rounds_within(seconds: float, each: Sequence[float]) -> int:
+    """How many rounds fit into `seconds`, given what a step of every contestant takes."""
+    of_one_round = sum(SETTLE_SECONDS + (1 + steps_per_round(took)) * took for took in each)
+    return min(MOST_ROUNDS, max(FEWEST_ROUNDS, int(seconds / of_one_round)))
 
 
 def timed(step: Step, count: int) -> float:
@@ -33,14 +45,26 @@ def timed(step: Step, count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
+def plain_rounds(ours: Round, others: Round, rounds: int) -> None:
+    for _ in range(rounds):
+        others()
+        ours()
+
+
 def interleaved(
-    benchmark: Any, steps: Mapping[str, Step], measured: str, rounds: int
+    steps: Mapping[str, Step],
+    measured: str,
+    seconds: float,
+    rounds: int | None = None,
+    run: Callable[[Round, Round, int], None] = plain_rounds,
 ) -> dict[str, list[float]]:
     """Seconds per step of every contestant in every round.
 
-    pytest-benchmark times `measured`; the others run in its set-up, once before each round.
+    `run` repeats the others and then the measured one: as many `rounds` as given, or as fit into
+    `seconds`.
     """
-    counts = {name: steps_per_round(step) for name, step in steps.items()}
+    took = {name: warm_up(step) for name, step in steps.items()}
+    counts = {name: steps_per_round(of_one) for name, of_one in took.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
 
     def others() -> None:
@@ -51,13 +75,16 @@ def interleaved(
     def ours() -> None:
         times[measured].append(timed(steps[measured], counts[measured]))
 
-    benchmark.pedantic(ours, setup=others, rounds=rounds, iterations=1)
+    run(ours, others, rounds or rounds_within(seconds, list(took.values())))
     return times
 
 
-def ratios(times: Mapping[str, list[float]], over: str) -> dict[str, float]:
-    """How many times as long as `over` each contestant takes: medians of the rounds' ratios."""
-    return {
-        name: median(a / b for a, b in zip(of_one, times[over], strict=True))
-        for name, of_one in times.items()
-    }
+def ratios(times: Mapping[str, list[float]], over: str) -> dict[str, list[float]]:
+    """How many times as long as `over` each contestant takes: first quartile, median and third
+    quartile of the rounds' ratios."""
+    spread = {}
+    for name, of_one in times.items():
+        each = [a / b for a, b in zip(of_one, times[over], strict=True)]
+        first, _, third = quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
+        spread[name] = [first, median(each), third]
+    return spread

@@ -1,49 +1,145 @@
-"""Results as Markdown: ``pytest benchmarks --benchmark-json=F && python -m benchmarks.report F``"""
+"""Results as Markdown, and as pictures:
+
+pytest benchmarks --benchmark-json=results.json
+python -m benchmarks.report results.json --pictures docs/pictures
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-PEERS = ("torch fused", "torch foreach", "torch for-loop", "numpy")
+from benchmarks import machine
+from benchmarks.contestants import MEASURED, PEERS, ROOFLINE
+
+MODELS = ("AdamW", "SGD, momentum", "clip_norm + AdamW")  # measured on more than one set of tensors
+Info = dict[str, Any]  # the extra_info of one benchmark
+Group = tuple[str, str, int]  # tensor set, dtype, threads
 
 
-def cell(info: dict[str, Any], name: str) -> str:
+def by_names(found: Iterable[str], order: Sequence[str]) -> list[str]:
+    """Those of `order` that were found, in its order."""
+    there = set(found)
+    return [name for name in order if name in there]
+
+
+def peers(rows: Iterable[Info]) -> list[str]:
+    """Whom gradstep is compared with."""
+    return by_names((name for info in rows for name in info["median_us"]), PEERS)
+
+
+def cell(info: Info, name: str) -> str:
+    """µs, how many times gradstep's, and half the range of the middle half of all rounds."""
     if name not in info["median_us"]:
         return ""
-    return f"{info['median_us'][name]:,.1f} ({info['ratio'][name]:.2f})"
+    first, third = info["ratio_quartiles"][name]
+    spread = (third - first) / 2
+    return f"{info['median_us'][name]:,.1f} ({info['ratio'][name]:.2f} ± {spread:.2f})"
 
 
-def table(title: str, rows: list[tuple[str, dict[str, Any]]]) -> list[str]:
-    """µs per step, and in brackets how many times gradstep's; the roofline as its share of ours."""
-    names = [name for name in PEERS if any(name in info["median_us"] for _, info in rows)]
-    lines = [f"| {title} | gradstep | " + " | ".join(names) + " | of the roofline |"]
-    lines.append("|" + "---|" * (len(names) + 3))
+def table(title: str, rows: list[tuple[str, Info]]) -> list[str]:
+    """Medians per step; last the share of the roofline that gradstep reaches."""
+    names = peers(info for _, info in rows)
+    lines = [f"| {title} | held by | gradstep | " + "".join(f"{name} | " for name in names)]
+    lines[0] += "of the roofline |"
+    lines.append("|" + "---|" * (len(names) + 4))
     for label, info in rows:
-        share = f"{info['ratio']['roofline']:.2f}" if "roofline" in info["ratio"] else ""
-        cells = [f"{info['median_us']['gradstep']:,.1f}", *(cell(info, name) for name in names)]
-        lines.append(f"| {label} | " + " | ".join(cells) + f" | {share} |")
+        share = ""
+        if ROOFLINE in info["ratio"]:
+            first, third = info["ratio_quartiles"][ROOFLINE]
+            share = f"{info['ratio'][ROOFLINE]:.2f} ± {(third - first) / 2:.2f}"
+        cells = [f"{info['median_us'][MEASURED]:,.1f}", *(cell(info, name) for name in names)]
+        lines.append(f"| {label} | {info['resident']} | " + " | ".join(cells) + f" | {share} |")
     return lines
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", help="what --benchmark-json wrote")
-    with open(parser.parse_args().results) as file:
-        results = json.load(file)
-    by_test: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for entry in results["benchmarks"]:
-        test, label = entry["name"].rstrip("]").split("[", 1)
-        by_test.setdefault(test, []).append((label, entry["extra_info"]))
-    machine = results["machine_info"]
-    print(f"{machine['cpu'].get('brand_raw', machine['machine'])}, {machine['gradstep']}\n")
-    print("\n".join(table("models, float32", by_test.get("test_step", []))), end="\n\n")
-    rows = [
-        (f"{label}, {info['bytes_per_element']} bytes", info)
-        for label, info in by_test.get("test_every_optimizer", [])
+def setting(dtype: str, threads: int) -> str:
+    return f"{dtype}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def step_tables(infos: list[Info]) -> list[list[str]]:
+    """One table of models for each dtype and number of threads, and one of all optimizers for each
+    set of tensors that others than the models' were measured on."""
+    models: dict[tuple[str, int], list[tuple[str, Info]]] = {}
+    optimizers: dict[Group, list[tuple[str, Info]]] = {}
+    for info in infos:
+        name, dtype, threads = info["optimizer"], info["dtype"], info["threads"]
+        if name in MODELS:
+            label = f"{name}, {info['tensor_set']}"
+            models.setdefault((dtype, threads), []).append((label, info))
+        label = f"{name}, {info['bytes_per_element']} bytes"
+        optimizers.setdefault((info["tensor_set"], dtype, threads), []).append((label, info))
+    tables = [
+        table(f"models, {setting(dtype, threads)}", rows)
+        for (dtype, threads), rows in models.items()
     ]
-    print("\n".join(table("33.5 M float32, bytes moved per element", rows)))
+    for (tensor_set, dtype, threads), rows in optimizers.items():
+        if any(info["optimizer"] not in MODELS for _, info in rows):
+            title = f"{tensor_set}, {setting(dtype, threads)}; bytes moved per element"
+            tables.append(table(title, rows))
+    return tables
+
+
+def curve_tables(sizes: list[Info], counts: list[Info]) -> list[list[str]]:
+    tables = []
+    if sizes:
+        rows = [(f"{info['elements']:,}", info) for info in sizes]
+        tables.append(table("AdamW, float32, elements of one tensor", rows))
+    if counts:
+        rows = [(f"{info['tensors']:,}", info) for info in counts]
+        each = counts[0]["elements"] // counts[0]["tensors"]
+        tables.append(table(f"AdamW, float32, tensors of {each:,} elements", rows))
+    return tables
+
+
+def by_test(results: dict[str, Any]) -> dict[str, list[Info]]:
+    """What was measured, by the function that did it."""
+    found: dict[str, list[Info]] = {}
+    for entry in results["benchmarks"]:
+        if "median_us" in entry["extra_info"]:
+            found.setdefault(entry["name"].split("[")[0], []).append(entry["extra_info"])
+    return found
+
+
+def report(results: dict[str, Any]) -> str:
+    """All tables, under a description of machine, versions and command."""
+    tests = by_test(results)
+    parts = [
+        machine.description(results["machine_info"]),
+        f"Made by `{results['machine_info']['gradstep']['command']}`.",
+        "Medians of interleaved rounds in µs per step; in brackets how many times gradstep's, ± "
+        "half the range of the middle half of all rounds.",
+    ]
+    tables = step_tables(tests.get("test_step", []))
+    tables += curve_tables(
+        tests.get("test_over_sizes", []), tests.get("test_over_tensor_counts", [])
+    )
+    left_out = {
+        f"{name}: {reason}": None
+        for infos in tests.values()
+        for info in infos
+        for name, reason in info["left_out"].items()
+    }
+    if left_out:
+        tables.append(["Left out:", "", *(f"- {line}" for line in left_out)])
+    return "\n\n".join([*parts, *("\n".join(lines) for lines in tables)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Benchmark results as Markdown and pictures.")
+    parser.add_argument("results", type=Path, help="what --benchmark-json wrote")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write SVG files there")
+    options = parser.parse_args()
+    results = json.loads(options.results.read_text("utf-8"))
+    print(report(results))
+    if options.pictures:
+        from benchmarks.pictures import draw
+
+        for path in draw(by_test(results), results["machine_info"], options.pictures):
+            print(f"\n![{path.stem}]({path})")
 
 
 if __name__ == "__main__":

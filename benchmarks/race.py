@@ -1,0 +1,132 @@
+"""A race: the contestants' results compared, then their steps timed in turn."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks import machine
+from benchmarks.cases import Case
+from benchmarks.contestants import ALL, MEASURED, NAMES, ROOFLINE, chosen
+from benchmarks.contestants.contestant import Contestant, why_missing
+from benchmarks.interleave import interleaved, plain_rounds, ratios
+from benchmarks.tensor_sets import Shapes, elements, make
+from benchmarks.works import Work
+
+SECONDS = 5.0  # of timing per heat, and no fewer than five rounds
+CHECKED_STEPS = 8
+
+
+def set_threads(count: int) -> None:
+    for contestant in ALL:
+        if why_missing(contestant) is None:
+            contestant.set_threads(count)
+
+
+def same_results(work: Work, shapes: Shapes, dtype: str, field: Sequence[Contestant]) -> None:
+    """All contestants agree on a few steps of a small stand-in, or the race means nothing."""
+    shapes = [tuple(min(n, 100) for n in shape) for shape in shapes[:10]]
+    grads = make(shapes, 1, dtype)
+    results = {}
+    for contestant in field:
+        if contestant.name == ROOFLINE:
+            continue
+        racer = contestant.prepare(work, make(shapes, 0, dtype), grads)
+        for _ in range(CHECKED_STEPS):
+            racer.step()
+        results[contestant] = racer.params()
+        for grad, before in zip(grads, make(shapes, 1, dtype), strict=True):
+            np.testing.assert_array_equal(grad, before, f"{contestant.name} wrote gradients")
+    ours = next(params for contestant, params in results.items() if contestant.name == MEASURED)
+    for contestant, params in results.items():
+        rtol = contestant.tolerance[dtype]
+        for expected, got in zip(ours, params, strict=True):
+            np.testing.assert_allclose(
+                got, expected, rtol=rtol, atol=rtol / 10, err_msg=f"{contestant.name}, {work.name}"
+            )
+
+
+def heats(
+    field: Sequence[Contestant], bytes_of_params: int, slots: int, budget: int
+) -> list[list[Contestant]]:
+    """The field in groups whose arrays fit into `budget` bytes together.
+
+    gradstep and the roofline are in every one, for ratios count within a heat only.
+    """
+
+    def needed(contestant: Contestant) -> int:
+        return bytes_of_params * (1 + slots + contestant.extra_arrays)
+
+    always = [contestant for contestant in field if contestant.name in (MEASURED, ROOFLINE)]
+    room = budget - bytes_of_params - sum(map(needed, always))  # the gradients are everyone's
+    groups: list[list[Contestant]] = [[]]
+    left = room
+    for contestant in field:
+        if contestant in always:
+            continue
+        if groups[-1] and needed(contestant) > left:
+            groups.append([])
+            left = room
+        groups[-1].append(contestant)
+        left -= needed(contestant)
+    return [[*always, *group] for group in groups]
+
+
+def race(
+    benchmark: Any,
+    case: Case,
+    shapes: Shapes,
+    *,
+    everything: bool = False,
+    rounds: int | None = None,
+    seconds: float = SECONDS,
+    names: Sequence[str] = NAMES,
+) -> None:
+    """Run all heats of a case; everything that a report needs goes into ``extra_info``."""
+    work, dtype, threads = case.work, case.dtype, case.threads
+    set_threads(threads)
+    field, left_out = chosen(work, len(shapes), dtype, threads, everything, names)
+    same_results(work, shapes, dtype, field)
+    itemsize, count = np.dtype(dtype).itemsize, elements(shapes)
+    grads = make(shapes, 1, dtype)
+
+    def pedantic(ours: Any, others: Any, rounds: int) -> None:
+        benchmark.pedantic(ours, setup=others, rounds=rounds, iterations=1)
+
+    medians: dict[str, float] = {}
+    spreads: dict[str, list[float]] = {}
+    run = pedantic
+    for heat in heats(field, count * itemsize, work.slots, machine.memory_budget()):
+        racers = {c.name: c.prepare(work, make(shapes, 0, dtype), grads) for c in heat}
+        steps = {name: racer.step for name, racer in racers.items()}
+        times = interleaved(steps, MEASURED, seconds, rounds, run)
+        medians = {name: median(of_one) for name, of_one in times.items()} | medians
+        spreads = ratios(times, over=MEASURED) | spreads
+        run = plain_rounds
+        del racers, steps
+        gc.collect()
+
+    sizes, touched = machine.caches(), work.working_set(count, itemsize)
+    moved = work.bytes_per_element(itemsize)
+    benchmark.extra_info.update(
+        optimizer=work.name,
+        tensor_set=case.tensor_set,
+        dtype=dtype,
+        threads=threads,
+        elements=count,
+        tensors=len(shapes),
+        bytes_per_element=moved,
+        working_set=touched,
+        resident=machine.residency(touched, threads, sizes),
+        gigabytes_per_second={
+            name: count * moved / seconds / 1e9 for name, seconds in medians.items()
+        },
+        median_us={name: 1e6 * seconds for name, seconds in medians.items()},
+        ratio={name: spread[1] for name, spread in spreads.items()},
+        ratio_quartiles={name: [spread[0], spread[2]] for name, spread in spreads.items()},
+        left_out=left_out,
+    )

@@ -1,0 +1,148 @@
+"""What the benchmarks measure, how they take turns, and what they report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from benchmarks import machine
+from benchmarks.cases import default_cases, every_case
+from benchmarks.contestants import ALL, chosen
+from benchmarks.interleave import interleaved, ratios, rounds_within
+from benchmarks.race import heats
+from benchmarks.report import report
+from benchmarks.tensor_sets import TENSOR_SETS, elements, make
+from benchmarks.works import ADAMW, CLIPPED, SGD
+
+from tests.benchmark_results import entry, results
+
+# Machine, cases, timing.
+
+
+def test_totals_of_real_models() -> None:
+    counted = {name: (len(shapes), elements(shapes)) for name, shapes in TENSOR_SETS.items()}
+    assert counted["ResNet-50"] == (161, 25_557_032)
+    assert counted["GPT-2 small"] == (148, 124_439_808)
+    assert counted["MNIST MLP"] == (6, 235_146)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_are_reproducible_and_of_their_dtype(dtype: str) -> None:
+    shapes = [(3, 5), (100_000,)]
+    first, again = make(shapes, 0, dtype), make(shapes, 0, dtype)
+    assert [a.shape for a in first] == shapes
+    assert {str(a.dtype) for a in first} == {dtype}
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert (first[1] != make(shapes, 1, dtype)[1]).any()
+
+
+def test_bytes_of_works() -> None:
+    assert SGD.bytes_per_element() == 20
+    assert ADAMW.bytes_per_element() == 28
+    assert ADAMW.bytes_per_element(8) == 56
+    assert CLIPPED.bytes_per_element() == 32
+    assert ADAMW.working_set(10) == 160
+
+
+def test_the_default_selection_is_part_of_everything() -> None:
+    default = [str(case) for case in default_cases()]
+    everything = [str(case) for case in every_case()]
+    assert len(set(default)) == len(default)
+    assert len(set(everything)) == len(everything)
+    assert set(default) < set(everything)
+
+
+@pytest.mark.parametrize(
+    ("touched", "threads", "level"),
+    [
+        (32, 1, "L1"),
+        (33, 1, "L2"),
+        (64, 2, "L1"),
+        (300, 2, "L3"),
+        (900, 2, "L3"),
+        (901, 2, "memory"),
+    ],
+)
+def test_residency(touched: int, threads: int, level: str) -> None:
+    assert machine.residency(touched, threads, {"L1": 32, "L2": 128, "L3": 900}) == level
+    assert machine.residency(touched, threads, {}) == ""
+
+
+def test_sizes_as_the_kernel_prints_them() -> None:
+    assert [machine.size(text) for text in ("48K\n", "2M", "512")] == [49_152, 2_097_152, 512]
+
+
+def test_heats_fit_into_memory_and_each_has_gradstep_and_the_roofline() -> None:
+    field = [contestant for contestant in ALL if contestant.offers(ADAMW)]
+    params, slots = 100, 2
+    assert heats(field, params, slots, 10**9) == [
+        [field[0], field[-1], *(c for c in field[1:-1])],
+    ]
+    budget = 100 + 300 + 400 + 1000  # gradients, gradstep, the roofline, and some peers
+    groups = heats(field, params, slots, budget)
+    assert len(groups) > 1
+    for group in groups:
+        assert [contestant.name for contestant in group[:2]] == ["gradstep", "roofline"]
+        needed = sum(params * (1 + slots + contestant.extra_arrays) for contestant in group)
+        assert params + needed <= budget
+    assert [c for group in groups for c in group[2:]] == field[1:-1]
+    assert heats(field[:1], params, slots, 0) == [field[:1]]
+
+
+def test_who_takes_part_and_who_is_left_out_with_a_reason() -> None:
+    names = ("gradstep", "torch compiled", "deepspeed", "numpy")
+    field, left_out = chosen(ADAMW, 1000, "float64", 1, names=names)
+    assert [contestant.name for contestant in field] == ["gradstep", "numpy"]
+    assert left_out == {
+        "torch compiled": "it takes long to compile: see --everything",
+        "deepspeed": "it has no float64",
+    }
+
+
+def test_quartiles_of_ratios() -> None:
+    times = {"gradstep": [1.0, 2.0, 1.0, 1.0, 1.0], "numpy": [2.0, 8.0, 1.0, 3.0, 5.0]}
+    spread = ratios(times, over="gradstep")
+    assert spread == {"gradstep": [1.0, 1.0, 1.0], "numpy": [2.0, 3.0, 4.0]}
+    assert ratios({"a": [3.0], "b": [6.0]}, over="a")["b"] == [2.0, 2.0, 2.0]
+
+
+def test_rounds_interleave_and_are_limited() -> None:
+    calls: list[str] = []
+    steps = {name: lambda name=name: calls.append(name) for name in ("ours", "theirs")}
+    times = interleaved(steps, "ours", seconds=1.0, rounds=3)
+    assert {name: len(of_one) for name, of_one in times.items()} == {"ours": 3, "theirs": 3}
+    assert set(calls) == {"ours", "theirs"}
+    assert rounds_within(6.0, [1e-6]) == 25
+    assert rounds_within(6.0, [10.0]) == 5
+    assert rounds_within(6.0, [0.2, 0.03]) == 12
+
+
+# Reports.
+
+
+def test_the_report_has_ratios_spreads_and_what_was_left_out() -> None:
+    tiny = entry("AdamW, tiny MLP", 10.0, torch_fused=40.0, roofline=5.0)
+    other = entry("Lion, 33.5 M", 20.0, optax=30.0)
+    text = report(results(tiny, other))
+    assert "Z80, 2 cores, avx2; L1 32 KiB; GNU 12; torch 2.13.0+cpu, numpy 2.4.6" in text
+    assert "| AdamW, tiny MLP | L1 | 10.0 | 40.0 (4.00 ± 0.08) | 0.50 ± 0.01 |" in text
+    assert "| Lion, 28 bytes | L1 | 20.0 | 30.0 (1.50 ± 0.03) |  |" in text
+    assert text.count("- thinc: it is not installed") == 1
+
+
+def test_pictures_depend_on_results_only(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[bench]'")
+    from benchmarks.pictures import draw
+
+    info = entry("AdamW, tiny MLP", 10.0, torch_fused=40.0, roofline=5.0)["extra_info"]
+    tests = {
+        "test_step": [info],
+        "test_over_sizes": [info, {**info, "elements": 2000}],
+        "test_over_tensor_counts": [info, {**info, "tensors": 2}],
+    }
+    machine_info = results()["machine_info"]
+    first = draw(tests, machine_info, tmp_path / "first")
+    assert [path.name for path in first] == ["speed-up.svg", "bandwidth.svg", "tensors.svg"]
+    for path, again in zip(first, draw(tests, machine_info, tmp_path / "again"), strict=True):
+        assert path.read_bytes() == again.read_bytes()
+    assert draw({}, machine_info, tmp_path / "none") == []
