@@ -24,10 +24,10 @@ void apply_factors(const Tensor& tensor, std::size_t begin, std::size_t end, voi
 // The same memory from element `begin` on.
 Span advanced(const Tensor& tensor, std::size_t begin);
 
-// Calls run(span, begin, end) for a tensor's elements [begin, end), their gradient within limits.
+// Calls run(span, begin, end) for parts of a tensor's elements [begin, end), their gradient limited
+// by its factors.
 template <class Run>
-void within_limits(const Tensor& tensor, std::size_t begin, std::size_t end, Run run) {
-  if (!tensor.factors) return run(tensor.span, begin, end);
+void with_factors(const Tensor& tensor, std::size_t begin, std::size_t end, Run run) {
   alignas(64) double room[limited_run];
   while (begin < end) {
     const std::size_t next = std::min(begin + limited_run, end);

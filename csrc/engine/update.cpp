@@ -61,7 +61,8 @@ class Updater {
     const auto& kernels = row.cautious ? rule.cautious_update : rule.update;
     const UpdateFn kernel = kernels[tensor.dtype][extras];
     const void* own = coefficients(tensor);
-    within_limits(tensor, begin, end, [&](const Span& span, std::size_t from, std::size_t to) {
+    if (!tensor.factors) return kernel(own, tensor.span, begin, end);
+    with_factors(tensor, begin, end, [&](const Span& span, std::size_t from, std::size_t to) {
       kernel(own, span, from, to);
     });
   }
@@ -86,9 +87,13 @@ class Updater {
         const Row& row = rows_[tensor.row];
         if (!row.cautious) return;
         const CountFn agree = kernels_.rules[row.rule].count_agreeing[tensor.dtype];
-        within_limits(tensor, begin, end, [&](const Span& span, std::size_t from, std::size_t to) {
+        const auto add = [&](const Span& span, std::size_t from, std::size_t to) {
           agreeing[thread * count + t] += agree(coefficients(tensor), span, from, to);
-        });
+        };
+        if (tensor.factors)
+          with_factors(tensor, begin, end, add);
+        else
+          add(tensor.span, begin, end);
       });
     };
     parallel(partition_.threads(), job);
