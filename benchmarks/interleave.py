@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median, quantiles
+from typing import Any
 
 Step = Callable[[], object]
 Round = Callable[[], None]
@@ -43,6 +44,15 @@ def timed(step: Step, count: int) -> float:
     for _ in range(count):
         step()
     return (time.perf_counter() - start) / count
+
+
+def rounds_of(benchmark: Any) -> Callable[[Round, Round, int], None]:
+    """Rounds that pytest-benchmark counts and times, too."""
+
+    def run(ours: Round, others: Round, rounds: int) -> None:
+        benchmark.pedantic(ours, setup=others, rounds=rounds, iterations=1)
+
+    return run
 
 
 def plain_rounds(ours: Round, others: Round, rounds: int) -> None:

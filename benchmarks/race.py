@@ -13,7 +13,7 @@ from benchmarks import machine
 from benchmarks.cases import Case
 from benchmarks.contestants import ALL, MEASURED, NAMES, ROOFLINE, chosen
 from benchmarks.contestants.contestant import Contestant, why_missing
-from benchmarks.interleave import interleaved, plain_rounds, ratios
+from benchmarks.interleave import interleaved, plain_rounds, ratios, rounds_of
 from benchmarks.tensor_sets import Shapes, elements, make
 from benchmarks.works import Work
 
@@ -94,12 +94,9 @@ def race(
     itemsize, count = np.dtype(dtype).itemsize, elements(shapes)
     grads = make(shapes, 1, dtype)
 
-    def pedantic(ours: Any, others: Any, rounds: int) -> None:
-        benchmark.pedantic(ours, setup=others, rounds=rounds, iterations=1)
-
     medians: dict[str, float] = {}
     spreads: dict[str, list[float]] = {}
-    run = pedantic
+    run = rounds_of(benchmark)
     for heat in heats(field, count * itemsize, work.slots, machine.memory_budget()):
         racers = {c.name: c.prepare(work, make(shapes, 0, dtype), grads) for c in heat}
         steps = {name: racer.step for name, racer in racers.items()}
