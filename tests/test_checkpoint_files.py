@@ -171,7 +171,7 @@ HOSTILE: dict[str, tuple[Callable[[Any, Any], None], Any, str]] = {
     "text for a flag": (put(*HYPER, "amsgrad"), "yes", "amsgrad must be True or False"),
     "amsgrad": (put(*HYPER, "amsgrad"), True, "must hold .*'max_exp_avg_sq'.*; got"),
     "three betas": (put(*HYPER, "betas"), [0.1, 0.2, 0.3], "betas must be a tuple of 2 numbers"),
-    "odd option": (put(*HYPER, "momentum"), 0.9, "'momentum' is not a hyperparameter"),
+    "odd option": (put(*HYPER, "momentum"), 0.9, "that this optimizer has not: .*momentum"),
     "number of names": (put(*HYPER, "params"), 5, "must hold the parameters"),
     "other order": (put(*HYPER, "params"), ["b", "w"], r"must hold the parameters \['w', 'b'\]"),
     "no groups": (put("optimizer", "groups"), {}, "must be a list of 1 groups"),

@@ -260,3 +260,16 @@ def test_without_safetensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for call in (gs.save, gs.load):
         with pytest.raises(ImportError, match=r'pip install "gradstep\[checkpoint\]"'):
             call(tmp_path / "run", opt)
+
+
+def test_nothing_is_loaded_where_a_parameter_is_read_only(tmp_path: Path) -> None:
+    a, b = np.ones(2), np.ones(2)
+    opt, plateau = gs.SGD({"a": a, "b": b}, lr=0.1), gs.schedules.ReduceLROnPlateau(0.5)
+    gs.save(tmp_path / "file", opt, plateau=plateau)
+    opt.step({"a": np.ones(2), "b": np.ones(2)})
+    plateau.update(1.0)
+    b.flags.writeable = False
+    with pytest.raises(ValueError, match="parameter 'b' of opt has become read-only"):
+        gs.load(tmp_path / "file", opt, plateau=plateau)
+    np.testing.assert_array_equal(a, 0.9)
+    assert (opt.steps, plateau.best) == (1, 1.0)

@@ -96,3 +96,16 @@ def test_a_gradient_that_is_not_finite_is_not_hidden_by_limits() -> None:
     grads["matrix"][3, 5] = np.nan
     assert np.isnan(opt.step(grads).grad_norm)
     assert np.isnan(named["matrix"][3, 5])
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("limit", ["clip_tensor_norm", "clip_adaptive"])
+def test_a_limit_that_is_switched_off_is_off_while_another_stays(limit: str) -> None:
+    w = np.ones(4)
+    opt = gs.SGD(w, lr=1.0, clip_norm=1e9, **{limit: 0.1})
+    opt.step(np.full(4, 10.0))
+    assert w[0] > 0.8
+    opt.groups[0][limit] = None
+    before = w.copy()
+    opt.step(np.full(4, 10.0))
+    np.testing.assert_array_equal(w, before - 10.0)

@@ -140,7 +140,7 @@ BAD: dict[str, tuple[Callable[[dict[str, Any], Any], None], Any, type[Exception]
     "no groups": (fill("groups"), [], ValueError, r"\['groups'\] must be a list of 1 groups"),
     "group names": (fill("groups", 0, "params"), ["x"], ValueError, "must hold the parameters"),
     "bad lr": (fill("groups", 0, "lr"), -1.0, ValueError, "lr must be"),
-    "odd option": (fill("groups", 0, "momentum"), 0.9, KeyError, "is not a hyperparameter"),
+    "odd option": (fill("groups", 0, "momentum"), 0.9, ValueError, "that this optimizer has not"),
     "no ema": (fill("ema"), {}, ValueError, r"\['ema'\] must hold exactly the parameters"),
     "ema shape": (fill("ema", "w"), np.zeros(4), ValueError, r"ema\['w'\] .* has shape \(4,\)"),
 }

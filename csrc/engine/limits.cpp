@@ -146,6 +146,7 @@ void apply(const Tensor& tensor, std::size_t begin, std::size_t end, T* to) {
 
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
                        Workspace& workspace) {
+  for (Tensor& tensor : tensors) tensor.factors = nullptr;
   scale = std::fabs(scale);
   double left = sum_of_squares(tensors, workspace);
   const double norm = std::sqrt(left) * scale;
@@ -160,7 +161,6 @@ double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, dou
     for (std::size_t t = 0; t < tensors.size(); ++t) {
       Tensor& tensor = tensors[t];
       const Row& row = rows[tensor.row];
-      tensor.factors = nullptr;
       if (!present(tensor)) continue;
       const double sum = workspace.tensor_sums[t];
       if (limited(row)) {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gradstep.atomic_file import write_atomically
 from gradstep.optimizers import checkpoint
 from gradstep.optimizers.base import Optimizer
+from gradstep.params import check_writeable
 from gradstep.tree_json import decode, parse, to_json
 
 Array = NDArray[Any]
@@ -208,6 +209,7 @@ def check_params(live: Mapping[str, Array], given: Mapping[str, Any] | None) -> 
         raise ValueError(f"its parameters are {list(given)}; those of opt are {list(live)}")
     for name, values in given.items():
         checkpoint.check_array(f"parameter {name!r} in it", values, live[name])
+        check_writeable(f"parameter {name!r} of opt", live[name])
     return given
 
 

@@ -109,6 +109,14 @@ def check_param(name: str, param: Any) -> Array:
     return plain if any(plain.dtype is own for own in DTYPES) else plain.view(plain.dtype.type)
 
 
+def check_writeable(what: str, array: Array) -> None:
+    """Raise a ValueError where an array of the optimizer has become read-only."""
+    if not array.flags.writeable:
+        raise ValueError(
+            f"{what} has become read-only; make it writeable again: array.flags.writeable = True"
+        )
+
+
 def check_disjoint(named: Mapping[str, Array]) -> None:
     """Raise a ValueError that names two parameters sharing memory, if there are any."""
     ranges = sorted((*byte_range(array), name) for name, array in named.items() if array.size)

@@ -10,18 +10,16 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from gradstep import runtime
 from gradstep.optimizers import checkpoint
-from gradstep.optimizers.averages import exchange
+from gradstep.optimizers.averages import exchange, pairs_of
 from gradstep.optimizers.cohorts import advance
 from gradstep.optimizers.description import describe
 from gradstep.optimizers.groups import Group
 from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, check_grad_scale
 from gradstep.optimizers.layout import Layout
 from gradstep.optimizers.options import SHARED_DEFAULTS
-from gradstep.optimizers.rows import Plan, limits_norms, penalties
+from gradstep.optimizers.rows import Plan, penalties, plan_of
 from gradstep.optimizers.step_info import DONE, StepInfo
-from gradstep.reference import RULES
 
 Array = NDArray[Any]
 
@@ -51,7 +49,7 @@ class Optimizer:
     clip_value : float > 0, schedule or None
         Limit every gradient element to ±clip_value.
     skip_nonfinite : bool
-        Where a gradient holds NaN or infinity, change nothing and report ``skipped``.
+        Where the norm of all gradients is not finite, change nothing and report ``skipped``.
     l1 : float or schedule, ≥ 0
         Proximal L1 penalty: after the update p is drawn towards zero by ``lr·l1``, to exact zeros.
     ema_decay : float in [0, 1], schedule or None
@@ -158,14 +156,9 @@ class Optimizer:
             raise RuntimeError(f"this optimizer is busy with {self._busy}; step again after it")
         try:
             layout, steps = self._layout, self._steps
-            if layout.stale or layout.table_type is not runtime.table_type:
-                layout.prepare(steps)
             if grad_scale != 1.0:
                 grad_scale = check_grad_scale(grad_scale)
-            rows = []
-            for cohort in layout.cohorts:
-                h, parts = cohort.group.prepared(steps)
-                rows.append((parts, self.step_coefficients(cohort.rule, h, cohort.count + 1)))
+            rows = layout.rows(steps)
             norm, skipped, absent = layout.table.step(
                 layout.align(grads),
                 rows,
@@ -198,15 +191,13 @@ class Optimizer:
     @property
     def state(self) -> Mapping[str, Mapping[str, Array]]:
         """The live state arrays: ``opt.state[name][slot]``."""
-        self._layout.refresh(self._steps)
-        state = self._layout.state
+        state = self._refreshed().state
         return MappingProxyType({name: MappingProxyType(of_one) for name, of_one in state.items()})
 
     @property
     def ema(self) -> Mapping[str, Array]:
         """The live averages of the parameters in groups with ``ema_decay``."""
-        self._layout.refresh(self._steps)
-        return MappingProxyType(self._layout.ema)
+        return MappingProxyType(self._refreshed().ema)
 
     @contextmanager
     def swap_averages(self) -> Iterator[None]:
@@ -218,18 +209,18 @@ class Optimizer:
         Raises
         ------
         RuntimeError
-            If there are no averages, or the optimizer is busy.
+            If there are no averages, or the optimizer is busy; they cannot be swapped in twice.
+        ValueError
+            If a parameter is not writeable any more. Nothing has been changed then.
         """
         with self._exclusive("swap_averages()"):
             self._layout.refresh(self._steps)
-            params, averages = self._layout.params, dict(self._layout.ema)
-            if not averages:
-                raise RuntimeError("there are no averages to swap in; set ema_decay")
-            exchange(params, averages)
+            pairs = pairs_of(self._layout.params, self._layout.ema)
+            exchange(pairs)
             try:
                 yield
             finally:
-                exchange(params, averages)
+                exchange(pairs)
 
     @property
     def steps(self) -> int:
@@ -270,6 +261,16 @@ class Optimizer:
 
     # How it is done.
 
+    def _refreshed(self) -> Layout:
+        """In line with the hyperparameters, as a running step has brought it already."""
+        layout = self._layout
+        if layout.stale and self._lock.acquire(blocking=False):
+            try:
+                layout.refresh(self._steps)
+            finally:
+                self._lock.release()
+        return layout
+
     @contextmanager
     def _exclusive(self, what: str) -> Iterator[None]:
         if not self._lock.acquire(blocking=False):
@@ -292,15 +293,4 @@ class Optimizer:
 
     def plan(self, values: Mapping[str, Any]) -> Plan:
         """What these hyperparameters ask for; a ValueError where they do not go together."""
-        rule, cautious = self.rule(values), values.get("cautious", False)
-        if cautious and not RULES[rule].has_momentum:
-            raise ValueError(
-                "cautious=True needs momentum: without it every step suits its gradient"
-            )
-        return Plan(
-            rule,
-            cautious,
-            values["ema_decay"] is not None,
-            limits_norms(values),
-            values["skip_nonfinite"],
-        )
+        return plan_of(self.rule(values), values)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gradstep.optimizers.cohorts import regroup
 from gradstep.optimizers.rows import Plan
 from gradstep.optimizers.state import allocate
+from gradstep.params import check_writeable
 from gradstep.reference import RULES
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Checked:
         replace(layout.ema, self.ema)
         layout.cohorts = regroup(layout.groups, self.counts)
         self.opt._steps = self.steps
-        layout.prepare(self.steps)
+        layout.mark_stale()
 
 
 def fill(arrays: Mapping[str, Array], values: Mapping[str, Array]) -> None:
@@ -135,6 +136,11 @@ def check(opt: Optimizer, given: Mapping[str, Any]) -> Checked:
         name: live_or_new(layout.ema, name, layout.params[name], len(state[name]))
         for name in averaged
     }
+    for name, array in ema.items():
+        check_writeable(f"the average of {name!r}", array)
+    for name, slots in state.items():
+        for slot, array in slots.items():
+            check_writeable(f"state[{name!r}][{slot!r}]", array)
     return Checked(opt, steps, counts, values, state, ema, given)
 
 
@@ -154,6 +160,11 @@ def check_groups(layout: Layout, given: Any) -> list[dict[str, Any]]:
             raise ValueError(
                 f"state_dict['groups'][{i}] must hold the parameters {list(group.names)}; "
                 f"got {came!r}"
+            )
+        if unknown := set(saved) - set(group):
+            raise ValueError(
+                f"state_dict['groups'][{i}] has hyperparameters that this optimizer has not: "
+                f"{sorted(map(str, unknown))}"
             )
         kept = set(group) - set(group.numbers())
         changes = {name: value for name, value in saved.items() if name not in kept}

@@ -24,13 +24,13 @@ def advance(cohorts: list[Cohort], absent: Sequence[int]) -> bool:
     """Count a step for all tensors but those in `absent`; True if cohorts had to be split."""
     staying = set(absent)
     split = False
-    for cohort in list(cohorts):
+    for position, cohort in reversed(list(enumerate(cohorts))):
         behind = [i for i in cohort.members if i in staying]
         if len(behind) == len(cohort.members):
             continue
         if behind:
             cohort.members = [i for i in cohort.members if i not in staying]
-            cohorts.append(Cohort(cohort.group, cohort.count, behind))
+            cohorts.insert(position + 1, Cohort(cohort.group, cohort.count, behind))
             split = True
         cohort.count += 1
     return split

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gradstep.optimizers.rows import Plan, average, limits
-from gradstep.optimizers.settled import settled
+from gradstep.optimizers.rows import Plan
+from gradstep.optimizers.settings import Settings
 from gradstep.params import Node
 
 if TYPE_CHECKING:
     from gradstep.optimizers.base import Optimizer
-
-Row = tuple[float, ...]
-Prepared = tuple[dict[str, Any], tuple[Row, Row, Row, dict[str, float]]]
 
 
 class Group(MutableMapping[str, Any]):
@@ -41,19 +37,11 @@ class Group(MutableMapping[str, Any]):
         self.structure = structure
         self._on_new_plan = on_new_plan
         checked = {name: declared[name].check(value) for name, value in values.items()}
-        self.plan = opt.plan(checked)
-        self._set(checked)
+        self.settings = Settings(opt, checked)
 
-    def _set(self, values: dict[str, Any]) -> None:
-        self.values_now = values
-        self._scheduled = [
-            (name, declared.at, values[name])
-            for name, declared in self._declared.items()
-            if declared.varies(values[name])
-        ]
-        self._now = dict(values)
-        self._parts: list[Callable[[Mapping[str, Any]], Any]] | None = None
-        self._fixed = None if self._scheduled else self._prepare(values)
+    @property
+    def plan(self) -> Plan:
+        return self.settings.plan
 
     def plan_of(self, values: dict[str, Any]) -> Plan:
         """What `values` would ask for; a ValueError where they do not go together."""
@@ -67,7 +55,7 @@ class Group(MutableMapping[str, Any]):
                     f"{name!r} is not a hyperparameter; these are: {', '.join(self._declared)}"
                 )
         checked = {name: self._declared[name].check(value) for name, value in changes.items()}
-        values = {**self.values_now, **checked}
+        values = {**self.settings.values, **checked}
         self.plan_of(values)
         return values
 
@@ -76,10 +64,7 @@ class Group(MutableMapping[str, Any]):
 
         Good until the next call.
         """
-        now = self._now
-        for name, at, schedule in self._scheduled:
-            now[name] = at(schedule, step)
-        return now
+        return self.settings.at(step)
 
     def evaluated(self, values: Mapping[str, Any], step: int) -> dict[str, Any]:
         """What `values`, which :meth:`changed` gave, are for the step after `step`."""
@@ -87,44 +72,32 @@ class Group(MutableMapping[str, Any]):
 
     def numbers(self) -> dict[str, Any]:
         """The hyperparameters that are not schedules."""
-        scheduled = {name for name, _, _ in self._scheduled}
-        return {name: value for name, value in self.values_now.items() if name not in scheduled}
-
-    def prepared(self, step: int) -> Prepared:
-        """What :meth:`at` gives, and the coefficients that depend on nothing else."""
-        return self._fixed or self._prepare(self.at(step))
-
-    def _prepare(self, h: dict[str, Any]) -> Prepared:
-        if self._parts is None:
-            scheduled = {name for name, _, _ in self._scheduled}
-            own = partial(self._opt.coefficients, self.plan.rule)
-            functions = (limits, self._opt.penalties, average, own)
-            self._parts = [settled(function, h, scheduled) for function in functions]
-        of_limits, of_penalties, of_average, of_rule = self._parts
-        return h, (of_limits(h), of_penalties(h), of_average(h), of_rule(h))
+        settings = self.settings
+        return {n: value for n, value in settings.values.items() if n not in settings.scheduled}
 
     def __getitem__(self, name: str) -> Any:
-        return self.names if name == "params" else self.values_now[name]
+        return self.names if name == "params" else self.settings.values[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.update({name: value})
 
     def update(self, *args: Any, **changes: Any) -> None:
         """Set several hyperparameters at once: all of them, or none if one is not legal."""
-        values = self.changed(dict(*args, **changes))
-        before, self.plan = self.plan, self.plan_of(values)
-        self._set(values)
-        if self.plan != before:
+        before, self.settings = (
+            self.settings,
+            Settings(self._opt, self.changed(dict(*args, **changes))),
+        )
+        if self.plan != before.plan:
             self._on_new_plan()
 
     def __delitem__(self, name: str) -> None:
         raise TypeError(f"a group's hyperparameters cannot be deleted; set {name!r} instead")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(("params", *self.values_now))
+        return iter(("params", *self.settings.values))
 
     def __len__(self) -> int:
-        return len(self.values_now) + 1
+        return len(self.settings.values) + 1
 
     def __repr__(self) -> str:
         return f"Group({', '.join(f'{name}={value!r}' for name, value in self.items())})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -42,15 +43,18 @@ class Layout:
 
     def add_group(self, group: Mapping[str, Any], steps: int) -> None:
         """One more group; an illegal one changes nothing."""
-        before = self.grouped, dict(self.params), list(self.groups), list(self.cohorts)
+        before = {
+            name: copy(value) if isinstance(value, (dict, list)) else value
+            for name, value in vars(self).items()
+        }
         try:
             self.grouped, (checked,) = split_groups([group])
             self._add(checked)
             check_disjoint(self.params)
-        except (TypeError, ValueError):
-            self.grouped, self.params, self.groups, self.cohorts = before
+            self.prepare(steps)
+        except BaseException:
+            vars(self).update(before)
             raise
-        self.prepare(steps)
 
     def _add(self, entry: Mapping[str, Any]) -> None:
         opt = self._opt
@@ -81,6 +85,22 @@ class Layout:
     def refresh(self, steps: int) -> None:
         if self.stale:
             self.prepare(steps)
+
+    def rows(self, steps: int) -> list[tuple[Any, dict[str, float]]]:
+        """A row for every cohort, for the step after `steps`; prepares what has to be."""
+        while True:
+            if self.stale or self.table_type is not runtime.table_type:
+                self.prepare(steps)
+            rows, group = [], None
+            for cohort in self.cohorts:
+                if cohort.group is not group:
+                    group = cohort.group
+                    settings = group.settings
+                    h, parts = settings.fixed or settings.prepared(steps)
+                at_step = self._opt.step_coefficients(cohort.rule, h, cohort.count + 1)
+                rows.append((parts, at_step))
+            if not self.stale:  # by a hyperparameter that was set meanwhile
+                return rows
 
     def prepare(self, steps: int) -> None:
         """Bring state, averages and the parameter table in line with the hyperparameters."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from gradstep.reference import RULES
+
 
 class Plan(NamedTuple):
     """What hyperparameters decide beyond numbers. While it stays, a step needs no preparation."""
@@ -15,6 +17,21 @@ class Plan(NamedTuple):
     averages: bool
     limits_norms: bool
     skips_nonfinite: bool
+
+
+def plan_of(rule: str, h: Mapping[str, Any]) -> Plan:
+    """What hyperparameters of an optimizer on `rule` ask for."""
+    cautious = h.get("cautious", False)
+    if cautious and not RULES[rule].has_momentum:
+        raise ValueError("cautious=True needs momentum: without it every step suits its gradient")
+    limits = (h["clip_norm"], h["clip_tensor_norm"], h["clip_adaptive"])
+    return Plan(
+        rule,
+        cautious,
+        averages=h["ema_decay"] is not None,
+        limits_norms=any(limit is not None for limit in limits),
+        skips_nonfinite=h["skip_nonfinite"],
+    )
 
 
 # A row is limits, penalties, average and the rule's own coefficients.
@@ -49,8 +66,3 @@ def average(h: Mapping[str, Any]) -> tuple[float, ...]:
     """What an average keeps, and what it takes of the parameter."""
     ema_decay = h["ema_decay"]
     return (1.0, 0.0) if ema_decay is None else (ema_decay, 1.0 - ema_decay)
-
-
-def limits_norms(h: Mapping[str, Any]) -> bool:
-    names = ("clip_norm", "clip_tensor_norm", "clip_adaptive")
-    return any(h[name] is not None for name in names)

@@ -29,7 +29,7 @@ def allocate(param: Array, fill: float, place: int) -> Array:
     """
     lead, border, shift = 0, CACHE_LINE, 0
     if param.nbytes >= PLACED_FROM:
-        lead, border, shift = (place + 1) * PAGE, PAGE, FROM_PARAM[place]
+        lead, border, shift = (place + 1) * PAGE, PAGE, FROM_PARAM[place % len(FROM_PARAM)]
     memory = np.zeros(param.nbytes + lead + border, np.uint8)
     start = lead + (address(param) + shift - address(memory)) % border
     array: Array = memory[start : start + param.nbytes].view(param.dtype)

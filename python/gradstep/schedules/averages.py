@@ -1,4 +1,8 @@
-"""Schedules for ``ema_decay``: how much of an average of the parameters is kept in each step."""
+"""Schedules for ``ema_decay``: how much of an average of the parameters is kept in each step.
+
+They count the optimizer's steps. Where a parameter's gradient is None, the parameter and its
+average stay as they are, and that step is not in the average.
+"""
 
 from __future__ import annotations
 

@@ -84,8 +84,10 @@ class cosine_annealing(Schedule):
         check_finite("end", self.end)
 
     def __call__(self, step: int) -> float:
-        done = min(step / self.steps, 1.0)
-        return self.end + (1.0 - self.end) * (1.0 + math.cos(math.pi * done)) / 2.0
+        if step >= self.steps:
+            return self.end
+        risen = 1.0 + math.cos(math.pi * step / self.steps)
+        return self.end + (1.0 - self.end) * risen / 2.0
 
 
 @dataclass(frozen=True)
