@@ -63,7 +63,10 @@ class BoundTable {
       if (kernels.rules[rows[row_of[i]].rule].slot_count != slot_counts_[i])
         throw py::value_error("a tensor has not the state slots of its rule");
     }
-    for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].row = row_of[i];
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      tensors_[i].row = row_of[i];
+      tensors_[i].cost = kernels.rules[rows[row_of[i]].rule].cost;
+    }
     rows_ = std::move(rows);
     readers_ = std::move(readers);
   }

@@ -20,6 +20,12 @@ constexpr bool has_momentum = false;
 template <class Rule>
 constexpr bool has_momentum<Rule, std::void_t<decltype(Rule::has_momentum)>> = true;
 
+// Roots and quotients make an element two to five times as expensive.
+template <class Rule, class = void>
+constexpr unsigned cost = 1;
+template <class Rule>
+constexpr unsigned cost<Rule, std::void_t<decltype(Rule::divides)>> = 2;
+
 template <template <class> class Rule, class S, bool cautious>
 constexpr void fill_updates(UpdateFn (&to)[extras_count]) {
   to[lean] = update<Rule, S, lean, cautious>;
@@ -30,8 +36,15 @@ constexpr void fill_updates(UpdateFn (&to)[extras_count]) {
 template <template <class> class Rule>
 constexpr RuleInfo rule_info() {
   using R = Rule<float>;
-  RuleInfo info{
-      R::name, R::coefficients.at, R::coefficients.size, R::slots.at, R::slots.size, {}, {}, {}};
+  RuleInfo info{R::name,
+                R::coefficients.at,
+                R::coefficients.size,
+                R::slots.at,
+                R::slots.size,
+                cost<R>,
+                {},
+                {},
+                {}};
   fill_updates<Rule, Plain<float>, false>(info.update[float32]);
   fill_updates<Rule, Plain<double>, false>(info.update[float64]);
   if constexpr (has_momentum<R>) {

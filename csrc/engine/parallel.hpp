@@ -9,8 +9,9 @@ bool has_openmp();
 int num_threads();
 void set_num_threads(int count);
 
-// How many threads a job of this many elements is worth. A thread is woken for at least
-// elements_per_thread of them, so a job of fewer than twice as many stays on the calling thread.
+// How many threads a job of this many elements, each as cheap as one of plain SGD, is worth. A
+// thread is woken for at least elements_per_thread of them, so a job of fewer than twice as many
+// stays on the calling thread.
 // Its default is measured in docs/decisions/0004-thread-threshold.md.
 int threads_for(std::size_t elements);
 std::size_t elements_per_thread();

@@ -17,6 +17,7 @@ struct Tensor {
   Span span;
   DType dtype;
   std::uint32_t row;
+  std::uint32_t cost;  // of an element, as its rule says
   // Slices along the last axis: next to each other in memory, or alternating element by element.
   std::size_t units;
   bool alternating;

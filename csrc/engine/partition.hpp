@@ -29,9 +29,14 @@ class Partition {
  public:
   Partition(const std::vector<Tensor>& tensors, std::vector<std::size_t>& ends)
       : tensors_(tensors), ends_(ends) {
-    total_ =
-        accumulate(tensors, [](const Tensor& t) { return present(t) ? t.span.size : 0; }, ends);
-    threads_ = threads_for(total_);
+    std::size_t work = 0;
+    const auto elements = [&](const Tensor& tensor) {
+      const std::size_t size = present(tensor) ? tensor.span.size : 0;
+      work += size * tensor.cost;
+      return size;
+    };
+    total_ = accumulate(tensors, elements, ends);
+    threads_ = threads_for(work);
   }
 
   int threads() const { return threads_; }

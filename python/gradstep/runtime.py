@@ -152,7 +152,10 @@ def set_num_threads(count: int) -> Setting:
 
 
 def thread_threshold() -> int | None:
-    """Steps of fewer elements than this run on the calling thread; None on one thread anyway."""
+    """Steps of fewer elements than this run on the calling thread; None on one thread anyway.
+
+    An element counts twice where the optimizer takes roots or quotients, as Adam does.
+    """
     return 2 * _native.elements_per_thread() if _native else None
 
 
