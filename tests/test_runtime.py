@@ -231,3 +231,28 @@ def test_module_main_reports_the_installation() -> None:
     )
     assert gs.__version__ in done.stdout
     assert gs.runtime.backend() in done.stdout
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("isa", gs.runtime.available_isas())
+@pytest.mark.parametrize("threads", [1, 2])
+def test_denormals_are_flushed_in_steps_where_asked_for(isa: str, threads: int) -> None:
+    smallest = np.float32(1e-45)
+
+    def after_a_step() -> gs.SGD:
+        opt = gs.SGD(np.zeros(200_000, np.float32), lr=1.0, momentum=0.9)
+        opt.step(np.full(200_000, 1e-38, np.float32))
+        return opt
+
+    with gs.runtime.set_isa(isa), gs.runtime.set_num_threads(threads):
+        with gs.runtime.set_flush_denormals(True):
+            assert gs.runtime.flush_denormals()
+            assert not after_a_step().state["0"]["momentum_buffer"].any()
+            assert smallest * np.float32(3.0) > 0  # NumPy's arithmetic is as it was
+        assert not gs.runtime.flush_denormals()
+        assert after_a_step().state["0"]["momentum_buffer"].all()
+
+
+def test_flushing_takes_a_bool() -> None:
+    with pytest.raises(TypeError, match="on must be True or False, got 1"):
+        gs.runtime.set_flush_denormals(1)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/parallel.hpp"
 #include "engine/param_table.hpp"
@@ -79,6 +80,8 @@ void register_runtime(py::module_& module) {
   module.def("set_isa", &set_isa, py::arg("name"));
   module.def("num_threads", &num_threads);
   module.def("set_num_threads", &set_num_threads, py::arg("count"));
+  module.def("flush_denormals", &flush_denormals);
+  module.def("set_flush_denormals", &set_flush_denormals, py::arg("on"));
   module.def("rules", &rules,
              "{rule: (coefficient names, state slot names, whether it has momentum)}");
   module.def("build_info", &build_info);

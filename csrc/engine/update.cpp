@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <atomic>
 
+#include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/limits.hpp"
 #include "engine/parallel.hpp"
@@ -27,7 +29,9 @@ class Updater {
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
       scale_cautious_steps();
     const bool backwards = workspace_.backwards = !workspace_.backwards;
+    const bool flushing = flush_denormals();
     auto job = [&](int thread) {
+      const DenormalsFlushed flushed(flushing);
       partition_.share(thread, backwards, [&](std::size_t t, std::size_t begin, std::size_t end) {
         if (backwards)
           update_backwards(tensors_[t], begin, end);
@@ -113,7 +117,12 @@ class Updater {
   const Partition partition_;
 };
 
+std::atomic<bool> flushes_denormals{false};
+
 }  // namespace
+
+void set_flush_denormals(bool on) { flushes_denormals = on; }
+bool flush_denormals() { return flushes_denormals; }
 
 const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
                    Workspace& workspace) {

@@ -20,6 +20,7 @@ def main() -> None:
         "isas": ", ".join(runtime.available_isas()) or "none",
         "isa in use": runtime.isa() or "none",
         "threads": runtime.num_threads(),
+        "denormals": "flushed" if runtime.flush_denormals() else "kept",
         "openmp": "yes" if build.get("openmp") else "no",
         "compiler": build.get("compiler", "none"),
         "flags": build.get("flags", "none"),
