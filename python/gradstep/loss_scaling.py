@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gradstep.checks import check_count, check_finite
 from gradstep.optimizers.base import Optimizer
 from gradstep.optimizers.step_info import StepInfo
-from gradstep.schedules.base import check_count, check_finite
 
 
 class LossScaler:
