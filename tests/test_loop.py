@@ -117,6 +117,19 @@ def test_a_bad_state_changes_nothing(case: int) -> None:
     np.testing.assert_equal(loading.state_dict(), good)
 
 
+NO_STATES = [
+    (gs.LossScaler, None, "a dict that holds scale and good_steps, got None"),
+    (gs.EarlyStopping, None, "a dict that holds best, bad and kept, got None"),
+    (lambda: gs.schedules.ReduceLROnPlateau(1.0), 5, "holds value, best, bad and cooling, got 5"),
+]
+
+
+@pytest.mark.parametrize(("make", "state", "text"), NO_STATES)
+def test_what_is_no_state_is_refused(make: Callable[[], Any], state: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        make().load_state_dict(state)
+
+
 BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "norm": (lambda: gs.clip_grads([np.ones(1)], norm=0.0), ValueError, "norm must be a finite"),
     "params": (lambda: gs.clip_grads([np.ones(1)], adaptive=0.1), TypeError, "adaptive needs par"),
