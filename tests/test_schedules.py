@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import gradstep as gs
 from gradstep import schedules as s
 
 STEPS = 320
@@ -194,6 +193,10 @@ ALL = [
     0.3 * s.linear_warmup(10) * s.cosine_annealing(50),
     (s.exponential(0.5) * 2.0).clamp(low=0.1, high=1.0),
     s.step_decay(2).per_epoch(steps=7),
+    s.exponential(0.9) * (s.linear(10) * s.constant(0.1)),
+    s.constant(2.0) * np.float64(0.1),
+    np.float32(0.5) * s.linear(np.int64(7), start=np.float32(0.5)),  # type: ignore[arg-type,operator]
+    s.multistep(np.array([1, 2])),  # type: ignore[arg-type]
 ]
 
 
@@ -207,6 +210,24 @@ def test_schedules_are_values(schedule: s.Schedule) -> None:
     assert isinstance(schedule(3), float)
     with pytest.raises((AttributeError, TypeError)):
         schedule.steps = 3  # type: ignore[attr-defined]
+
+
+def test_numbers_of_numpy_are_kept_as_plain_ones() -> None:
+    assert repr(s.constant(2.0) * np.float64(0.1)) == "constant(value=2.0) * 0.1"
+    assert repr(s.multistep(np.array([1, 2]))).startswith("multistep(milestones=(1, 2)")  # type: ignore[arg-type]
+    assert repr(s.constant(1.0).clamp(np.float32(0.5))) == "(constant(value=1.0)).clamp(low=0.5)"
+    plateau = s.ReduceLROnPlateau(np.float32(0.5), patience=np.int64(0))  # type: ignore[arg-type]
+    assert repr(plateau).startswith("ReduceLROnPlateau(0.5, mode='min', factor=0.1, patience=0,")
+    assert isinstance(s.linear(np.int64(4), end=np.float32(0.5))(2), float)  # type: ignore[arg-type]
+
+
+def test_cycles_at_their_limits() -> None:
+    assert s.cyclic(10, mode="triangular2", low=0.5)(10 + 20 * 1024) == 0.5
+    assert s.cyclic(10, mode="triangular2")(10 + 20 * 1000) == 2.0**-1000
+    for at_the_top in (s.one_cycle(10, rise=0.1), s.one_cycle(4, rise=0.25)):
+        assert at_the_top(0) == pytest.approx(1.0, rel=1e-15)
+        assert at_the_top(1) < 1.0
+    assert s.one_cycle(3, rise=1.0 - 2.0**-53)(3) == 4e-6
 
 
 def test_every_schedule_is_among_them() -> None:
@@ -233,6 +254,25 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "mode": (lambda: s.cyclic(3, mode="x"), ValueError, "mode must be one of"),  # type: ignore[arg-type]
     "rise": (lambda: s.one_cycle(9, rise=1.0), ValueError, r"rise must be a number in \(0, 1\)"),
     "limits": (lambda: s.constant(1.0).clamp(2.0, 1.0), ValueError, "low must not exceed high"),
+    "join numbers": (
+        lambda: s.join([1.0, 2.0], at=[3]),  # type: ignore[list-item]
+        TypeError,
+        r"each of schedules must be .*, got 1\.0; a number that stays is schedules\.constant",
+    ),
+    "no list": (lambda: s.join(1.0, at=[3]), TypeError, "schedules must be a sequence"),  # type: ignore[arg-type]
+    "milestones": (lambda: s.multistep(3), TypeError, "milestones must be a sequence of int"),  # type: ignore[arg-type]
+    "text limit": (lambda: s.constant(1.0).clamp("a"), TypeError, "low must be a number"),  # type: ignore[arg-type]
+    "nan limit": (lambda: s.linear(3).clamp(high=np.nan), TypeError, "high must be a number"),
+    "flag": (lambda: s.constant(True), TypeError, "value must be a finite number, got True"),
+    "complex": (lambda: s.constant(1j), TypeError, "value must be a finite number, got 1j"),  # type: ignore[arg-type]
+    "huge": (lambda: s.constant(10**400), ValueError, "value must be a finite number"),
+    "numpy flag": (lambda: s.linear(np.True_), TypeError, "steps must be an integer ≥ 1"),  # type: ignore[arg-type]
+    "numpy float": (lambda: s.linear(np.float64(2)), TypeError, "steps must be an integer ≥ 1"),  # type: ignore[arg-type]
+    "lowest": (
+        lambda: s.ReduceLROnPlateau(1e-4, min_value=1e-3),
+        ValueError,
+        r"min_value must not exceed value, which is 0\.0001, got 0\.001",
+    ),
     "scale": (lambda: s.constant(1.0) * float("inf"), ValueError, "the factor of a schedule"),
     "plateau": (lambda: s.ReduceLROnPlateau(0.1, factor=1.0), ValueError, "factor must be"),
     "metric": (lambda: s.ReduceLROnPlateau(0.1).update("x"), TypeError, "metric must be"),  # type: ignore[arg-type,func-returns-value]
@@ -244,41 +284,3 @@ def test_bad_parameters(case: str) -> None:
     make, error, text = BAD[case]
     with pytest.raises(error, match=text):
         make()
-
-
-@pytest.mark.parametrize("mode", ["min", "max"])
-@pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
-def test_plateau_equals_torch(mode: Any, threshold_mode: Any) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    options: dict[str, Any] = {
-        "mode": mode,
-        "factor": 0.5,
-        "patience": 2,
-        "threshold": 0.01,
-        "threshold_mode": threshold_mode,
-        "cooldown": 3,
-    }
-    opt = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(opt, min_lr=0.01, **options)
-    ours = s.ReduceLROnPlateau(1.0, min_value=0.01, **options)
-    rng = np.random.default_rng(0)
-    for step in range(300):
-        metric = float(np.exp(-step / 50) + 0.05 * rng.normal()) * (1 if mode == "min" else -1)
-        if step == 100:
-            resumed = s.ReduceLROnPlateau(1.0, min_value=0.01, **options)
-            resumed.load_state_dict(ours.state_dict())
-            ours = resumed
-        ours.update(metric)
-        theirs.step(metric)
-        assert ours(step) == opt.param_groups[0]["lr"]
-
-
-def test_plateau_drives_an_optimizer() -> None:
-    lr = s.ReduceLROnPlateau(1.0, factor=0.5, patience=0)
-    w = np.zeros(1)
-    opt = gs.SGD(w, lr=lr)
-    for metric in (1.0, 2.0):
-        opt.step(np.ones(1))
-        lr.update(metric)
-    opt.step(np.ones(1))
-    assert w[0] == -2.5

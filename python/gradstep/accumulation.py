@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.trees import as_floats, leaves, mapped, skeleton
+from gradstep.trees import as_floats, flatten, rebuilt, same_structure
 
 Array = NDArray[Any]
 
@@ -33,7 +33,7 @@ class GradientSum:
 
     def __init__(self) -> None:
         self.count = 0  # micro-batches since clear()
-        self._skeleton: Any = None
+        self._structure: Any = None
         self._sums: dict[str, Array] = {}
         self._kept: dict[str, Array] = {}
 
@@ -48,14 +48,14 @@ class GradientSum:
         """
         if not self.count:
             raise RuntimeError("there are no gradients yet; call add() first")
-        return mapped(self._skeleton, self._sums.get)
+        return rebuilt(self._structure, self._sums)
 
     def add(self, grads: Any) -> None:
         """Add the gradients of a micro-batch, which are not written.
 
         Parameters
         ----------
-        grads : array, list or dict of arrays, nested at will
+        grads : array, or list, tuple or dict of arrays, nested at will
             float16, float32 or float64, in the same structure and shapes each time until
             :meth:`clear`. None adds nothing.
 
@@ -64,20 +64,21 @@ class GradientSum:
         TypeError, ValueError
             If it is something else. Nothing has been added then.
         """
-        structure = skeleton(grads)
-        if self.count and structure != self._skeleton:
+        structure, leaves = flatten(grads)
+        if self.count and not same_structure(structure, self._structure):
             raise ValueError(
-                f"grads must have the structure of those before, {self._skeleton!r}; "
+                f"grads must have the structure of those before, {self._structure!r}; "
                 f"got {structure!r}. Call clear() to begin anew."
             )
-        arrays = {name: as_floats(name, leaf) for name, leaf in leaves(grads)}
+        arrays = {name: as_floats(name, leaf) for name, leaf in leaves.items()}
         for name, array in arrays.items():
             if name in self._sums and self._sums[name].shape != array.shape:
                 raise ValueError(
                     f"gradient {name!r} has shape {array.shape}; expected "
                     f"{self._sums[name].shape}, as before. Call clear() to begin anew."
                 )
-        self._skeleton = structure
+        if not self.count:
+            self._structure = structure
         for name, array in arrays.items():
             if name in self._sums:
                 self._sums[name] += array

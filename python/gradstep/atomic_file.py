@@ -16,6 +16,12 @@ def write_atomically(path: str, data: bytes) -> None:
     The data go to a temporary file beside it, and to the disk, before that takes the name. A link
     stays, and what it points to is replaced; permissions are those of the old file, or those that
     a new one gets.
+
+    Raises
+    ------
+    OSError
+        If the data cannot be written: the old file is unchanged then. Where only the folder cannot
+        be brought to the disk, the new one is in place; after a loss of power it may be either.
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradstep import reference, runtime
-from gradstep.schedules.base import check_finite
-from gradstep.trees import as_floats, leaves, mapped
+from gradstep.checks import check_finite
+from gradstep.trees import as_floats, as_readable, flatten, rebuilt, same_structure
 
 Array = NDArray[Any]
 
@@ -20,18 +21,14 @@ def global_norm(grads: Any) -> float:
 
     Parameters
     ----------
-    grads : array, list or dict of arrays, nested at will
+    grads : array, or list, tuple or dict of arrays, nested at will
         float16, float32 or float64, of any shape; None is left out.
 
     >>> import numpy as np, gradstep as gs
     >>> gs.global_norm({"W": np.array([3.0, 0.0]), "b": np.array([4.0])})
     5.0
     """
-    arrays = [
-        np.require(as_floats(name, leaf), None, ["C_CONTIGUOUS", "ALIGNED"])
-        for name, leaf in leaves(grads)
-    ]
-    return math.sqrt(sum_of_squares(arrays))
+    return norm_of(flatten(grads)[1])
 
 
 def clip_grads(
@@ -51,7 +48,7 @@ def clip_grads(
 
     Parameters
     ----------
-    grads : array, list or dict of arrays, nested at will
+    grads : array, or list, tuple or dict of arrays, nested at will
         Never written; None stays None.
     adaptive : float > 0 or None
         Adaptive clipping (AGC): the gradient of each unit is scaled down to `adaptive` times the
@@ -64,6 +61,8 @@ def clip_grads(
         Scale all gradients down to this norm together.
     value : float > 0 or None
         Limit each element to ±value.
+    params : array, or list, tuple or dict of arrays
+        For `adaptive`: the parameters, in the structure and shapes of `grads`.
 
     Returns
     -------
@@ -74,25 +73,52 @@ def clip_grads(
     >>> [g.round(4) for g in clipped], norm
     ([array([0.6]), array([0.8])], 5.0)
     """
-    limits = {"norm": norm, "tensor_norm": tensor_norm, "value": value, "adaptive": adaptive}
-    for name, limit in limits.items():
-        if limit is not None:
-            check_finite(name, limit, 0.0, above_low=True)
-    check_finite("eps", eps, 0.0)
-    before = global_norm(grads)
-    arrays = clipped = mapped(grads, np.asarray)
+    norm, tensor_norm = check_limit("norm", norm), check_limit("tensor_norm", tensor_norm)
+    value, adaptive = check_limit("value", value), check_limit("adaptive", adaptive)
+    eps = check_finite("eps", eps, 0.0)
+    structure, leaves = flatten(grads)
+    before = norm_of(leaves)
+    clipped = {name: as_readable(name, leaf).copy(order="K") for name, leaf in leaves.items()}
     if adaptive is not None:
-        if params is None:
-            raise TypeError("adaptive needs params, in the structure of grads")
-        clipped = mapped(clipped, lambda g, p: limited_units(g, p, adaptive, eps), params)
+        for name, param in matching_params(params, structure, clipped).items():
+            clipped[name] *= unit_factors(clipped[name], param, adaptive, eps)
     if tensor_norm is not None:
-        clipped = mapped(clipped, lambda g: g * factor(global_norm(g), tensor_norm))
+        for name, grad in clipped.items():
+            grad *= factor(norm_of({name: grad}), tensor_norm)
     if norm is not None:
-        scale = factor(before if clipped is arrays else global_norm(clipped), norm)
-        clipped = mapped(clipped, lambda g: g * scale)
+        limited = adaptive is not None or tensor_norm is not None
+        scale = factor(norm_of(clipped) if limited else before, norm)
+        for grad in clipped.values():
+            grad *= scale
     if value is not None:
-        clipped = mapped(clipped, lambda g: np.clip(g, -value, value))
-    return (mapped(arrays, np.copy) if clipped is arrays else clipped), before
+        for grad in clipped.values():
+            np.clip(grad, -value, value, out=grad)
+    return rebuilt(structure, clipped), before
+
+
+def check_limit(name: str, limit: float | None) -> float | None:
+    return None if limit is None else check_finite(name, limit, 0.0, above_low=True)
+
+
+def matching_params(params: Any, structure: Any, grads: Mapping[str, Array]) -> dict[str, Array]:
+    """The parameter of each gradient."""
+    if params is None:
+        raise TypeError("adaptive needs params, in the structure of grads")
+    came, leaves = flatten(params)
+    if not same_structure(came, structure):
+        raise ValueError(
+            f"params must have the structure of grads, {structure!r}; got {came!r}. "
+            "Give None in grads for a parameter that has no gradient."
+        )
+    arrays = {name: np.asarray(leaves.get(name)) for name in grads}
+    for name, grad in grads.items():
+        param = arrays[name]
+        if param.shape != grad.shape or param.dtype.kind not in "fiu":
+            raise ValueError(
+                f"params must have the shapes of grads: expected an array of shape {grad.shape} "
+                f"for {name!r}, got one of shape {param.shape} and dtype {param.dtype}"
+            )
+    return arrays
 
 
 def factor(norm: float, limit: float) -> float:
@@ -100,13 +126,19 @@ def factor(norm: float, limit: float) -> float:
     return min(1.0, limit / (norm + 1e-6))
 
 
-def limited_units(grad: Array, param: Array, limit: float, eps: float) -> Array:
-    if grad.shape != param.shape:
-        raise ValueError(f"params must have the shapes of grads, got {param.shape}, {grad.shape}")
+def unit_factors(grad: Array, param: Array, limit: float, eps: float) -> Array:
     axes = tuple(range(grad.ndim - 1)) if grad.ndim > 1 else None
     largest = limit * np.maximum(unit_norms(param, axes), eps)
     norms = np.maximum(unit_norms(grad, axes), 1e-6)
-    return np.asarray(grad * np.minimum(1.0, largest / norms), grad.dtype)
+    return np.asarray(np.minimum(1.0, largest / norms))
+
+
+def norm_of(leaves: Mapping[str, Any]) -> float:
+    arrays = [
+        np.require(as_floats(name, leaf), None, ["C_CONTIGUOUS", "ALIGNED"])
+        for name, leaf in leaves.items()
+    ]
+    return math.sqrt(sum_of_squares(arrays))
 
 
 def unit_norms(array: Array, axes: tuple[int, ...] | None) -> Array:

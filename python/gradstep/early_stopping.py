@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from gradstep.checks import check_count, check_entries, check_finite, check_flag, check_metric
 from gradstep.param_groups import split_groups
 from gradstep.params import check_param
-from gradstep.schedules.base import check_count, check_finite, check_metric
 
 Array = NDArray[Any]
 
@@ -55,12 +55,12 @@ class EarlyStopping:
         mode: Literal["min", "max"] = "min",
         restore_best: bool = True,
     ) -> None:
-        check_count("patience", patience, 0)
-        check_finite("min_delta", min_delta, 0.0)
+        self.patience = check_count("patience", patience, 0)
+        self.min_delta = check_finite("min_delta", min_delta, 0.0)
+        self.restore_best = check_flag("restore_best", restore_best)
         if mode not in ("min", "max"):
             raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
-        self.patience, self.min_delta, self.mode = patience, min_delta, mode
-        self.restore_best = restore_best
+        self.mode = mode
         self.best = math.inf if mode == "min" else -math.inf
         self.bad = 0  # metrics in a row that were no better
         self._kept: dict[str, Array] | None = None
@@ -118,16 +118,15 @@ class EarlyStopping:
         TypeError, ValueError
             If it is no such state. Nothing has been changed then.
         """
-        if set(state_dict) != {"best", "bad", "kept"}:
-            raise ValueError(f"state_dict must hold best, bad and kept, got {list(state_dict)}")
-        best, bad, kept = state_dict["best"], state_dict["bad"], state_dict["kept"]
-        check_metric("best", best)
-        check_count("bad", bad, 0)
+        check_entries(state_dict, "best", "bad", "kept")
+        best = check_metric("best", state_dict["best"])
+        bad = check_count("bad", state_dict["bad"], 0)
+        kept = state_dict["kept"]
         if kept is not None:
             if not isinstance(kept, Mapping):
                 raise TypeError(f"kept must be a dict of arrays or None, got {kept!r}")
             kept = copies({name: check_param(name, array) for name, array in kept.items()})
-        self.best, self.bad, self._kept = float(best), bad, kept
+        self.best, self.bad, self._kept = best, bad, kept
 
 
 def copies(arrays: Mapping[str, Array]) -> dict[str, Array]:

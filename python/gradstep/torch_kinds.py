@@ -59,6 +59,12 @@ def options_of(kind: str, theirs: Mapping[str, Any]) -> dict[str, Any]:
             + (f"has no {sorted(missing)}" if missing else f"has {sorted(unknown)}")
         )
     options = {name: plain(theirs[name]) for name in came}
+    for name, value in options.items():
+        if any(map(callable, value if isinstance(value, tuple) else (value,))):
+            raise TypeError(
+                f"{name} in a group of state_dict must be a number, as torch.optim.{kind} has it, "
+                f"got {value!r}; a schedule is an option of the optimizer that loads"
+            )
     if kind not in DECOUPLES and "weight_decay" in options:
         options["decoupled_weight_decay"] = False
     return options

@@ -74,7 +74,7 @@ def load_torch_state_dict(
             slots = RULES[group.plan_of(values).rule].slots
             h = group.evaluated(values, opt._steps if steps is None else steps)
             for name, position in zip(group.names, of_group["params"], strict=True):
-                saved = state_dict["state"].get(position) or {}
+                saved = state_dict["state"].get(position, {})
                 count, arrays = state_of(kind, name, saved, h, steps or 0)
                 if count == 0:
                     param = opt.params[name]
@@ -168,9 +168,24 @@ def check_groups(groups: Sequence[Group], theirs: Any, states: Any) -> None:
             f"state_dict['param_groups'] must be groups of {sizes} parameters, got {came!r}; "
             "parameters correspond by their order"
         )
-    positions = {position for group in theirs for position in group["params"]}
+    positions = [position for group in theirs for position in group["params"]]
+    try:
+        repeated = len(set(positions)) < len(positions)
+    except TypeError:  # what cannot be hashed is no index
+        repeated = True
+    if repeated:
+        raise ValueError(
+            "the groups in state_dict['param_groups'] must list the index of each parameter once, "
+            f"got {positions}"
+        )
     if not isinstance(states, Mapping):
         raise TypeError(f"state_dict['state'] must be a dict, got a {type(states).__name__}")
+    for position, state in states.items():
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"state_dict['state'][{position!r}] must be a dict of the parameter's state, got a "
+                f"{type(state).__name__}"
+            )
     stray = [position for position in states if position not in positions]
     if stray:
         raise ValueError(f"state_dict['state'] has parameters {stray}, which are in no group")

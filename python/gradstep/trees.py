@@ -1,55 +1,70 @@
-"""Nested lists and dicts of arrays, for loops that have no optimizer's structure to go by."""
+"""Nested lists, tuples and dicts of arrays, for loops without an optimizer's structure to go by."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.gradients import READABLE, as_array
+
 Array = NDArray[Any]
 
 
-def leaves(grads: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(grads, Mapping):
-        items: Any = grads.items()
-    elif isinstance(grads, (list, tuple)):
-        items = enumerate(grads)
-    else:
-        if grads is not None:
-            yield path or "0", grads
-        return
-    for key, value in items:
-        yield from leaves(value, f"{path}.{key}" if path else str(key))
+def flatten(tree: Any) -> tuple[Any, dict[str, Any]]:
+    """The structure of `tree`, with each leaf's path in its place, and the leaves but None."""
+    paths: set[str] = set()
+    leaves: dict[str, Any] = {}
+
+    def walk(node: Any, path: str) -> Any:
+        if isinstance(node, Mapping):
+            return {k: walk(v, f"{path}.{k}" if path else str(k)) for k, v in node.items()}
+        if isinstance(node, (list, tuple)):
+            parts = [walk(v, f"{path}.{i}" if path else str(i)) for i, v in enumerate(node)]
+            return tuple(parts) if isinstance(node, tuple) else parts
+        path = path or "0"
+        if path in paths:
+            raise ValueError(f"two arrays are both named {path!r}; rename one of their dict keys")
+        paths.add(path)
+        if node is not None:
+            leaves[path] = node
+        return path
+
+    return walk(tree, ""), leaves
 
 
-def mapped(grads: Any, function: Callable[..., Any], *beside: Any) -> Any:
-    """`function` of every leaf but None, in the same structure."""
-    if grads is None:
-        return None
-    if isinstance(grads, Mapping):
-        return {k: mapped(v, function, *(other[k] for other in beside)) for k, v in grads.items()}
-    if isinstance(grads, (list, tuple)):
-        return [mapped(v, function, *(other[i] for other in beside)) for i, v in enumerate(grads)]
-    return function(grads, *beside)
+def rebuilt(structure: Any, leaves: Mapping[str, Any]) -> Any:
+    """`structure` with the leaf, or None, in the place of each path."""
+    if isinstance(structure, dict):
+        return {key: rebuilt(part, leaves) for key, part in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(rebuilt(part, leaves) for part in structure)
+    return leaves.get(structure)
 
 
-def skeleton(grads: Any, path: str = "") -> Any:
-    """The same structure with each leaf's path in its place."""
-    if isinstance(grads, Mapping):
-        return {k: skeleton(v, f"{path}.{k}" if path else str(k)) for k, v in grads.items()}
-    if isinstance(grads, (list, tuple)):
-        return [skeleton(v, f"{path}.{i}" if path else str(i)) for i, v in enumerate(grads)]
-    return path or "0"
+def same_structure(one: Any, other: Any) -> bool:
+    """Whether two structures differ at most in lists for tuples."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_structure(one[k], other[k]) for k in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same_structure, one, other))
+    return bool(one == other)
 
 
-def as_floats(name: str, leaf: Any) -> Array:
-    """`leaf` as an array of native float64 if it is one of float64, else of float32."""
-    array = np.asarray(leaf)
-    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+def as_readable(name: str, leaf: Any) -> Array:
+    """`leaf` as an array that a step could read."""
+    array = as_array(name, leaf)
+    if array.dtype.newbyteorder("=") not in READABLE:
         raise TypeError(
             f"gradient {name!r} is a {type(leaf).__name__} with dtype {array.dtype}; expected an "
             "array of float16, float32 or float64"
         )
+    return array
+
+
+def as_floats(name: str, leaf: Any) -> Array:
+    """`leaf` as an array of native float64 if it is one of float64, else of float32."""
+    array = as_readable(name, leaf)
     return np.asarray(array, np.float64 if array.dtype.itemsize == 8 else np.float32)

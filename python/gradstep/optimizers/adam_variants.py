@@ -23,16 +23,23 @@ def momentum_at(beta1: float, decay: float, t: int) -> float:
 
 
 @lru_cache(maxsize=64)
-def momentum_products(beta1: float, decay: float) -> list[float]:
-    return [1.0]
+def first_products(beta1: float, decay: float) -> tuple[float, ...]:
+    """Π_0, Π_1, … up to where μ_t has reached β1, or 1 − Π_t is 1: some 2400 products at most."""
+    products = [1.0]
+    while products[-1] > 2.0**-54 and momentum_at(beta1, decay, len(products) - 1) != beta1:
+        products.append(products[-1] * momentum_at(beta1, decay, len(products)))
+    return tuple(products)
 
 
 def momentum_product(beta1: float, decay: float, t: int) -> float:
-    """μ_1·…·μ_t, always multiplied in this order, however steps come."""
-    products = momentum_products(beta1, decay)
-    while len(products) <= t and products[-1] > 0.0:
-        products.append(products[-1] * momentum_at(beta1, decay, len(products)))
-    return products[min(t, len(products) - 1)]
+    """Π_t = μ_1·…·μ_t, the same in every bit however steps come.
+
+    Factors are multiplied one by one while they differ from β1; the others are a power of β1. Where
+    Π_t is no more than 2⁻⁵⁴ it may be larger than the product, and nothing else of a step changes.
+    """
+    products = first_products(beta1, decay)
+    last = len(products) - 1
+    return products[t] if t <= last else products[last] * beta1 ** (t - last)
 
 
 class NAdam(Optimizer):

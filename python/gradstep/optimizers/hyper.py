@@ -67,7 +67,9 @@ def is_number(value: Any) -> bool:
     """Whether `value` is a real number: Python's, NumPy's, or a 0-d array of one."""
     if isinstance(value, numbers.Real):
         return not isinstance(value, bool)
-    return getattr(value, "shape", None) == () and value.dtype.kind in "fiu"
+    if getattr(value, "shape", None) != ():
+        return False
+    return getattr(value.dtype, "kind", None) in ("f", "i", "u")
 
 
 def check_grad_scale(value: Any) -> float:

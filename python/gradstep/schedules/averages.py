@@ -7,15 +7,14 @@ average stay as they are, and that step is not in the average.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from gradstep.schedules.base import Schedule, check_count, check_finite
+from gradstep.schedules.base import Schedule, hold_counts, hold_numbers
 
 
-def check_decay(decay: Any) -> None:
-    check_finite("decay", decay, 0.0)
-    if decay >= 1.0:
-        raise ValueError(f"decay must be a finite number in [0, 1), got {decay!r}")
+def hold_decay(schedule: debiased_ema | ema_warmup) -> None:
+    hold_numbers(schedule, "decay", low=0.0)
+    if schedule.decay >= 1.0:
+        raise ValueError(f"decay must be a finite number in [0, 1), got {schedule.decay!r}")
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class debiased_ema(Schedule):
     start: int = 0
 
     def __post_init__(self) -> None:
-        check_decay(self.decay)
-        check_count("start", self.start, 0)
+        hold_decay(self)
+        hold_counts(self, "start", least=0)
 
     def __call__(self, step: int) -> float:
         n = max(step - self.start, 0)
@@ -61,8 +60,8 @@ class ema_warmup(Schedule):
     offset: float = 10.0
 
     def __post_init__(self) -> None:
-        check_decay(self.decay)
-        check_finite("offset", self.offset, 1.0)
+        hold_decay(self)
+        hold_numbers(self, "offset", low=1.0)
 
     def __call__(self, step: int) -> float:
         return min(self.decay, (1.0 + step) / (self.offset + step))
@@ -89,8 +88,8 @@ class equal_average(Schedule):
     every: int = 1
 
     def __post_init__(self) -> None:
-        check_count("start", self.start, 0)
-        check_count("every", self.every)
+        hold_counts(self, "start", least=0)
+        hold_counts(self, "every")
 
     def __call__(self, step: int) -> float:
         if step < self.start:

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from gradstep.checks import check_count, check_finite, check_metric
+
 Function = Callable[[int], float]
 
 
 class Schedule:
     """A callable ``step -> value``: scaled with ``*``, limited, or stretched to epochs."""
+
+    __array_ufunc__ = None  # NumPy's numbers leave a product to __rmul__
 
     def __call__(self, step: int) -> float:
         raise NotImplementedError
@@ -32,39 +36,37 @@ class Schedule:
         return PerEpoch(self, steps)
 
 
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raise an error that names the parameter where it is not an integer ≥ `least`."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer ≥ {least}, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be an integer ≥ {least}, got {value!r}")
-
-
-def check_finite(name: str, value: Any, low: float = -math.inf, above_low: bool = False) -> None:
-    """Raise an error that names the parameter where it is not a finite number in its range."""
-    expected = "a finite number"
-    if low > -math.inf:
-        expected += f" {'>' if above_low else '≥'} {low:g}"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be {expected}, got {value!r}")
-    if not math.isfinite(value) or value < low or (above_low and value == low):
-        raise ValueError(f"{name} must be {expected}, got {value!r}")
-
-
-def check_metric(name: str, value: Any) -> None:
-    """Raise an error that names the parameter where it is not a number, infinities included."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-        raise TypeError(f"{name} must be a number other than NaN, got {value!r}")
+def as_tuple(name: str, values: Any, of: str) -> tuple[Any, ...]:
+    try:
+        return tuple(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence of {of}, got {values!r}") from None
 
 
 def check_ascending(name: str, steps: Any) -> tuple[int, ...]:
     """`steps` as a tuple of ascending step numbers, each at least 1."""
-    checked = tuple(steps)
-    for step in checked:
-        check_count(f"each of {name}", step)
+    checked = tuple(check_count(f"each of {name}", s) for s in as_tuple(name, steps, "integers"))
     if any(a >= b for a, b in pairwise(checked)):
         raise ValueError(f"{name} must ascend, got {list(checked)}")
     return checked
+
+
+def hold(schedule: Schedule, **values: Any) -> None:
+    """Set attributes of a frozen dataclass, while it is made."""
+    for name, value in values.items():
+        object.__setattr__(schedule, name, value)
+
+
+def hold_counts(schedule: Schedule, *names: str, least: int = 1) -> None:
+    hold(schedule, **{name: check_count(name, getattr(schedule, name), least) for name in names})
+
+
+def hold_numbers(
+    schedule: Schedule, *names: str, low: float = -math.inf, above_low: bool = False
+) -> None:
+    for name in names:
+        value = check_finite(name, getattr(schedule, name), low, above_low)
+        hold(schedule, **{name: value})
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,15 @@ class Product(Schedule):
 
     def __post_init__(self) -> None:
         if not callable(self.right):
-            check_finite("the factor of a schedule", self.right)
+            hold(self, right=check_finite("the factor of a schedule", self.right))
 
     def __call__(self, step: int) -> float:
         right = self.right
         return self.left(step) * (right(step) if callable(right) else right)
 
     def __repr__(self) -> str:
-        return f"{self.left!r} * {self.right!r}"
+        right = f"({self.right!r})" if isinstance(self.right, Product) else repr(self.right)
+        return f"{self.left!r} * {right}"
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ class Clamped(Schedule):
     high: float
 
     def __post_init__(self) -> None:
-        if not self.low <= self.high:
+        hold(self, low=check_metric("low", self.low), high=check_metric("high", self.high))
+        if self.low > self.high:
             raise ValueError(f"low must not exceed high, got {self.low!r} and {self.high!r}")
 
     def __call__(self, step: int) -> float:
@@ -109,7 +113,7 @@ class PerEpoch(Schedule):
     steps: int
 
     def __post_init__(self) -> None:
-        check_count("steps", self.steps)
+        hold_counts(self, "steps")
 
     def __call__(self, step: int) -> float:
         return self.schedule(step // self.steps)
@@ -129,7 +133,7 @@ class constant(Schedule):
     value: float
 
     def __post_init__(self) -> None:
-        check_finite("value", self.value)
+        hold_numbers(self, "value")
 
     def __call__(self, step: int) -> float:
         return self.value
@@ -154,8 +158,14 @@ class join(Schedule):
     at: Sequence[int]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "schedules", tuple(self.schedules))
-        object.__setattr__(self, "at", check_ascending("at", self.at))
+        schedules = as_tuple("schedules", self.schedules, "schedules")
+        for schedule in schedules:
+            if not callable(schedule):
+                raise TypeError(
+                    "each of schedules must be a schedule or another function of the step, got "
+                    f"{schedule!r}; a number that stays is schedules.constant(number)"
+                )
+        hold(self, schedules=schedules, at=check_ascending("at", self.at))
         if len(self.schedules) != len(self.at) + 1:
             raise ValueError(
                 f"at must have one step fewer than there are schedules ({len(self.schedules)}), "
@@ -187,10 +197,12 @@ class piecewise(Schedule):
     values: Sequence[float]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "boundaries", check_ascending("boundaries", self.boundaries))
-        object.__setattr__(self, "values", tuple(self.values))
-        for value in self.values:
-            check_finite("each of values", value)
+        values = as_tuple("values", self.values, "numbers")
+        hold(
+            self,
+            boundaries=check_ascending("boundaries", self.boundaries),
+            values=tuple(check_finite("each of values", value) for value in values),
+        )
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(
                 f"values must be one more than boundaries ({len(self.boundaries)}), "

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gradstep.schedules.base import Schedule, check_count, check_finite
+from gradstep.schedules.base import Schedule, hold_counts, hold_numbers
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,8 @@ class cosine_restarts(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count("first", self.first)
-        check_count("growth", self.growth)
-        check_finite("end", self.end)
+        hold_counts(self, "first", "growth")
+        hold_numbers(self, "end")
 
     def __call__(self, step: int) -> float:
         if self.growth == 1:
@@ -52,7 +51,7 @@ class one_cycle(Schedule):
     steps : int
         Length of the cycle, ≥ 2: the last step, number steps − 1, has the value `end`.
     rise : float, in (0, 1)
-        Share of it that rises.
+        Share of it that rises. With ``rise * steps`` ≤ 1 it begins at the top.
 
     >>> lr = one_cycle(11, rise=0.5, start=0.0, end=0.0)
     >>> round(lr(0), 9), round(lr(4), 3), round(lr(10), 9)
@@ -65,18 +64,19 @@ class one_cycle(Schedule):
     end: float = 4e-6
 
     def __post_init__(self) -> None:
-        check_count("steps", self.steps, 2)
-        check_finite("rise", self.rise, 0.0, above_low=True)
+        hold_counts(self, "steps", least=2)
+        hold_numbers(self, "rise", low=0.0, above_low=True)
         if self.rise >= 1.0:
             raise ValueError(f"rise must be a number in (0, 1), got {self.rise!r}")
-        check_finite("start", self.start)
-        check_finite("end", self.end)
+        hold_numbers(self, "start", "end")
 
     def __call__(self, step: int) -> float:
         top, last = self.rise * self.steps - 1.0, self.steps - 1.0
+        if step >= last:
+            return self.end
         if step <= top:
-            return along_cosine(self.start, 1.0, step / top)
-        return along_cosine(1.0, self.end, min((step - top) / (last - top), 1.0))
+            return along_cosine(self.start, 1.0, step / top if top else 1.0)
+        return along_cosine(1.0, self.end, (step - top) / (last - top))
 
 
 def along_cosine(start: float, end: float, done: float) -> float:
@@ -111,11 +111,11 @@ class cyclic(Schedule):
     factor: float = 1.0
 
     def __post_init__(self) -> None:
-        check_count("up", self.up)
+        hold_counts(self, "up")
         if self.down is not None:
-            check_count("down", self.down)
-        check_finite("low", self.low)
-        check_finite("factor", self.factor, 0.0)
+            hold_counts(self, "down")
+        hold_numbers(self, "low")
+        hold_numbers(self, "factor", low=0.0)
         modes = ("triangular", "triangular2", "exp_range")
         if self.mode not in modes:
             raise ValueError(f"mode must be one of {modes}, got {self.mode!r}")
@@ -125,7 +125,7 @@ class cyclic(Schedule):
         cycle, since = divmod(step, self.up + down)
         height = since / self.up if since <= self.up else 1.0 - (since - self.up) / down
         if self.mode == "triangular2":
-            height /= 2.0**cycle
+            height = math.ldexp(height, -cycle)
         elif self.mode == "exp_range":
             height *= self.factor**step
         return self.low + (1.0 - self.low) * height

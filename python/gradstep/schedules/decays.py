@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradstep.schedules.base import Schedule, check_ascending, check_count, check_finite
+from gradstep.schedules.base import Schedule, check_ascending, hold, hold_counts, hold_numbers
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class step_decay(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        check_count("every", self.every)
-        check_finite("factor", self.factor, 0.0)
+        hold_counts(self, "every")
+        hold_numbers(self, "factor", low=0.0)
 
     def __call__(self, step: int) -> float:
         return float(self.factor ** (step // self.every))
@@ -41,8 +41,8 @@ class multistep(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "milestones", check_ascending("milestones", self.milestones))
-        check_finite("factor", self.factor, 0.0)
+        hold(self, milestones=check_ascending("milestones", self.milestones))
+        hold_numbers(self, "factor", low=0.0)
 
     def __call__(self, step: int) -> float:
         return float(self.factor ** bisect_right(self.milestones, step))
@@ -59,7 +59,7 @@ class exponential(Schedule):
     factor: float
 
     def __post_init__(self) -> None:
-        check_finite("factor", self.factor, 0.0)
+        hold_numbers(self, "factor", low=0.0)
 
     def __call__(self, step: int) -> float:
         return float(self.factor**step)
@@ -80,8 +80,8 @@ class cosine_annealing(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count("steps", self.steps)
-        check_finite("end", self.end)
+        hold_counts(self, "steps")
+        hold_numbers(self, "end")
 
     def __call__(self, step: int) -> float:
         if step >= self.steps:
@@ -103,9 +103,8 @@ class linear(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count("steps", self.steps)
-        check_finite("start", self.start)
-        check_finite("end", self.end)
+        hold_counts(self, "steps")
+        hold_numbers(self, "start", "end")
 
     def __call__(self, step: int) -> float:
         done = min(step / self.steps, 1.0)
@@ -125,9 +124,9 @@ class polynomial(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count("steps", self.steps)
-        check_finite("power", self.power, 0.0, above_low=True)
-        check_finite("end", self.end)
+        hold_counts(self, "steps")
+        hold_numbers(self, "power", low=0.0, above_low=True)
+        hold_numbers(self, "end")
 
     def __call__(self, step: int) -> float:
         left = 1.0 - min(step / self.steps, 1.0)
@@ -146,8 +145,8 @@ class inverse_time(Schedule):
     rate: float = 1.0
 
     def __post_init__(self) -> None:
-        check_count("steps", self.steps)
-        check_finite("rate", self.rate, 0.0)
+        hold_counts(self, "steps")
+        hold_numbers(self, "rate", low=0.0)
 
     def __call__(self, step: int) -> float:
         return 1.0 / (1.0 + self.rate * step / self.steps)
@@ -167,7 +166,7 @@ class inverse_sqrt(Schedule):
     warmup: int
 
     def __post_init__(self) -> None:
-        check_count("warmup", self.warmup)
+        hold_counts(self, "warmup")
 
     def __call__(self, step: int) -> float:
         if step < self.warmup:

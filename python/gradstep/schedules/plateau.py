@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gradstep.schedules.base import Schedule, check_count, check_finite, check_metric
+from gradstep.checks import check_count, check_entries, check_finite, check_metric
+from gradstep.schedules.base import Schedule
 
 
 class ReduceLROnPlateau(Schedule):
@@ -28,7 +29,7 @@ class ReduceLROnPlateau(Schedule):
         How much better counts: a share of the best metric, or a difference to it.
     cooldown : int ≥ 0
         How many metrics are not counted after a reduction.
-    min_value : float ≥ 0
+    min_value : float in [0, value]
         What it is not reduced below.
 
     Raises
@@ -54,22 +55,23 @@ class ReduceLROnPlateau(Schedule):
         cooldown: int = 0,
         min_value: float = 0.0,
     ) -> None:
-        check_finite("value", value, 0.0, above_low=True)
-        check_finite("factor", factor, 0.0, above_low=True)
-        if factor >= 1.0:
+        self.value = check_finite("value", value, 0.0, above_low=True)
+        self.factor = check_finite("factor", factor, 0.0, above_low=True)
+        if self.factor >= 1.0:
             raise ValueError(f"factor must be a number in (0, 1), got {factor!r}")
-        check_count("patience", patience, 0)
-        check_count("cooldown", cooldown, 0)
-        check_finite("threshold", threshold, 0.0)
-        check_finite("min_value", min_value, 0.0)
+        self.patience = check_count("patience", patience, 0)
+        self.cooldown = check_count("cooldown", cooldown, 0)
+        self.threshold = check_finite("threshold", threshold, 0.0)
+        self.min_value = check_finite("min_value", min_value, 0.0)
+        if self.min_value > self.value:
+            raise ValueError(
+                f"min_value must not exceed value, which is {value!r}, got {min_value!r}"
+            )
         if mode not in ("min", "max"):
             raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}")
-        self.mode, self.factor, self.patience = mode, factor, patience
-        self.threshold, self.threshold_mode = threshold, threshold_mode
-        self.cooldown, self.min_value = cooldown, min_value
-        self.value = float(value)
+        self.mode, self.threshold_mode = mode, threshold_mode
         self.best = math.inf if mode == "min" else -math.inf
         self.bad = 0  # metrics in a row that were no better
         self.cooling = 0  # metrics that are still not counted
@@ -90,7 +92,7 @@ class ReduceLROnPlateau(Schedule):
         if self.cooling > 0:
             self.cooling, self.bad = self.cooling - 1, 0
         if self.bad > self.patience:
-            self.value = max(self.value * self.factor, self.min_value)
+            self.value = max(self.value * self.factor, min(self.value, self.min_value))
             self.cooling, self.bad = self.cooldown, 0
 
     def _is_better(self, metric: float) -> bool:
@@ -111,15 +113,12 @@ class ReduceLROnPlateau(Schedule):
         TypeError, ValueError
             If it is no such state. Nothing has been changed then.
         """
-        names = {"value", "best", "bad", "cooling"}
-        if set(state_dict) != names:
-            raise ValueError(f"state_dict must hold exactly {sorted(names)}, got {state_dict!r}")
-        check_finite("value", state_dict["value"], 0.0)
-        check_metric("best", state_dict["best"])
-        check_count("bad", state_dict["bad"], 0)
-        check_count("cooling", state_dict["cooling"], 0)
-        self.value, self.best = float(state_dict["value"]), float(state_dict["best"])
-        self.bad, self.cooling = state_dict["bad"], state_dict["cooling"]
+        check_entries(state_dict, "value", "best", "bad", "cooling")
+        value = check_finite("value", state_dict["value"], 0.0)
+        best = check_metric("best", state_dict["best"])
+        bad = check_count("bad", state_dict["bad"], 0)
+        cooling = check_count("cooling", state_dict["cooling"], 0)
+        self.value, self.best, self.bad, self.cooling = value, best, bad, cooling
 
     def __repr__(self) -> str:
         names = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown")

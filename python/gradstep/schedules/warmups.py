@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gradstep.schedules.base import Schedule, check_count, check_finite
+from gradstep.schedules.base import Schedule, hold_counts, hold_numbers
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class linear_warmup(Schedule):
     start: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count("steps", self.steps)
-        check_finite("start", self.start)
+        hold_counts(self, "steps")
+        hold_numbers(self, "start")
 
     def __call__(self, step: int) -> float:
         if step >= self.steps:
@@ -43,8 +43,8 @@ class exponential_warmup(Schedule):
     start: float = 0.01
 
     def __post_init__(self) -> None:
-        check_count("steps", self.steps)
-        check_finite("start", self.start, 0.0, above_low=True)
+        hold_counts(self, "steps")
+        hold_numbers(self, "start", low=0.0, above_low=True)
 
     def __call__(self, step: int) -> float:
         return float(self.start ** (1.0 - min(step / self.steps, 1.0)))
@@ -68,11 +68,10 @@ class warmup_stable_decay(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count("warmup", self.warmup)
-        check_count("stable", self.stable, 0)
-        check_count("decay", self.decay)
-        check_finite("start", self.start)
-        check_finite("end", self.end)
+        hold_counts(self, "warmup")
+        hold_counts(self, "stable", least=0)
+        hold_counts(self, "decay")
+        hold_numbers(self, "start", "end")
 
     def __call__(self, step: int) -> float:
         risen = min(step / self.warmup, 1.0)

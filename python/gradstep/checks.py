@@ -1,0 +1,66 @@
+"""Parameters that are no hyperparameters, checked and made plain numbers."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+from gradstep.optimizers.hyper import is_number
+
+
+def check_count(name: str, value: Any, least: int = 1) -> int:
+    """`value` as an int, or an error that names the parameter where it is no integer ≥ `least`."""
+    expected = f"an integer ≥ {least}"
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be {expected}, got {value!r}") from None
+    if not is_number(value):
+        raise TypeError(f"{name} must be {expected}, got {value!r}")
+    if count < least:
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
+    return count
+
+
+def check_finite(name: str, value: Any, low: float = -math.inf, above_low: bool = False) -> float:
+    """`value` as a float, or an error that names the parameter where it is not in its range."""
+    expected = "a finite number"
+    if low > -math.inf:
+        expected += f" {'>' if above_low else '≥'} {low:g}"
+    if not is_number(value):
+        raise TypeError(f"{name} must be {expected}, got {value!r}")
+    number = as_float(value)
+    if not math.isfinite(number) or number < low or (above_low and number == low):
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
+    return number
+
+
+def check_metric(name: str, value: Any) -> float:
+    """`value` as a float, infinities included, or an error that names the parameter."""
+    if not is_number(value) or math.isnan(as_float(value)):
+        raise TypeError(f"{name} must be a number other than NaN, got {value!r}")
+    return as_float(value)
+
+
+def as_float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def check_flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
+def check_entries(state_dict: Any, *names: str) -> None:
+    """Raise an error where `state_dict` is not a dict with exactly the entries `names`."""
+    expected = f"{', '.join(names[:-1])} and {names[-1]}"
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"state_dict must be a dict that holds {expected}, got {state_dict!r}")
+    if set(state_dict) != set(names):
+        raise ValueError(f"state_dict must hold {expected}, got {list(state_dict)}")
