@@ -61,7 +61,8 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Stateful)
     TypeError
         If one of `others` has no state, or one that cannot be saved.
     OSError
-        If the file cannot be written. The old file is unchanged then.
+        If the file cannot be written. The old file is unchanged then, unless only its folder could
+        not be brought to the disk: the new one is in place then.
     RuntimeError
         If the optimizer is busy.
 
