@@ -98,13 +98,14 @@ def race(
     spreads: dict[str, list[float]] = {}
     run = rounds_of(benchmark)
     for heat in heats(field, count * itemsize, work.slots, machine.memory_budget()):
-        racers = {c.name: c.prepare(work, make(shapes, 0, dtype), grads) for c in heat}
+        params = make(shapes, 0, dtype)
+        racers = {c.name: c.prepare(work, params, grads) for c in heat}
         steps = {name: racer.step for name, racer in racers.items()}
         times = interleaved(steps, MEASURED, seconds, rounds, run)
         medians = {name: median(of_one) for name, of_one in times.items()} | medians
         spreads = ratios(times, over=MEASURED) | spreads
         run = plain_rounds
-        del racers, steps
+        del racers, steps, params
         gc.collect()
 
     sizes, touched = machine.caches(), work.working_set(count, itemsize)
