@@ -14,10 +14,10 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
     """`value` as an int, or an error that names the parameter where it is no integer ≥ `least`."""
     expected = f"an integer ≥ {least}"
     try:
-        count = operator.index(value)
+        count = operator.index(value) if is_number(value) else None
     except TypeError:
-        raise TypeError(f"{name} must be {expected}, got {value!r}") from None
-    if not is_number(value):
+        count = None
+    if count is None:
         raise TypeError(f"{name} must be {expected}, got {value!r}")
     if count < least:
         raise ValueError(f"{name} must be {expected}, got {value!r}")
