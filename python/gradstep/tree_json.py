@@ -19,6 +19,7 @@ Array = NDArray[Any]
 DTYPES = {"bool", "float16", "float32", "float64"} | {
     f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
+DEEPEST = 100  # dicts and lists within one another; Python's own limit differs between versions
 TOO_DEEP = "its JSON is nested too deeply"
 NONFINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
@@ -37,12 +38,16 @@ def to_json(tree: Any) -> tuple[str, dict[str, Array]]:
     TypeError
         If there is something else in it than dicts with text keys, lists, tuples, numbers, text,
         None and arrays of numbers.
+    ValueError
+        If its dicts and lists are nested more than 100 deep.
     """
     tensors: dict[str, Array] = {}
-    return json.dumps(encode(tree, "", tensors), allow_nan=False), tensors
+    return json.dumps(encode(tree, "", tensors, DEEPEST), allow_nan=False), tensors
 
 
-def encode(value: Any, place: str, tensors: dict[str, Array]) -> Any:
+def encode(value: Any, place: str, tensors: dict[str, Array], levels: int) -> Any:
+    if levels < 0:
+        raise ValueError(f"{place} is nested more than {DEEPEST} deep; a checkpoint is not")
     if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
         tensors[place] = np.asarray(value, order="C")
         return {"$tensor": place}
@@ -53,10 +58,12 @@ def encode(value: Any, place: str, tensors: dict[str, Array]) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$float": repr(float(value))}
     if isinstance(value, (list, tuple)):
-        return [encode(v, within(place, str(i)), tensors) for i, v in enumerate(value)]
+        return [encode(v, within(place, str(i)), tensors, levels - 1) for i, v in enumerate(value)]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {
-            f"${key}" if key.startswith("$") else key: encode(v, within(place, key), tensors)
+            f"${key}" if key.startswith("$") else key: encode(
+                v, within(place, key), tensors, levels - 1
+            )
             for key, v in value.items()
         }
     raise TypeError(
@@ -94,18 +101,17 @@ def decode(plain: Any, tensors: Mapping[str, Array]) -> Any:
         If something in it has no meaning, or it does not name each of `tensors` once.
     """
     left = dict(tensors)
-    try:
-        tree = decode_part(plain, left)
-    except RecursionError:
-        raise ValueError(TOO_DEEP) from None
+    tree = decode_part(plain, left, DEEPEST)
     if left:
         raise ValueError(f"it has tensors that belong to nothing: {', '.join(map(repr, left))}")
     return tree
 
 
-def decode_part(value: Any, left: dict[str, Array]) -> Any:
+def decode_part(value: Any, left: dict[str, Array], levels: int) -> Any:
+    if levels < 0:
+        raise ValueError(TOO_DEEP)
     if isinstance(value, list):
-        return [decode_part(v, left) for v in value]
+        return [decode_part(v, left, levels - 1) for v in value]
     if not isinstance(value, dict):
         return value
     if list(value) == ["$tensor"]:
@@ -118,7 +124,7 @@ def decode_part(value: Any, left: dict[str, Array]) -> Any:
         if not isinstance(name, str) or name not in NONFINITE:
             raise ValueError(f"its JSON holds a float {name!r}; expected {list(NONFINITE)}")
         return NONFINITE[name]
-    return {plain_key(key): decode_part(v, left) for key, v in value.items()}
+    return {plain_key(key): decode_part(v, left, levels - 1) for key, v in value.items()}
 
 
 def plain_key(key: str) -> str:
