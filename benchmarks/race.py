@@ -59,10 +59,10 @@ def heats(
     """
 
     def needed(contestant: Contestant) -> int:
-        return bytes_of_params * (1 + slots + contestant.extra_arrays)
+        return bytes_of_params * (2 + slots + contestant.extra_arrays)
 
     always = [contestant for contestant in field if contestant.name in (MEASURED, ROOFLINE)]
-    room = budget - bytes_of_params - sum(map(needed, always))  # the gradients are everyone's
+    room = budget - sum(map(needed, always))
     groups: list[list[Contestant]] = [[]]
     left = room
     for contestant in field:
@@ -92,20 +92,20 @@ def race(
     field, left_out = chosen(work, len(shapes), dtype, threads, everything, names)
     same_results(work, shapes, dtype, field)
     itemsize, count = np.dtype(dtype).itemsize, elements(shapes)
-    grads = make(shapes, 1, dtype)
 
     medians: dict[str, float] = {}
     spreads: dict[str, list[float]] = {}
     run = rounds_of(benchmark)
     for heat in heats(field, count * itemsize, work.slots, machine.memory_budget()):
-        params = make(shapes, 0, dtype)
-        racers = {c.name: c.prepare(work, params, grads) for c in heat}
+        racers = {
+            c.name: c.prepare(work, make(shapes, 0, dtype), make(shapes, 1, dtype)) for c in heat
+        }
         steps = {name: racer.step for name, racer in racers.items()}
         times = interleaved(steps, MEASURED, seconds, rounds, run)
         medians = {name: median(of_one) for name, of_one in times.items()} | medians
         spreads = ratios(times, over=MEASURED) | spreads
         run = plain_rounds
-        del racers, steps, params
+        del racers, steps
         gc.collect()
 
     sizes, touched = machine.caches(), work.working_set(count, itemsize)

@@ -16,6 +16,7 @@ from benchmarks import machine
 from benchmarks.contestants import MEASURED, PEERS, ROOFLINE
 
 MODELS = ("AdamW", "SGD, momentum", "clip_norm + AdamW")  # measured on more than one set of tensors
+BRIEFLY = ("torch fused", "optax", "deepspeed", "numba", "numpy")  # the fastest of each library
 Info = dict[str, Any]  # the extra_info of one benchmark
 Group = tuple[str, str, int]  # tensor set, dtype, threads
 
@@ -40,9 +41,9 @@ def cell(info: Info, name: str) -> str:
     return f"{info['median_us'][name]:,.1f} ({info['ratio'][name]:.2f} ± {spread:.2f})"
 
 
-def table(title: str, rows: list[tuple[str, Info]]) -> list[str]:
+def table(title: str, rows: list[tuple[str, Info]], among: Sequence[str] = PEERS) -> list[str]:
     """Medians per step; last the share of the roofline that gradstep reaches."""
-    names = peers(info for _, info in rows)
+    names = by_names(peers(info for _, info in rows), among)
     lines = [f"| {title} | held by | gradstep | " + "".join(f"{name} | " for name in names)]
     lines[0] += "of the roofline |"
     lines.append("|" + "---|" * (len(names) + 4))
@@ -104,8 +105,16 @@ def by_test(results: dict[str, Any]) -> dict[str, list[Info]]:
     return found
 
 
-def report(results: dict[str, Any]) -> str:
-    """All tables, under a description of machine, versions and command."""
+def brief_table(infos: list[Info]) -> list[str]:
+    """Models in float32, on the most threads, beside the fastest of each library."""
+    found = [i for i in infos if i["optimizer"] in MODELS and i["dtype"] == "float32"]
+    most = max(info["threads"] for info in found)
+    rows = [(f"{i['optimizer']}, {i['tensor_set']}", i) for i in found if i["threads"] == most]
+    return table(f"models, {setting('float32', most)}", rows, BRIEFLY)
+
+
+def report(results: dict[str, Any], *, brief: bool = False) -> str:
+    """All tables, or one, under a description of machine, versions and command."""
     tests = by_test(results)
     parts = [
         machine.description(results["machine_info"]),
@@ -113,6 +122,8 @@ def report(results: dict[str, Any]) -> str:
         "Medians of interleaved rounds in µs per step; in brackets how many times gradstep's, ± "
         "half the range of the middle half of all rounds.",
     ]
+    if brief:
+        return "\n\n".join([*parts, "\n".join(brief_table(tests["test_step"]))])
     tables = step_tables(tests.get("test_step", []))
     tables += curve_tables(
         tests.get("test_over_sizes", []), tests.get("test_over_tensor_counts", [])
@@ -132,9 +143,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmark results as Markdown and pictures.")
     parser.add_argument("results", type=Path, help="what --benchmark-json wrote")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write SVG files there")
+    parser.add_argument("--brief", action="store_true", help="the models' table alone")
     options = parser.parse_args()
     results = json.loads(options.results.read_text("utf-8"))
-    print(report(results))
+    print(report(results, brief=options.brief))
     if options.pictures:
         from benchmarks.pictures import draw
 
