@@ -9,19 +9,22 @@ from typing import Any
 
 Step = Callable[[], object]
 Round = Callable[[], None]
+Run = Callable[[Round, Round, int], None]  # what to repeat before the measured one, it, how often
 
 ROUND_SECONDS = 0.02
 SETTLE_SECONDS = 0.01  # until the last contestant's waiting threads have stopped spinning
-FEWEST_ROUNDS, MOST_ROUNDS = 5, 25
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 25
 
 
 def warm_up(step: Step) -> float:
     """Seconds that a step takes once it has been warmed up."""
-    for _ in range(3):
-        step()
-    start = time.perf_counter()
     step()
-    return max(time.perf_counter() - start, 1e-7)
+    took = []
+    for _ in range(2):
+        start = time.perf_counter()
+        step()
+        took.append(time.perf_counter() - start)
+    return max(min(took), 1e-7)
 
 
 def steps_per_round(seconds: float) -> int:
@@ -46,7 +49,7 @@ def timed(step: Step, count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
-def rounds_of(benchmark: Any) -> Callable[[Round, Round, int], None]:
+def rounds_of(benchmark: Any) -> Run:
     """Rounds that pytest-benchmark counts and times, too."""
 
     def run(ours: Round, others: Round, rounds: int) -> None:
@@ -66,7 +69,7 @@ def interleaved(
     measured: str,
     seconds: float,
     rounds: int | None = None,
-    run: Callable[[Round, Round, int], None] = plain_rounds,
+    run: Run = plain_rounds,
 ) -> dict[str, list[float]]:
     """Seconds per step of every contestant in every round.
 
