@@ -253,6 +253,15 @@ def test_denormals_are_flushed_in_steps_where_asked_for(isa: str, threads: int) 
         assert after_a_step().state["0"]["momentum_buffer"].all()
 
 
+@pytest.mark.usefixtures("native")
+def test_cautious_steps_are_counted_with_denormals_flushed_too() -> None:
+    w = np.zeros(2, np.float32)
+    opt = gs.SGD(w, lr=1.0, momentum=0.9, cautious=True)
+    with gs.runtime.set_flush_denormals(True):
+        opt.step(np.array([1.0, 1e-40], np.float32))  # one agrees: size/(count + 1) is 1
+    np.testing.assert_array_equal(w, np.array([-1.0, 0.0], np.float32))
+
+
 def test_flushing_takes_a_bool() -> None:
     with pytest.raises(TypeError, match="on must be True or False, got 1"):
         gs.runtime.set_flush_denormals(1)  # type: ignore[arg-type]
