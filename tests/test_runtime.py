@@ -119,6 +119,8 @@ with warnings.catch_warnings(record=True) as caught:
 assert [c.category for c in caught] == [gs.BackendWarning], caught
 assert "GRADSTEP_BACKEND=numpy" in str(caught[0].message)
 assert gs.runtime.backend() == "numpy" and gs.runtime.isa() is None
+with gs.runtime.set_num_threads(2), gs.runtime.set_flush_denormals(True):
+    assert gs.runtime.num_threads() == 1 and not gs.runtime.flush_denormals()
 for bad in (lambda: gs.runtime.set_backend("native"), lambda: gs.runtime.set_isa("avx2")):
     try:
         bad()
