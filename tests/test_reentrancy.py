@@ -105,6 +105,17 @@ def test_averages_are_not_swapped_in_where_one_array_cannot_be() -> None:
     assert_same_bits(everything(opt), before)
 
 
+def test_parameters_do_not_look_ahead_where_one_of_them_cannot() -> None:
+    a, b = np.zeros(2), np.zeros(2)
+    opt = gs.SGD({"a": a, "b": b}, lr=1.0, momentum=0.9)
+    opt.step({"a": np.ones(2), "b": np.ones(2)})
+    before = everything(opt)
+    b.flags.writeable = False
+    with pytest.raises(ValueError, match="parameter 'b' has become read-only"), opt.lookahead():
+        pass
+    assert_same_bits(everything(opt), before)
+
+
 READ_ONLY: list[Any] = [lambda opt: opt.state["b"]["momentum_buffer"], lambda opt: opt.ema["b"]]
 
 
