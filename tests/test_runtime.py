@@ -66,6 +66,16 @@ def test_threads() -> None:
 
 
 @pytest.mark.usefixtures("native")
+def test_a_number_of_threads_that_is_undone_leaves_the_choice_to_openmp() -> None:
+    from gradstep import _native
+
+    before = _native.set_num_threads(0)
+    with gs.runtime.set_num_threads(3):
+        pass
+    assert _native.set_num_threads(before) == 0
+
+
+@pytest.mark.usefixtures("native")
 @pytest.mark.parametrize("name", gs.runtime.available_isas())
 def test_the_environment_forces_an_instruction_set(name: str) -> None:
     code = "import gradstep as gs; print(gs.runtime.isa())"

@@ -122,7 +122,7 @@ std::atomic<bool> flushes_denormals{false};
 
 }  // namespace
 
-void set_flush_denormals(bool on) { flushes_denormals = on; }
+bool set_flush_denormals(bool on) { return flushes_denormals.exchange(on); }
 bool flush_denormals() { return flushes_denormals; }
 
 const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows,

@@ -75,8 +75,8 @@ def set_native(name: str, value: object) -> Setting:
     """Set what only the native backend has; nothing where it was not compiled."""
     if not _native:
         return Setting(lambda: None)
-    before, change = getattr(_native, name)(), getattr(_native, f"set_{name}")
-    change(value)
+    change = getattr(_native, f"set_{name}")
+    before = change(value)
     return Setting(lambda: change(before))
 
 
