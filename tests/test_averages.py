@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 import gradstep as gs
 from gradstep import schedules
+from gradstep.optimizers import averages, layout
 from tests.helpers import Array, assert_same_bits, awkward_params, everything, gradients
 
 STEPS = 60
@@ -127,3 +130,49 @@ def test_averages_come_back_after_an_exception_and_need_to_be_there() -> None:
     with pytest.raises(RuntimeError, match="set ema_decay"), opt.swap_averages():
         pass
     assert opt.step(np.ones(3)).skipped is False
+
+
+def test_an_interrupt_leaves_no_average_half_swapped() -> None:
+    opt = gs.SGD([np.zeros(40_000), np.zeros(3)], lr=1.0, ema_decay=0.5)
+    opt.step([np.ones(40_000), np.ones(3)])
+    before = everything(opt)
+    lines = interrupted = 0
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename != averages.__file__:
+            return None
+        lines += event == "line"
+        if lines == interrupted:
+            raise KeyboardInterrupt
+        return trace
+
+    def swap() -> bool:
+        sys.settrace(trace)
+        with opt.swap_averages():
+            sys.settrace(None)
+        return True
+
+    outer, swapped = sys.gettrace(), False
+    while not swapped:
+        lines, interrupted = 0, interrupted + 1
+        try:
+            swapped = swap()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(outer)
+        assert_same_bits(everything(opt), before)
+    assert interrupted > 10
+
+
+@pytest.mark.usefixtures("backend")
+def test_an_average_begins_at_the_parameters_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    opt = gs.SGD(np.ones(2), lr=0.5)
+    with monkeypatch.context() as patched:
+        patched.setattr(layout, "allocate", lambda *_: np.zeros(3))
+        opt.ema_decay = 0.5
+        with pytest.raises(ValueError, match="broadcast"):
+            opt.step(np.ones(2))
+    opt.step(np.ones(2))
+    np.testing.assert_array_equal(opt.ema["0"], np.full(2, 0.75))

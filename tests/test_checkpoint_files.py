@@ -167,7 +167,7 @@ HOSTILE: dict[str, tuple[Callable[[Any, Any], None], Any, str]] = {
     "odd float": (put(*HYPER, "eps"), {"$float": "1e3"}, "holds a float '1e3'; expected"),
     "infinite eps": (put(*HYPER, "eps"), {"$float": "inf"}, "eps must be a finite number"),
     "negative decay": (put(*HYPER, "weight_decay"), -1, "weight_decay must be a finite number"),
-    "huge decay": (put(*HYPER, "weight_decay"), 10**400, "int too large to convert"),
+    "huge decay": (put(*HYPER, "weight_decay"), 10**400, "weight_decay must be a finite number"),
     "text for a flag": (put(*HYPER, "amsgrad"), "yes", "amsgrad must be True or False"),
     "amsgrad": (put(*HYPER, "amsgrad"), True, "must hold .*'max_exp_avg_sq'.*; got"),
     "three betas": (put(*HYPER, "betas"), [0.1, 0.2, 0.3], "betas must be a tuple of 2 numbers"),

@@ -78,6 +78,7 @@ BAD_HYPER: dict[str, tuple[type[gs.Optimizer], dict[str, Any], type[Exception], 
     "infinite lr": (gs.SGD, {"lr": np.inf}, ValueError, "lr must be .*got inf"),
     "text lr": (gs.SGD, {"lr": "fast"}, TypeError, "lr must be .*got 'fast'"),
     "boolean lr": (gs.SGD, {"lr": True}, TypeError, "lr must be .*got True"),
+    "huge lr": (gs.SGD, {"lr": 10**400}, ValueError, "lr must be a finite number .*got inf"),
     "no lr": (gs.SGD, {"lr": None}, TypeError, "lr must be .*got None"),
     "momentum of 1": (gs.SGD, {"momentum": 1.0}, ValueError, r"momentum must be .*in \[0, 1\)"),
     "nesterov alone": (gs.SGD, {"nesterov": True}, ValueError, "nesterov=True needs momentum > 0"),
@@ -203,7 +204,7 @@ def test_a_parameter_changed_behind_the_optimizers_back_is_refused() -> None:
     opt.step(good())
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf, 10**400])
 def test_bad_grad_scale(scale: float) -> None:
     opt = opt_on(good())
     before = everything(opt)
@@ -222,6 +223,9 @@ def test_bad_schedule_values_are_found_at_the_step() -> None:
     with pytest.raises(ValueError, match=r"lr must be .*got -0\.1 from its schedule at step 2"):
         opt.step(good())
     assert_same_bits(everything(opt), before)
+    opt.lr = lambda step: 10**400
+    with pytest.raises(ValueError, match=r"lr must be .*got inf from its schedule at step 2"):
+        opt.step(good())
     opt.lr = lambda step: "fast"
     with pytest.raises(TypeError, match="got 'fast'"):
         opt.step(good())

@@ -152,3 +152,22 @@ def test_a_sum_refuses_what_does_not_fit_and_keeps_what_it_has() -> None:
     assert total.count == 1
     np.testing.assert_array_equal(total.grads[0], np.ones(2))
     assert total.grads[1].dtype == np.float32
+
+
+@pytest.mark.usefixtures("backend")
+def test_gradients_that_overflowed_are_no_errors() -> None:
+    """As in a step: a scaled loss makes them now and then, and warnings may be errors."""
+    total = gs.GradientSum()
+    for sign in (1, -1):
+        total.add([np.ones(1), np.float32([sign * np.inf, sign])])
+    assert total.count == 2
+    np.testing.assert_array_equal(total.grads[0], [2.0])
+    np.testing.assert_array_equal(total.grads[1], [np.nan, 0.0])
+    huge = [np.array([np.inf, 1.0]), np.array([1e200])]
+    assert gs.global_norm(huge) == gs.global_norm(huge[1:]) == np.inf
+    params = [np.ones(2), np.ones(1)]
+    for limits in ({"norm": 1.0}, {"tensor_norm": 1.0}, {"adaptive": 1.0, "params": params}):
+        clipped, norm = gs.clip_grads(huge, **limits)
+        np.testing.assert_array_equal(clipped[0], [np.nan, 0.0])
+        assert norm == np.inf
+    np.testing.assert_array_equal(gs.clip_grads(np.float16([6.0]), value=1e9)[0], [6.0])

@@ -105,6 +105,17 @@ def test_averages_are_not_swapped_in_where_one_array_cannot_be() -> None:
     assert_same_bits(everything(opt), before)
 
 
+def test_parameters_do_not_look_ahead_where_one_of_them_cannot() -> None:
+    a, b = np.zeros(2), np.zeros(2)
+    opt = gs.SGD({"a": a, "b": b}, lr=1.0, momentum=0.9)
+    opt.step({"a": np.ones(2), "b": np.ones(2)})
+    before = everything(opt)
+    b.flags.writeable = False
+    with pytest.raises(ValueError, match="parameter 'b' has become read-only"), opt.lookahead():
+        pass
+    assert_same_bits(everything(opt), before)
+
+
 READ_ONLY: list[Any] = [lambda opt: opt.state["b"]["momentum_buffer"], lambda opt: opt.ema["b"]]
 
 
@@ -131,3 +142,43 @@ def test_a_state_with_a_hyperparameter_of_another_optimizer_is_refused() -> None
     saved["groups"][0]["betas"] = (0.9, 0.9)
     with pytest.raises(ValueError, match=r"hyperparameters that this optimizer has not: \['betas'"):
         opt.load_state_dict(saved)
+
+
+class Interrupted:
+    """A parameter table whose steps are taken, and then interrupted, as by Ctrl-C meanwhile."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def step(self, *args: Any) -> None:
+        self._table.step(*args)
+        raise KeyboardInterrupt
+
+
+def test_a_step_that_was_taken_counts_though_an_interrupt_came_meanwhile() -> None:
+    def make() -> gs.Adam:
+        return gs.Adam({"a": np.ones(2), "b": np.ones(2)}, lr=0.1, ema_decay=0.5)
+
+    opt, twin = make(), make()
+    nothing: dict[str, Any] = {"a": None, "b": None}
+    for grads in [nothing | {"b": np.ones(2)}, {"a": np.ones(2), "b": np.ones(2)}]:
+        twin.step(grads)
+        opt._layout.table = Interrupted(opt._layout.table)
+        with pytest.raises(KeyboardInterrupt):
+            opt.step(grads)
+        opt._layout.table = opt._layout.table._table
+        assert opt.steps == twin.steps
+    broken = {"a": np.full(2, np.nan), "b": np.ones(2)}
+    opt._layout.table = Interrupted(opt._layout.table)
+    with pytest.raises(KeyboardInterrupt):
+        opt.step(broken, skip_nonfinite=True)
+    opt._layout.table = opt._layout.table._table
+    with pytest.raises(ValueError, match="shape"):
+        opt.step({"a": np.ones(2), "b": np.ones(3)})
+    assert opt.steps == 2
+    for each in (opt, twin):
+        each.step({"a": np.ones(2), "b": np.ones(2)})
+    assert_same_bits(everything(opt), everything(twin))

@@ -66,6 +66,16 @@ def test_threads() -> None:
 
 
 @pytest.mark.usefixtures("native")
+def test_a_number_of_threads_that_is_undone_leaves_the_choice_to_openmp() -> None:
+    from gradstep import _native
+
+    before = _native.set_num_threads(0)
+    with gs.runtime.set_num_threads(3):
+        pass
+    assert _native.set_num_threads(before) == 0
+
+
+@pytest.mark.usefixtures("native")
 @pytest.mark.parametrize("name", gs.runtime.available_isas())
 def test_the_environment_forces_an_instruction_set(name: str) -> None:
     code = "import gradstep as gs; print(gs.runtime.isa())"
@@ -119,6 +129,8 @@ with warnings.catch_warnings(record=True) as caught:
 assert [c.category for c in caught] == [gs.BackendWarning], caught
 assert "GRADSTEP_BACKEND=numpy" in str(caught[0].message)
 assert gs.runtime.backend() == "numpy" and gs.runtime.isa() is None
+with gs.runtime.set_num_threads(2), gs.runtime.set_flush_denormals(True):
+    assert gs.runtime.num_threads() == 1 and not gs.runtime.flush_denormals()
 for bad in (lambda: gs.runtime.set_backend("native"), lambda: gs.runtime.set_isa("avx2")):
     try:
         bad()
@@ -251,6 +263,15 @@ def test_denormals_are_flushed_in_steps_where_asked_for(isa: str, threads: int) 
             assert smallest * np.float32(3.0) > 0  # NumPy's arithmetic is as it was
         assert not gs.runtime.flush_denormals()
         assert after_a_step().state["0"]["momentum_buffer"].all()
+
+
+@pytest.mark.usefixtures("native")
+def test_cautious_steps_are_counted_with_denormals_flushed_too() -> None:
+    w = np.zeros(2, np.float32)
+    opt = gs.SGD(w, lr=1.0, momentum=0.9, cautious=True)
+    with gs.runtime.set_flush_denormals(True):
+        opt.step(np.array([1.0, 1e-40], np.float32))  # one agrees: size/(count + 1) is 1
+    np.testing.assert_array_equal(w, np.array([-1.0, 0.0], np.float32))
 
 
 def test_flushing_takes_a_bool() -> None:

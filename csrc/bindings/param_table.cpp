@@ -88,11 +88,20 @@ class BoundTable {
       }
       if (!skipped) last_isa_ = update(tensors_, rows_, workspace_);
     }
+    if (!skipped) last_rows_ = rows;
     return py::make_tuple(with_norm ? py::object(py::float_(norm)) : py::none(), skipped, absent);
   }
 
   // The instruction set that the last step ran on.
   const char* last_isa() const { return last_isa_; }
+
+  // The rows of the last step that was not skipped, and the tensors that it left out.
+  py::tuple last_step() const {
+    std::vector<size_t> absent;
+    for (size_t i = 0; i < tensors_.size(); ++i)
+      if (!present(tensors_[i])) absent.push_back(i);
+    return py::make_tuple(last_rows_, absent);
+  }
 
  private:
   void add(const py::array& param, const std::vector<py::array>& slots, const py::object& average) {
@@ -170,6 +179,7 @@ class BoundTable {
   std::vector<RowReader> readers_;
   py::tuple none_absent_;
   const char* last_isa_ = "";
+  py::object last_rows_ = py::none();
 };
 
 // For users with a loop of their own: the same reduction over arrays that are not parameters.
@@ -197,7 +207,8 @@ void register_param_table(py::module_& module) {
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
            py::arg("with_norm"), py::arg("skip_nonfinite"))
-      .def_property_readonly("last_isa", &BoundTable::last_isa);
+      .def_property_readonly("last_isa", &BoundTable::last_isa)
+      .def_property_readonly("last_step", &BoundTable::last_step);
   module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
 }
 

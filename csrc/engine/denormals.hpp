@@ -12,7 +12,7 @@
 
 namespace gradstep {
 
-void set_flush_denormals(bool on);
+bool set_flush_denormals(bool on);  // returns what was set before
 bool flush_denormals();
 
 // While it lives, this thread takes denormals for zero and gives zero in their place, if `on`.

@@ -62,13 +62,10 @@ std::vector<std::string> available_isas() {
   return names;
 }
 
-void set_isa(const std::string& name) {
+const char* set_isa(const std::string& name) {
   std::string known;
   for (const KernelTable* table : built_tables) {
-    if (name == table->isa && cpu_has(name)) {
-      active() = table;
-      return;
-    }
+    if (name == table->isa && cpu_has(name)) return active().exchange(table)->isa;
     if (cpu_has(table->isa)) known += (known.empty() ? "'" : ", '") + std::string(table->isa) + "'";
   }
   throw std::invalid_argument("isa must be one that this build has and this CPU supports (" +

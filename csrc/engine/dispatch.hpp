@@ -12,7 +12,8 @@ namespace gradstep {
 std::vector<std::string> available_isas();
 
 // Throws std::invalid_argument for a name that is unknown, not built, or not supported here.
-void set_isa(const std::string& name);
+// Returns the one before.
+const char* set_isa(const std::string& name);
 
 const KernelTable& active_kernels();
 

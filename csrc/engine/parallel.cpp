@@ -44,7 +44,7 @@ int num_threads() {
 #endif
 }
 
-void set_num_threads(int count) { chosen_threads = count; }
+int set_num_threads(int count) { return chosen_threads.exchange(count); }
 
 int threads_for(std::size_t elements) {
   const std::size_t worth = elements / least_elements;

@@ -7,7 +7,8 @@ namespace gradstep {
 
 bool has_openmp();
 int num_threads();
-void set_num_threads(int count);
+// 0: as many as OpenMP finds fit. Returns the choice before.
+int set_num_threads(int count);
 
 // How many threads a job of this many elements, each as cheap as one of plain SGD, is worth. A
 // thread is woken for at least elements_per_thread of them, so a job of fewer than twice as many

@@ -29,9 +29,8 @@ class Updater {
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
       scale_cautious_steps();
     const bool backwards = workspace_.backwards = !workspace_.backwards;
-    const bool flushing = flush_denormals();
     auto job = [&](int thread) {
-      const DenormalsFlushed flushed(flushing);
+      const DenormalsFlushed flushed(flushing_);
       partition_.share(thread, backwards, [&](std::size_t t, std::size_t begin, std::size_t end) {
         if (backwards)
           update_backwards(tensors_[t], begin, end);
@@ -86,6 +85,7 @@ class Updater {
     std::vector<std::size_t>& agreeing = workspace_.agreeing;
     agreeing.assign(count * partition_.threads(), 0);
     auto job = [&](int thread) {
+      const DenormalsFlushed flushed(flushing_);
       partition_.share(thread, false, [&](std::size_t t, std::size_t begin, std::size_t end) {
         const Tensor& tensor = tensors_[t];
         const Row& row = rows_[tensor.row];
@@ -115,13 +115,14 @@ class Updater {
   Workspace& workspace_;
   const KernelTable& kernels_;
   const Partition partition_;
+  const bool flushing_ = flush_denormals();
 };
 
 std::atomic<bool> flushes_denormals{false};
 
 }  // namespace
 
-void set_flush_denormals(bool on) { flushes_denormals = on; }
+bool set_flush_denormals(bool on) { return flushes_denormals.exchange(on); }
 bool flush_denormals() { return flushes_denormals; }
 
 const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows,

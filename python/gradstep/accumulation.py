@@ -79,11 +79,12 @@ class GradientSum:
                 )
         if not self.count:
             self._structure = structure
-        for name, array in arrays.items():
-            if name in self._sums:
-                self._sums[name] += array
-            else:
-                self._sums[name] = self._copy(name, array)
+        with np.errstate(all="ignore"):
+            for name, array in arrays.items():
+                if name in self._sums:
+                    self._sums[name] += array
+                else:
+                    self._sums[name] = self._copy(name, array)
         self.count += 1
 
     def _copy(self, name: str, array: Array) -> Array:

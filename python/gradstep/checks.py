@@ -7,7 +7,7 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
-from gradstep.optimizers.hyper import is_number
+from gradstep.optimizers.hyper import as_float, is_number
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
@@ -42,13 +42,6 @@ def check_metric(name: str, value: Any) -> float:
     if not is_number(value) or math.isnan(as_float(value)):
         raise TypeError(f"{name} must be a number other than NaN, got {value!r}")
     return as_float(value)
-
-
-def as_float(number: Any) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf if number > 0 else -math.inf
 
 
 def check_flag(name: str, value: Any) -> bool:

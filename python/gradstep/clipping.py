@@ -79,20 +79,21 @@ def clip_grads(
     structure, leaves = flatten(grads)
     before = norm_of(leaves)
     clipped = {name: as_readable(name, leaf).copy(order="K") for name, leaf in leaves.items()}
-    if adaptive is not None:
-        for name, param in matching_params(params, structure, clipped).items():
-            clipped[name] *= unit_factors(clipped[name], param, adaptive, eps)
-    if tensor_norm is not None:
-        for name, grad in clipped.items():
-            grad *= factor(norm_of({name: grad}), tensor_norm)
-    if norm is not None:
-        limited = adaptive is not None or tensor_norm is not None
-        scale = factor(norm_of(clipped) if limited else before, norm)
-        for grad in clipped.values():
-            grad *= scale
-    if value is not None:
-        for grad in clipped.values():
-            np.clip(grad, -value, value, out=grad)
+    with np.errstate(all="ignore"):
+        if adaptive is not None:
+            for name, param in matching_params(params, structure, clipped).items():
+                clipped[name] *= unit_factors(clipped[name], param, adaptive, eps)
+        if tensor_norm is not None:
+            for name, grad in clipped.items():
+                grad *= factor(norm_of({name: grad}), tensor_norm)
+        if norm is not None:
+            limited = adaptive is not None or tensor_norm is not None
+            scale = factor(norm_of(clipped) if limited else before, norm)
+            for grad in clipped.values():
+                grad *= scale
+        if value is not None:
+            for grad in clipped.values():
+                np.clip(grad, -value, value, out=grad)
     return rebuilt(structure, clipped), before
 
 
@@ -138,7 +139,8 @@ def norm_of(leaves: Mapping[str, Any]) -> float:
         np.require(as_floats(name, leaf), None, ["C_CONTIGUOUS", "ALIGNED"])
         for name, leaf in leaves.items()
     ]
-    return math.sqrt(sum_of_squares(arrays))
+    with np.errstate(all="ignore"):
+        return math.sqrt(sum_of_squares(arrays))
 
 
 def unit_norms(array: Array, axes: tuple[int, ...] | None) -> Array:

@@ -1,4 +1,4 @@
-"""Which code takes the steps: backend, instruction set, threads.
+"""Which code takes the steps: backend, instruction set, threads, flushing of denormals.
 
 Every setter takes effect at once and for all optimizers. Used in a ``with`` statement it is undone
 at the end:
@@ -8,7 +8,8 @@ at the end:
 ...     runtime.backend()
 'numpy'
 
-Results do not depend on any of these settings, not in a single bit.
+Results do not depend on any of these settings, not in a single bit, but for
+:func:`set_flush_denormals`.
 
 Environment, read at import: ``GRADSTEP_BACKEND`` (``native`` or ``numpy``), ``GRADSTEP_ISA``
 (one of :func:`available_isas`), and OpenMP's own ``OMP_NUM_THREADS``.
@@ -38,9 +39,11 @@ __all__ = [
     "available_backends",
     "available_isas",
     "backend",
+    "flush_denormals",
     "isa",
     "num_threads",
     "set_backend",
+    "set_flush_denormals",
     "set_isa",
     "set_num_threads",
 ]
@@ -66,6 +69,15 @@ class Setting:
         traceback: TracebackType | None,
     ) -> None:
         self._restore()
+
+
+def set_native(name: str, value: object) -> Setting:
+    """Set what only the native backend has; nothing where it was not compiled."""
+    if not _native:
+        return Setting(lambda: None)
+    change = getattr(_native, f"set_{name}")
+    before = change(value)
+    return Setting(lambda: change(before))
 
 
 def available_backends() -> list[str]:
@@ -118,9 +130,7 @@ def set_isa(name: str) -> Setting:
             f"isa cannot be set to {name!r}: the compiled kernels could not be imported "
             f"({_missing}); reinstall gradstep where a C++17 compiler is found"
         )
-    before = _native.isa()
-    _native.set_isa(name)
-    return Setting(lambda: _native.set_isa(before))
+    return set_native("isa", name)
 
 
 def num_threads() -> int:
@@ -144,11 +154,7 @@ def set_num_threads(count: int) -> Setting:
         raise TypeError(f"count must be an integer ≥ 1, got {count!r}") from None
     if not 1 <= wanted <= 4096:
         raise ValueError(f"count must be from 1 to 4096 threads, got {count!r}")
-    if not _native:
-        return Setting(lambda: None)
-    before = _native.num_threads()
-    _native.set_num_threads(wanted)
-    return Setting(lambda: _native.set_num_threads(before))
+    return set_native("num_threads", wanted)
 
 
 def flush_denormals() -> bool:
@@ -170,11 +176,7 @@ def set_flush_denormals(on: bool) -> Setting:
     """
     if not isinstance(on, bool):
         raise TypeError(f"on must be True or False, got {on!r}")
-    if not _native:
-        return Setting(lambda: None)
-    before = _native.flush_denormals()
-    _native.set_flush_denormals(on)
-    return Setting(lambda: _native.set_flush_denormals(before))
+    return set_native("flush_denormals", on)
 
 
 def thread_threshold() -> int | None:

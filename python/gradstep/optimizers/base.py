@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from gradstep.optimizers import checkpoint
-from gradstep.optimizers.averages import exchange, pairs_of
-from gradstep.optimizers.cohorts import advance
+from gradstep.optimizers.averages import exchanged, pairs_of
 from gradstep.optimizers.description import describe
 from gradstep.optimizers.groups import Group
 from gradstep.optimizers.hyper import Flag, Hyperparameter, Number, check_grad_scale
@@ -159,18 +158,25 @@ class Optimizer:
             if grad_scale != 1.0:
                 grad_scale = check_grad_scale(grad_scale)
             rows = layout.rows(steps)
-            norm, skipped, absent = layout.table.step(
-                layout.align(grads),
-                rows,
-                grad_scale,
-                with_norm or skip_nonfinite or layout.needs_norm,
-                skip_nonfinite or layout.skips_nonfinite,
-            )
+            try:
+                norm, skipped, absent = layout.table.step(
+                    layout.align(grads),
+                    rows,
+                    grad_scale,
+                    with_norm or skip_nonfinite or layout.needs_norm,
+                    skip_nonfinite or layout.skips_nonfinite,
+                )
+            except BaseException:
+                # An interrupt waits for the kernels: the step may have been taken by now.
+                last, absent = layout.table.last_step
+                if last is rows:
+                    self._steps = steps + 1
+                    layout.count_step(absent)
+                raise
             if not skipped:
                 self._steps = steps + 1
                 if absent:
-                    if advance(layout.cohorts, absent):
-                        layout.assign()
+                    layout.count_step(absent)
                 else:
                     for cohort in layout.cohorts:
                         cohort.count += 1
@@ -215,12 +221,8 @@ class Optimizer:
         """
         with self._exclusive("swap_averages()"):
             self._layout.refresh(self._steps)
-            pairs = pairs_of(self._layout.params, self._layout.ema)
-            exchange(pairs)
-            try:
+            with exchanged(pairs_of(self._layout.params, self._layout.ema)):
                 yield
-            finally:
-                exchange(pairs)
 
     @property
     def steps(self) -> int:

@@ -72,10 +72,18 @@ def is_number(value: Any) -> bool:
     return getattr(value.dtype, "kind", None) in ("f", "i", "u")
 
 
+def as_float(number: Any) -> float:
+    """`number` as a float, infinite where it is beyond all of them."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
 def check_grad_scale(value: Any) -> float:
     if not is_number(value):
         raise TypeError(f"grad_scale must be a finite number > 0, got {value!r}")
-    number = float(value)
+    number = as_float(value)
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"grad_scale must be a finite number > 0, got {value!r}")
     return number
@@ -120,7 +128,7 @@ class Number(Hyperparameter):
     def _check_number(self, value: Any, step: int | None = None) -> float:
         if not is_number(value):
             raise self.refuse(self.expected, value, TypeError)
-        number = float(value)
+        number = as_float(value)
         too_low = number <= self.low if self.above_low else number < self.low
         too_high = number > self.high if self.with_high else number >= self.high
         if not math.isfinite(number) or too_low or too_high:

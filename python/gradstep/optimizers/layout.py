@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gradstep import runtime
 from gradstep.gradients import GradientReader
-from gradstep.optimizers.cohorts import Cohort
+from gradstep.optimizers.cohorts import Cohort, advance
 from gradstep.optimizers.groups import Group
 from gradstep.optimizers.state import allocate
 from gradstep.param_groups import align_groups, split_groups
@@ -135,9 +135,15 @@ class Layout:
         if not group.plan.averages:
             self.ema.pop(name, None)
         elif name not in self.ema:
-            self.ema[name] = allocate(self.params[name], 0.0, len(self.state[name]))
-            self.ema[name][...] = self.params[name]
+            average = allocate(self.params[name], 0.0, len(self.state[name]))
+            average[...] = self.params[name]
+            self.ema[name] = average
         return self.ema.get(name)
+
+    def count_step(self, absent: Sequence[int]) -> None:
+        """Count a step for all tensors but those in `absent`."""
+        if advance(self.cohorts, absent):
+            self.assign()
 
     def assign(self) -> None:
         """Tell the table which rule every cohort follows, and every tensor's cohort."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gradstep.optimizers.base import Optimizer
+from gradstep.params import check_writeable
 from gradstep.reference.arithmetic import subtract_scaled
 
 
@@ -30,6 +31,8 @@ class Lookahead(Optimizer):
         ------
         RuntimeError
             If :meth:`step` is called within the block.
+        ValueError
+            If a parameter is not writeable any more. Nothing has been changed then.
 
         Examples
         --------
@@ -50,6 +53,7 @@ class Lookahead(Optimizer):
                     for name in group.names:
                         param, buffer = self.params[name], self.state[name].get("momentum_buffer")
                         if buffer is not None:
+                            check_writeable(f"parameter {name!r}", param)
                             saved.append((param, param.copy(order="K")))
                             subtract_scaled(param, factor, buffer)
                 yield

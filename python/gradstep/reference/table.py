@@ -38,6 +38,12 @@ class ParamTable:
         self._slots = [[flat(s) for s in of_one] for of_one in slots]
         self._averages = [None if a is None else flat(a) for a in averages]
         self._convert = convert
+        self._last_step: tuple[Sequence[Any] | None, Sequence[int]] = None, ()
+
+    @property
+    def last_step(self) -> tuple[Sequence[Any] | None, Sequence[int]]:
+        """The rows of the last step that was not skipped, and the tensors that it left out."""
+        return self._last_step
 
     def assign(self, rules: Sequence[tuple[str, bool]], row_of: Sequence[int]) -> None:
         self._rules = [(RULES[name], cautious) for name, cautious in rules]
@@ -70,6 +76,7 @@ class ParamTable:
                 if grad is not None:
                     row = self._row_of[i]
                     self._update(i, grad, rows[row], grad_scale, factors[row])
+        self._last_step = rows, absent
         return norm, False, absent
 
     def _update(
