@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gradstep as gs
 from gradstep import schedules as s
 
 STEPS = 320
@@ -228,6 +229,25 @@ def test_cycles_at_their_limits() -> None:
         assert at_the_top(0) == pytest.approx(1.0, rel=1e-15)
         assert at_the_top(1) < 1.0
     assert s.one_cycle(3, rise=1.0 - 2.0**-53)(3) == 4e-6
+
+
+def test_growth_beyond_all_floats_is_infinite() -> None:
+    for growing in (
+        s.exponential(1.1),
+        s.step_decay(1, 1.1),
+        s.multistep([1, 2], 1e200),
+        s.cyclic(10, mode="exp_range", factor=1.1),
+    ):
+        assert growing(10**6 + 10) == np.inf
+        assert growing.clamp(high=10.0)(10**6 + 10) == 10.0
+    assert s.cyclic(10, low=0.5, mode="exp_range", factor=1.1)(10**6) == 0.5
+
+    opt = gs.SGD(np.zeros(1), lr=s.exponential(1e200))
+    for _ in range(2):
+        opt.step(np.ones(1))
+    with pytest.raises(ValueError, match=r"lr must be .* got inf from its schedule at step 2"):
+        opt.step(np.ones(1))
+    assert (opt.steps, opt.params["0"][0]) == (2, -1e200)
 
 
 def test_every_schedule_is_among_them() -> None:
