@@ -275,6 +275,22 @@ def test_an_object_that_fails_to_load_gets_its_state_back(good: Path) -> None:
         run.load(good)
 
 
+def test_all_objects_get_their_state_back(tmp_path: Path) -> None:
+    """One that was given twice, too, and those beside one that does not take its state back."""
+
+    class Picky(gs.LossScaler):
+        def load_state_dict(self, state_dict: Any) -> None:
+            if state_dict["scale"] == 8.0:
+                raise RuntimeError("not that one")
+
+    opt = gs.SGD(np.ones(1), lr=0.1)
+    gs.save(tmp_path / "file", opt, **{name: gs.LossScaler(2.0) for name in "abcd"})
+    scaler, stopping = gs.LossScaler(8.0), gs.EarlyStopping()
+    with pytest.raises(RuntimeError, match="not that one"):
+        gs.load(tmp_path / "file", opt, a=Picky(8.0), b=scaler, c=scaler, d=stopping)
+    assert scaler.scale == 8.0
+
+
 def test_what_is_no_file(tmp_path: Path) -> None:
     run = Run()
     with pytest.raises(FileNotFoundError):

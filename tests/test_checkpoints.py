@@ -251,6 +251,8 @@ def test_what_is_no_optimizer_or_has_no_state_is_refused(tmp_path: Path) -> None
             call(tmp_path / "run", {})  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"scaler must have state_dict\(\) and load_state_dict"):
             call(tmp_path / "run", opt, scaler=3.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="params must be True or False"):
+        gs.save(tmp_path / "run", opt, params={})  # type: ignore[arg-type]
 
 
 def test_without_safetensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
