@@ -195,11 +195,20 @@ def test_objects_of_ones_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [{1: 2}, {"x": {3}}, 1j, np.zeros(2, complex), np.array([None]), np.array("x")]
+    "value",
+    [
+        {1: 2},
+        {"x": {3}},
+        1j,
+        np.zeros(2, complex),
+        np.array([None]),
+        np.array("x"),
+        np.ma.masked_array([1.0, 2.0], [True, False]),
+    ],
 )
 def test_what_a_checkpoint_cannot_hold_is_refused(value: Any, tmp_path: Path) -> None:
     opt = gs.SGD(np.ones(2), lr=0.1)
-    with pytest.raises(TypeError, match=r"^others/notes/a\S* is .* a checkpoint holds numbers"):
+    with pytest.raises(TypeError, match=r"(?s)^others/notes/a\S* is .* a checkpoint holds numbers"):
         gs.save(tmp_path / "run", opt, notes=Notes({"a": value}))
     assert list(tmp_path.iterdir()) == []
 

@@ -167,6 +167,17 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         r"arrays must have the same first length, got \[3, 4\]",
     ),
     "batch": (lambda: gs.minibatches([np.ones(3)], 0), ValueError, "batch_size must be an integ"),
+    "true": (lambda: gs.minibatches([np.ones(3)], True), TypeError, "batch_size must be an integ"),
+    "drop": (
+        lambda: gs.minibatches([np.ones(3)], 1, drop_last="no"),  # type: ignore[arg-type]
+        TypeError,
+        "drop_last must be True or False, got 'no'",
+    ),
+    "two groups": (
+        lambda: gs.EarlyStopping().update(0.0, [{"params": {"w": np.ones(n)}} for n in (1, 2)]),
+        ValueError,
+        r"two groups have parameters named \['w'\]; rename some of their dict keys",
+    ),
     "rng": (lambda: gs.minibatches([np.ones(3)], 1, rng=0), TypeError, "rng must be a numpy.ran"),  # type: ignore[arg-type]
 }
 
