@@ -14,7 +14,7 @@ import pytest
 
 import gradstep as gs
 from tests.checkpoint_run import Run
-from tests.helpers import assert_same_bits, everything
+from tests.helpers import assert_same_bits, everything, put
 
 safetensors = pytest.importorskip("safetensors", reason="pip install '.[checkpoint]'")
 safetensors_numpy = pytest.importorskip("safetensors.numpy")
@@ -125,18 +125,6 @@ def test_a_foreign_file_is_refused(case: str, tmp_path: Path) -> None:
 def test_bad_json_is_refused(text: str, message: str, tmp_path: Path) -> None:
     safetensors_numpy.save_file({"a": np.ones(1)}, tmp_path / "file", {"gradstep": text})
     refused(tmp_path / "file", message)
-
-
-def put(*path: Any) -> Callable[[Any, Any], None]:
-    def change(content: Any, value: Any) -> None:
-        for key in path[:-1]:
-            content = content[key]
-        if value is KeyError:
-            del content[path[-1]]
-        else:
-            content[path[-1]] = value
-
-    return change
 
 
 W = ("optimizer", "state", "w")

@@ -11,22 +11,10 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from tests.helpers import assert_same_bits, everything
+from tests.helpers import assert_same_bits, everything, put
 from tests.torch_run import our_steps, start, tensors_of, torch_steps
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
-
-
-def put(*path: Any) -> Callable[[Any, Any], None]:
-    def change(state: Any, value: Any) -> None:
-        for key in path[:-1]:
-            state = state[key]
-        if value is KeyError:
-            del state[path[-1]]
-        else:
-            state[path[-1]] = value
-
-    return change
 
 
 GROUP = ("param_groups", 0)
