@@ -231,5 +231,4 @@ def saying(prefix: str) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise ValueError(f"{prefix}{message}") from error
+        raise ValueError(f"{prefix}{error}") from error

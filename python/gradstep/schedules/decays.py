@@ -59,6 +59,8 @@ class multistep(Schedule):
 class exponential(Schedule):
     """``factor^t``; PyTorch's ExponentialLR.
 
+    A factor above 1 grows to infinity, which a step refuses: give ``clamp(high=...)``.
+
     >>> exponential(0.5)(3)
     0.125
     """
