@@ -133,6 +133,20 @@ BAD: dict[str, tuple[Callable[[dict[str, Any], Any], None], Any, type[Exception]
 }
 
 
+def test_what_was_switched_on_is_in_the_state_before_a_step() -> None:
+    opt = gs.SGD(np.ones(3), lr=0.1)
+    opt.momentum, opt.ema_decay = 0.9, 0.5
+    saved = opt.state_dict()
+    np.testing.assert_array_equal(saved["state"]["0"]["momentum_buffer"], np.zeros(3))
+    np.testing.assert_array_equal(saved["ema"]["0"], np.ones(3))
+    other = gs.SGD(np.ones(3), lr=0.1)
+    other.momentum, other.ema_decay = 0.9, 0.5
+    other.load_state_dict(saved)
+    for each in (opt, other):
+        each.step(np.ones(3))
+    assert_same_bits(everything(other), everything(opt))
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_a_state_that_does_not_fit_changes_nothing(case: str) -> None:
     change, value, error, text = BAD[case]

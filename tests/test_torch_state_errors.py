@@ -120,6 +120,27 @@ def test_a_number_of_steps_is_a_count(cls: type[gs.Optimizer], steps: Any) -> No
         gs.load_torch_state_dict(opt, theirs.state_dict(), steps=steps)
 
 
+def test_a_schedule_that_does_not_reach_as_far_changes_nothing() -> None:
+    theirs = torch.optim.Adam(tensors_of(start("float64"))).state_dict()
+    opt = gs.Adam(start("float64"), lr=lambda step: 0.1 if step < 4 else -1.0)
+    our_steps(opt, 0, 2)
+    before = everything(opt)
+    with pytest.raises(ValueError, match="from its schedule at step 4"):
+        gs.load_torch_state_dict(opt, theirs, steps=4)
+    assert_same_bits(everything(opt), before)
+    assert opt.steps == 2
+
+
+def test_an_optimizer_that_is_busy_is_refused() -> None:
+    opt = gs.SGD(start("float64"), lr=0.1, momentum=0.9)
+    state = gs.torch_state_dict(opt)
+    with opt.lookahead():
+        with pytest.raises(RuntimeError, match=r"call torch_state_dict\(\) after it"):
+            gs.torch_state_dict(opt)
+        with pytest.raises(RuntimeError, match=r"call load_torch_state_dict\(\) after it"):
+            gs.load_torch_state_dict(opt, state)
+
+
 def test_state_of_another_kind_is_refused() -> None:
     for kind in ("SGD", "RMSprop", "Adadelta", "Adamax", "RAdam"):
         theirs = getattr(torch.optim, kind)(tensors_of(start("float64")))
