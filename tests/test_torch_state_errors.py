@@ -121,12 +121,14 @@ def test_a_number_of_steps_is_a_count(cls: type[gs.Optimizer], steps: Any) -> No
 
 
 def test_a_schedule_that_does_not_reach_as_far_changes_nothing() -> None:
-    theirs = torch.optim.Adam(tensors_of(start("float64"))).state_dict()
+    tensors = tensors_of(start("float64"))
+    theirs = torch.optim.Adam(tensors)
+    torch_steps(theirs, tensors, 0, 4)
     opt = gs.Adam(start("float64"), lr=lambda step: 0.1 if step < 4 else -1.0)
     our_steps(opt, 0, 2)
     before = everything(opt)
     with pytest.raises(ValueError, match="from its schedule at step 4"):
-        gs.load_torch_state_dict(opt, theirs, steps=4)
+        gs.load_torch_state_dict(opt, theirs.state_dict())
     assert_same_bits(everything(opt), before)
     assert opt.steps == 2
 
