@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -84,3 +85,17 @@ def train(
                     grads[name] = None
         opt.step(grads, grad_scale=grad_scale)
     return everything(opt)
+
+
+def put(*path: Any) -> Callable[[Any, Any], None]:
+    """A function that sets the entry at `path` of nested dicts and lists; KeyError deletes it."""
+
+    def change(content: Any, value: Any) -> None:
+        for key in path[:-1]:
+            content = content[key]
+        if value is KeyError:
+            del content[path[-1]]
+        else:
+            content[path[-1]] = value
+
+    return change

@@ -14,7 +14,7 @@ import pytest
 
 import gradstep as gs
 from tests.checkpoint_run import Run
-from tests.helpers import assert_same_bits, everything
+from tests.helpers import assert_same_bits, everything, put
 
 safetensors = pytest.importorskip("safetensors", reason="pip install '.[checkpoint]'")
 safetensors_numpy = pytest.importorskip("safetensors.numpy")
@@ -87,6 +87,7 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "number as metadata": (raw({"__metadata__": {"gradstep": 1}}), "damaged or no safetensors"),
     "other program": (raw(one("F32", [1], 4), b"abcd"), r"not one that gradstep\.save\(\) made"),
     "bfloat16": (raw(OURS | one("BF16", [1], 2), b"ab"), "'a' is none that NumPy can hold"),
+    "complex": (raw(OURS | one("C64", [1], 8), bytes(8)), "'a' is none that NumPy can|no safetens"),
     "dimensions": (raw(OURS | one("F32", [1] * 99, 4), b"abcd"), "'a' is none that NumPy can"),
 }
 
@@ -120,23 +121,15 @@ def test_a_foreign_file_is_refused(case: str, tmp_path: Path) -> None:
             '{"version": 1, "params": null, "optimizer": {"$x": 1}, "others": {}}',
             r"holds the key '\$x', which has no meaning",
         ),
+        (
+            '{"version": 1, "params": null, "optimizer": {}, "others": {"$tensor": "a"}}',
+            "its part 'others' is missing or not a dict",
+        ),
     ],
 )
 def test_bad_json_is_refused(text: str, message: str, tmp_path: Path) -> None:
     safetensors_numpy.save_file({"a": np.ones(1)}, tmp_path / "file", {"gradstep": text})
     refused(tmp_path / "file", message)
-
-
-def put(*path: Any) -> Callable[[Any, Any], None]:
-    def change(content: Any, value: Any) -> None:
-        for key in path[:-1]:
-            content = content[key]
-        if value is KeyError:
-            del content[path[-1]]
-        else:
-            content[path[-1]] = value
-
-    return change
 
 
 W = ("optimizer", "state", "w")
@@ -232,6 +225,13 @@ def test_hostile_tensors_are_refused(name: str, good: Path) -> None:
     refused(good, f"it has no tensor '{name}'")
     safetensors_numpy.save_file({**tensors, "more": array}, good, metadata)
     refused(good, "it has tensors that belong to nothing: 'more'")
+
+
+def test_a_file_without_one_of_the_parameters_is_refused(good: Path) -> None:
+    content, tensors = contents(good)
+    del content["params"]["b"], tensors["params/b"]
+    safetensors_numpy.save_file(tensors, good, {"gradstep": json.dumps(content)})
+    refused(good, r"its parameters are \['w'\]; those of opt are \['w', 'b'\]")
 
 
 def test_other_parameters_and_optimizers_are_refused(good: Path) -> None:

@@ -33,6 +33,12 @@ def test_early_stopping_restores_the_best() -> None:
         gs.EarlyStopping().restore(params)
 
 
+def test_early_stopping_keeps_no_parameters_unasked() -> None:
+    stopping = gs.EarlyStopping(restore_best=False)
+    stopping.update(1.0, {"w": np.ones(2)})
+    assert stopping.state_dict() == {"best": 1.0, "bad": 0, "kept": None}
+
+
 def test_minibatches_cover_everything_once_and_repeat() -> None:
     x, y = np.arange(20.0).reshape(10, 2), np.arange(10)
 
@@ -49,6 +55,7 @@ def test_minibatches_cover_everything_once_and_repeat() -> None:
     np.testing.assert_array_equal(
         np.concatenate(epoch(rng=rng(1))), np.concatenate(epoch(rng=rng(1)))
     )
+    assert len(list(gs.minibatches([x], 5, drop_last=True))) == 2
     view, _ = next(gs.minibatches([x, y], 4))
     assert np.shares_memory(view, x)
     assert len(list(gs.minibatches([x], 10**6))) == 1
@@ -63,6 +70,9 @@ def test_early_stopping_continues_where_its_state_was_taken() -> None:
     for p in params.values():
         p += 1
     assert [stopping.update(metric, params) for metric in (1.5, 0.5)] == [False, False]
+
+    first, second = (stopping.state_dict()["kept"] for _ in range(2))
+    assert not np.shares_memory(first["w"], second["w"])
 
     other = gs.EarlyStopping(patience=2)
     other.load_state_dict(saved)
@@ -167,6 +177,17 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         r"arrays must have the same first length, got \[3, 4\]",
     ),
     "batch": (lambda: gs.minibatches([np.ones(3)], 0), ValueError, "batch_size must be an integ"),
+    "true": (lambda: gs.minibatches([np.ones(3)], True), TypeError, "batch_size must be an integ"),
+    "drop": (
+        lambda: gs.minibatches([np.ones(3)], 1, drop_last="no"),  # type: ignore[arg-type]
+        TypeError,
+        "drop_last must be True or False, got 'no'",
+    ),
+    "two groups": (
+        lambda: gs.EarlyStopping().update(0.0, [{"params": {"w": np.ones(n)}} for n in (1, 2)]),
+        ValueError,
+        r"two groups have parameters named \['w'\]; rename some of their dict keys",
+    ),
     "rng": (lambda: gs.minibatches([np.ones(3)], 1, rng=0), TypeError, "rng must be a numpy.ran"),  # type: ignore[arg-type]
 }
 

@@ -45,6 +45,12 @@ def test_plateau_never_raises_its_value() -> None:
     assert lr(0) == 0.1
 
 
+def test_plateau_takes_the_first_metric_whatever_the_threshold() -> None:
+    lr = s.ReduceLROnPlateau(1.0, threshold=1.0)
+    lr.update(5.0)
+    assert lr.best == 5.0
+
+
 def test_plateau_drives_an_optimizer() -> None:
     lr = s.ReduceLROnPlateau(1.0, factor=0.5, patience=0)
     w = np.zeros(1)

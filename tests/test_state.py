@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from tests.helpers import assert_same_bits, awkward_params, everything, gradients
+from tests.helpers import assert_same_bits, awkward_params, everything, gradients, put
 from tests.specs import CASE_IDS, CASES
 
 
@@ -97,64 +97,65 @@ def test_state_that_is_not_in_the_dict_is_gone() -> None:
     np.testing.assert_array_equal(other.state["0"]["momentum_buffer"], np.zeros(3))
 
 
-def fill(*path: Any) -> Callable[[dict[str, Any], Any], None]:
-    def put(state: dict[str, Any], value: Any) -> None:
-        place: Any = state
-        for key in path[:-1]:
-            place = place[key]
-        if value is KeyError:
-            del place[path[-1]]
-        else:
-            place[path[-1]] = value
-
-    return put
-
-
 BAD: dict[str, tuple[Callable[[dict[str, Any], Any], None], Any, type[Exception], str]] = {
-    "no format": (fill("format"), KeyError, ValueError, "has no entry 'format'"),
-    "future format": (fill("format"), 99, ValueError, "has format 99; this version reads"),
-    "other kind": (fill("optimizer"), "SGD", ValueError, "is of 'SGD', but this is 'AdamW'"),
-    "negative steps": (fill("steps"), -1, ValueError, "steps in state_dict must be ≥ 0"),
-    "text steps": (fill("steps"), "1", TypeError, "steps in state_dict must be an integer"),
-    "no state": (fill("state", "w"), KeyError, ValueError, r"\['state'\] must hold exactly"),
-    "other name": (fill("state", "c"), {}, ValueError, r"\['state'\] must hold exactly"),
+    "no format": (put("format"), KeyError, ValueError, "has no entry 'format'"),
+    "future format": (put("format"), 99, ValueError, "has format 99; this version reads"),
+    "other kind": (put("optimizer"), "SGD", ValueError, "is of 'SGD', but this is 'AdamW'"),
+    "negative steps": (put("steps"), -1, ValueError, "steps in state_dict must be ≥ 0"),
+    "text steps": (put("steps"), "1", TypeError, "steps in state_dict must be an integer"),
+    "no state": (put("state", "w"), KeyError, ValueError, r"\['state'\] must hold exactly"),
+    "other name": (put("state", "c"), {}, ValueError, r"\['state'\] must hold exactly"),
     "no slot": (
-        fill("state", "w", "exp_avg"),
+        put("state", "w", "exp_avg"),
         KeyError,
         ValueError,
         r"\['w'\] must hold .*exp_avg",
     ),
     "shape": (
-        fill("state", "w", "exp_avg"),
+        put("state", "w", "exp_avg"),
         np.zeros(4),
         ValueError,
         r"state\['w'\]\['exp_avg'\] .* has shape \(4,\).*expected \(3,\)",
     ),
-    "dtype": (fill("state", "w", "exp_avg"), np.zeros(3, "f"), ValueError, "dtype float32; expec"),
-    "list": (fill("state", "w", "exp_avg"), [0.0] * 3, TypeError, "must be an ndarray, got a list"),
-    "odd slot": (fill("state", "w", "x"), np.zeros(3), ValueError, "is no state of an optimizer"),
-    "true steps": (fill("steps"), True, TypeError, "steps in state_dict must be an integer"),
-    "huge steps": (fill("steps"), 2**53, ValueError, r"steps in state_dict must be < 2\*\*53"),
-    "text names": (fill("groups", 0, "params"), "wb", ValueError, "must hold the parameters"),
-    "count": (fill("state", "w", "step"), -3, ValueError, r"\['step'\] in state_dict must be ≥ 0"),
-    "no groups": (fill("groups"), [], ValueError, r"\['groups'\] must be a list of 1 groups"),
-    "group names": (fill("groups", 0, "params"), ["x"], ValueError, "must hold the parameters"),
-    "bad lr": (fill("groups", 0, "lr"), -1.0, ValueError, "lr must be"),
-    "odd option": (fill("groups", 0, "momentum"), 0.9, ValueError, "that this optimizer has not"),
-    "no ema": (fill("ema"), {}, ValueError, r"\['ema'\] must hold exactly the parameters"),
-    "ema shape": (fill("ema", "w"), np.zeros(4), ValueError, r"ema\['w'\] .* has shape \(4,\)"),
+    "dtype": (put("state", "w", "exp_avg"), np.zeros(3, "f"), ValueError, "dtype float32; expec"),
+    "list": (put("state", "w", "exp_avg"), [0.0] * 3, TypeError, "must be an ndarray, got a list"),
+    "odd slot": (put("state", "w", "x"), np.zeros(3), ValueError, "is no state of an optimizer"),
+    "true steps": (put("steps"), True, TypeError, "steps in state_dict must be an integer"),
+    "huge steps": (put("steps"), 2**53, ValueError, r"steps in state_dict must be < 2\*\*53"),
+    "text names": (put("groups", 0, "params"), "wb", ValueError, "must hold the parameters"),
+    "count": (put("state", "w", "step"), -3, ValueError, r"\['step'\] in state_dict must be ≥ 0"),
+    "no groups": (put("groups"), [], ValueError, r"\['groups'\] must be a list of 1 groups"),
+    "group names": (put("groups", 0, "params"), ["x"], ValueError, "must hold the parameters"),
+    "bad lr": (put("groups", 0, "lr"), -1.0, ValueError, "lr must be"),
+    "odd option": (put("groups", 0, "momentum"), 0.9, ValueError, "that this optimizer has not"),
+    "no ema": (put("ema"), {}, ValueError, r"\['ema'\] must hold exactly the parameters"),
+    "ema shape": (put("ema", "w"), np.zeros(4), ValueError, r"ema\['w'\] .* has shape \(4,\)"),
 }
+
+
+def test_what_was_switched_on_is_in_the_state_before_a_step() -> None:
+    opt = gs.SGD(np.ones(3), lr=0.1)
+    opt.momentum, opt.ema_decay = 0.9, 0.5
+    saved = opt.state_dict()
+    np.testing.assert_array_equal(saved["state"]["0"]["momentum_buffer"], np.zeros(3))
+    np.testing.assert_array_equal(saved["ema"]["0"], np.ones(3))
+    other = gs.SGD(np.ones(3), lr=0.1)
+    other.momentum, other.ema_decay = 0.9, 0.5
+    other.load_state_dict(saved)
+    for each in (opt, other):
+        each.step(np.ones(3))
+    assert_same_bits(everything(other), everything(opt))
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_state_that_does_not_fit_changes_nothing(case: str) -> None:
-    put, value, error, text = BAD[case]
+    change, value, error, text = BAD[case]
     params = {"w": np.ones(3), "b": np.ones(2)}
     opt = gs.AdamW(params, ema_decay=0.9)
     opt.step({"w": np.ones(3), "b": np.ones(2)})
     bad = opt.state_dict()
     opt.step({"w": np.ones(3), "b": np.ones(2)})
-    put(bad, value)
+    change(bad, value)
     before, settings = everything(opt), repr(opt)
     with pytest.raises(error, match=text):
         opt.load_state_dict(bad)

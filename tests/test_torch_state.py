@@ -176,9 +176,30 @@ def test_decay_means_what_it_means_in_torch() -> None:
     assert ours.decoupled_weight_decay
 
 
+def test_without_decay_adamw_is_exported_as_torch_has_it() -> None:
+    opt = gs.AdamW(start("float64"), weight_decay=0.0, decoupled_weight_decay=False)
+    assert gs.torch_state_dict(opt)["param_groups"][0]["decoupled_weight_decay"]
+
+
+def test_state_that_torch_does_not_have_yet_begins_at_the_given_step() -> None:
+    theirs = torch.optim.Rprop(tensors_of(start("float64"))).state_dict()
+    opt = gs.Rprop(start("float64"), lr=lambda step: 1.0 / (step + 1))
+    gs.load_torch_state_dict(opt, theirs, steps=3)
+    np.testing.assert_array_equal(opt.state["0"]["step_size"], 0.25)
+
+
 def test_what_schedulers_leave_in_a_group_is_passed_over() -> None:
     theirs = torch.optim.Adam(tensors_of(start("float64")))
     torch.optim.lr_scheduler.OneCycleLR(theirs, max_lr=0.1, total_steps=10)
+    theirs.param_groups[0]["swa_lr"] = 0.1
     opt = gs.Adam(start("float64"))
     gs.load_torch_state_dict(opt, theirs.state_dict())
     assert opt.lr == theirs.param_groups[0]["lr"]
+
+
+def test_buffers_that_older_versions_of_torch_left_empty() -> None:
+    theirs = torch.optim.SGD(tensors_of(start("float64")), momentum=0.9).state_dict()
+    theirs["state"] = {0: {"momentum_buffer": None}}
+    opt = gs.SGD(start("float64"))
+    gs.load_torch_state_dict(opt, theirs)
+    assert opt.state_dict()["state"]["0"]["step"] == 0

@@ -11,22 +11,10 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from tests.helpers import assert_same_bits, everything
+from tests.helpers import assert_same_bits, everything, put
 from tests.torch_run import our_steps, start, tensors_of, torch_steps
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
-
-
-def put(*path: Any) -> Callable[[Any, Any], None]:
-    def change(state: Any, value: Any) -> None:
-        for key in path[:-1]:
-            state = state[key]
-        if value is KeyError:
-            del state[path[-1]]
-        else:
-            state[path[-1]] = value
-
-    return change
 
 
 GROUP = ("param_groups", 0)
@@ -70,9 +58,20 @@ BAD: dict[str, tuple[Callable[[Any, Any], None], Any, type[Exception], str]] = {
     "schedules": (put(*GROUP, "betas"), (0.9, lambda step: 0.5), TypeError, "betas in a group"),
     "no slot": (put("state", 0, "exp_avg"), KeyError, ValueError, r"must hold .*'exp_avg'"),
     "odd slot": (put("state", 0, "x"), np.zeros(57), ValueError, "is no state of an optimizer"),
-    "no step": (put("state", 0, "step"), KeyError, TypeError, "'step' in .* must be a whole num"),
-    "half step": (put("state", 0, "step"), 1.5, TypeError, "must be a whole number, got 1.5"),
-    "minus": (put("state", 0, "step"), -1.0, ValueError, r"\['step'\] in state_dict must be ≥ 0"),
+    "no step": (
+        put("state", 0, "step"),
+        KeyError,
+        TypeError,
+        "'step' in .*'0' in state_dict must be an int",
+    ),
+    "half step": (put("state", 0, "step"), 1.5, TypeError, "must be an integer, got 1.5"),
+    "minus": (
+        put("state", 0, "step"),
+        -1.0,
+        ValueError,
+        "'step' in .*'0' in state_dict must be ≥ 0",
+    ),
+    "flag": (put("state", 0, "step"), True, TypeError, "'step' in .*'0' in state_dict must be an"),
     "number": (put("state", 0, "exp_avg"), 1.0, TypeError, "'exp_avg' in .* must be a tensor"),
     "bfloat16": (
         put("state", 0, "exp_avg"),
@@ -112,6 +111,38 @@ def test_a_state_that_does_not_fit_changes_nothing(case: str) -> None:
     assert (opt.steps, repr(opt)) == (2, settings)
 
 
+@pytest.mark.parametrize("steps", [-1, 1.5, "3", True, float("nan")])
+@pytest.mark.parametrize("cls", [gs.SGD, gs.Adam])
+def test_a_number_of_steps_is_a_count(cls: type[gs.Optimizer], steps: Any) -> None:
+    opt = cls(start("float64"), lr=gs.schedules.exponential(0.5))
+    theirs = getattr(torch.optim, cls.__name__)(tensors_of(start("float64")))
+    with pytest.raises((TypeError, ValueError), match="steps must be an integer ≥ 0, got"):
+        gs.load_torch_state_dict(opt, theirs.state_dict(), steps=steps)
+
+
+def test_a_schedule_that_does_not_reach_as_far_changes_nothing() -> None:
+    tensors = tensors_of(start("float64"))
+    theirs = torch.optim.Adam(tensors)
+    torch_steps(theirs, tensors, 0, 4)
+    opt = gs.Adam(start("float64"), lr=lambda step: 0.1 if step < 4 else -1.0)
+    our_steps(opt, 0, 2)
+    before = everything(opt)
+    with pytest.raises(ValueError, match="from its schedule at step 4"):
+        gs.load_torch_state_dict(opt, theirs.state_dict())
+    assert_same_bits(everything(opt), before)
+    assert opt.steps == 2
+
+
+def test_an_optimizer_that_is_busy_is_refused() -> None:
+    opt = gs.SGD(start("float64"), lr=0.1, momentum=0.9)
+    state = gs.torch_state_dict(opt)
+    with opt.lookahead():
+        with pytest.raises(RuntimeError, match=r"call torch_state_dict\(\) after it"):
+            gs.torch_state_dict(opt)
+        with pytest.raises(RuntimeError, match=r"call load_torch_state_dict\(\) after it"):
+            gs.load_torch_state_dict(opt, state)
+
+
 def test_state_of_another_kind_is_refused() -> None:
     for kind in ("SGD", "RMSprop", "Adadelta", "Adamax", "RAdam"):
         theirs = getattr(torch.optim, kind)(tensors_of(start("float64")))
@@ -123,9 +154,12 @@ def test_momentum_that_was_changed_cannot_be_carried_over() -> None:
     tensors = tensors_of(start("float64"))
     theirs = torch.optim.NAdam(tensors, betas=(0.5, 0.9))
     torch_steps(theirs, tensors, 0, 3)
-    theirs.param_groups[0]["betas"] = (0.9, 0.9)
-    with pytest.raises(ValueError, match=r"has mu_product = .* they were changed during training"):
-        gs.load_torch_state_dict(gs.NAdam(start("float64")), theirs.state_dict())
+    changed, broken = (copy.deepcopy(theirs.state_dict()) for _ in range(2))
+    changed["param_groups"][0]["betas"] = (0.9, 0.9)
+    broken["state"][0]["mu_product"] = torch.tensor(np.nan)
+    for state in (changed, broken):
+        with pytest.raises(ValueError, match=r"has mu_product = .* were changed during training"):
+            gs.load_torch_state_dict(gs.NAdam(start("float64")), state)
     with pytest.raises(ValueError, match=r"lr_in_velocity=True keeps another momentum_buffer"):
         gs.load_torch_state_dict(
             gs.SGD(start("float64"), momentum=0.9, lr_in_velocity=True),

@@ -6,12 +6,13 @@ import copy
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from gradstep.atomic_file import write_atomically
+from gradstep.checks import check_flag
 from gradstep.optimizers import checkpoint
 from gradstep.optimizers.base import Optimizer
 from gradstep.params import check_writeable
@@ -59,7 +60,7 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Stateful)
     ImportError
         If safetensors is not installed.
     TypeError
-        If one of `others` has no state, or one that cannot be saved.
+        If `params` is no flag, or one of `others` has no state, or one that cannot be saved.
     OSError
         If the file cannot be written. The old file is unchanged then, unless only its folder could
         not be brought to the disk: the new one is in place then.
@@ -80,6 +81,7 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Stateful)
     (1, array([0.999, 0.999]))
     """
     safetensors = import_safetensors()
+    check_flag("params", params)
     check_given(opt, others)
     with opt._exclusive("save()"):
         content = {
@@ -131,12 +133,13 @@ def load(path: Path, opt: Optimizer, **others: Stateful | None) -> None:
         checked = checkpoint.check(opt, content["optimizer"])
         params = check_params(opt.params, content["params"])
         check_names(content["others"], others)
-        with undone_on_error() as undo:
+        with ExitStack() as undo:
             for name, other in wanted.items():
-                undo.append((other, copy.deepcopy(other.state_dict())))
+                undo.callback(other.load_state_dict, copy.deepcopy(other.state_dict()))
                 with saying(f"{name}: "):
                     other.load_state_dict(content["others"][name])
             checked.check_schedules()
+            undo.pop_all()
         for name, values in params.items():
             opt.params[name][...] = values
         checked.take_over()
@@ -228,17 +231,4 @@ def saying(prefix: str) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise ValueError(f"{prefix}{message}") from error
-
-
-@contextmanager
-def undone_on_error() -> Iterator[list[tuple[Stateful, Mapping[str, Any]]]]:
-    """A list of objects and their states, which they get back if an error is raised."""
-    undo: list[tuple[Stateful, Mapping[str, Any]]] = []
-    try:
-        yield undo
-    except BaseException:
-        for other, before in undo:
-            other.load_state_dict(before)
-        raise
+        raise ValueError(f"{prefix}{error}") from error

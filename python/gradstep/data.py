@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gradstep.checks import check_count, check_flag
 
 Array = NDArray[Any]
 
@@ -35,7 +36,7 @@ def minibatches(
     Raises
     ------
     TypeError, ValueError
-        If the arrays are not aligned, or batch_size is not a positive integer.
+        If the arrays are not aligned, batch_size is no positive integer, or drop_last no flag.
 
     Examples
     --------
@@ -54,12 +55,8 @@ def minibatches(
     lengths = [len(array) for array in taken]
     if len(set(lengths)) != 1:
         raise ValueError(f"arrays must have the same first length, got {lengths}")
-    try:
-        size = operator.index(batch_size)
-    except TypeError:
-        raise TypeError(f"batch_size must be an integer ≥ 1, got {batch_size!r}") from None
-    if size < 1:
-        raise ValueError(f"batch_size must be an integer ≥ 1, got {batch_size!r}")
+    size = check_count("batch_size", batch_size)
+    check_flag("drop_last", drop_last)
     if rng is not None and not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"rng must be a numpy.random.Generator or None, got {rng!r}; "

@@ -95,7 +95,8 @@ class EarlyStopping:
         """
         if self._kept is None:
             raise RuntimeError(
-                "no parameters were kept: call update() first, with restore_best=True"
+                "no parameters were kept: call update() first, with restore_best=True and a metric "
+                "that is not NaN or the worst infinity"
             )
         now = named(params)
         forms = {name: (array.shape, array.dtype.name) for name, array in now.items()}
@@ -138,5 +139,10 @@ def named(params: Any) -> dict[str, Array]:
     grouped, groups = split_groups(params)
     arrays: dict[str, Array] = {}
     for index, group in enumerate(groups):
-        arrays |= group["params"](index if grouped else None)[1]
+        of_group = group["params"](index if grouped else None)[1]
+        if repeated := sorted(arrays.keys() & of_group.keys()):
+            raise ValueError(
+                f"two groups have parameters named {repeated}; rename some of their dict keys"
+            )
+        arrays |= of_group
     return arrays

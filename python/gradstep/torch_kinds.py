@@ -56,7 +56,7 @@ def options_of(kind: str, theirs: Mapping[str, Any]) -> dict[str, Any]:
     if missing or unknown:
         raise ValueError(
             f"state_dict must be that of a torch.optim.{kind}, but a group "
-            + (f"has no {sorted(missing)}" if missing else f"has {sorted(unknown)}")
+            + (f"has no {sorted(missing)}" if missing else f"has {sorted(map(str, unknown))}")
         )
     options = {name: plain(theirs[name]) for name in came}
     for name, value in options.items():

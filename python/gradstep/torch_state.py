@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.checks import check_count
 from gradstep.optimizers import checkpoint
 from gradstep.optimizers.adam_variants import momentum_product
 from gradstep.optimizers.base import Optimizer
 from gradstep.optimizers.groups import Group
+from gradstep.optimizers.hyper import is_number
 from gradstep.reference import RULES
 from gradstep.torch_kinds import DERIVED, derived, kind_of, options_of, plain, refuse_what_it_lacks
 
@@ -62,6 +64,8 @@ def load_torch_state_dict(
             f"state_dict must be that of a torch.optim.{kind}, a dict with the entries 'state' and "
             f"'param_groups'; got {type(state_dict).__name__}"
         )
+    if steps is not None:
+        steps = check_count("steps", steps, 0)
     with opt._exclusive("load_torch_state_dict()"):
         given = checkpoint.to_dict(opt, copied=False)
         groups, theirs = opt._layout.groups, state_dict["param_groups"]
@@ -204,13 +208,13 @@ def state_of(
         saved = {slot: value for slot, value in saved.items() if value is not None}
         count = max(1, steps) if saved else 0
     elif saved:
-        count = count_of(f"'step' in {what}", saved.get("step"))
+        count = count_of(what, saved.get("step"))
     else:
         count = 0
     if kind == "NAdam" and "mu_product" in saved:
         product = momentum_product(h["betas"][0], h["momentum_decay"], count)
         came = plain(saved["mu_product"])
-        if abs(product - came) > 1e-4:  # float32, rounded at every step
+        if not (is_number(came) and abs(product - came) <= 1e-4):  # float32, rounded at every step
             raise ValueError(
                 f"{what} has mu_product = {came!r}, but betas and momentum_decay make {product!r}: "
                 "they were changed during training, which NAdam here cannot carry over"
@@ -227,9 +231,7 @@ def count_of(what: str, value: Any) -> int:
     number = plain(value)
     if isinstance(number, float) and number.is_integer():
         number = int(number)
-    if not isinstance(number, int):
-        raise TypeError(f"{what} must be a whole number, got {value!r}")
-    return number
+    return checkpoint.check_count(f"'step' in {what}", number)
 
 
 def array_of(what: str, value: Any) -> Array:

@@ -48,7 +48,8 @@ def to_json(tree: Any) -> tuple[str, dict[str, Array]]:
 def encode(value: Any, place: str, tensors: dict[str, Array], levels: int) -> Any:
     if levels < 0:
         raise ValueError(f"{place} is nested more than {DEEPEST} deep; a checkpoint is not")
-    if isinstance(value, np.ndarray) and value.dtype.name in DTYPES:
+    masked = isinstance(value, np.ma.MaskedArray)
+    if isinstance(value, np.ndarray) and value.dtype.name in DTYPES and not masked:
         tensors[place] = np.asarray(value, order="C")
         return {"$tensor": place}
     if isinstance(value, np.generic):

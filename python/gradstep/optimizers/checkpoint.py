@@ -111,7 +111,6 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
 def check(opt: Optimizer, given: Mapping[str, Any]) -> Checked:
     """An error where `given` is not a state of `opt`; nothing is changed. Needs the lock, too."""
     layout = opt._layout
-    layout.refresh(opt._steps)
     steps = check_header(given, type(opt).__name__)
     values = check_groups(layout, given["groups"])
     plans = [group.plan_of(of_group) for group, of_group in zip(layout.groups, values, strict=True)]

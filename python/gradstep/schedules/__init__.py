@@ -19,6 +19,9 @@ One after another, limited, or by the epoch:
 >>> by_epoch(99), by_epoch(100)
 (1.0, 0.1)
 
+Lengths are integers ≥ 1, factors finite numbers ≥ 0 if nothing else is said. What is not legal is a
+TypeError or ValueError when the schedule is made.
+
 For averages of the parameters, as ``ema_decay``: :class:`debiased_ema`, :class:`ema_warmup`, and
 :class:`equal_average` for stochastic weight averaging.
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gradstep.schedules.base import Schedule, hold_counts, hold_numbers
+from gradstep.schedules.base import Schedule, hold_counts, hold_numbers, power
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,6 @@ class cyclic(Schedule):
         height = since / self.up if since <= self.up else 1.0 - (since - self.up) / down
         if self.mode == "triangular2":
             height = math.ldexp(height, -cycle)
-        elif self.mode == "exp_range":
-            height *= self.factor**step
+        elif self.mode == "exp_range" and height > 0.0:
+            height *= power(self.factor, step)
         return self.low + (1.0 - self.low) * height

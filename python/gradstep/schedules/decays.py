@@ -7,7 +7,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradstep.schedules.base import Schedule, check_ascending, hold, hold_counts, hold_numbers
+from gradstep.schedules.base import (
+    Schedule,
+    check_ascending,
+    hold,
+    hold_counts,
+    hold_numbers,
+    power,
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class step_decay(Schedule):
         hold_numbers(self, "factor", low=0.0)
 
     def __call__(self, step: int) -> float:
-        return float(self.factor ** (step // self.every))
+        return power(self.factor, step // self.every)
 
 
 @dataclass(frozen=True)
@@ -45,12 +52,14 @@ class multistep(Schedule):
         hold_numbers(self, "factor", low=0.0)
 
     def __call__(self, step: int) -> float:
-        return float(self.factor ** bisect_right(self.milestones, step))
+        return power(self.factor, bisect_right(self.milestones, step))
 
 
 @dataclass(frozen=True)
 class exponential(Schedule):
     """``factor^t``; PyTorch's ExponentialLR.
+
+    A factor above 1 grows to infinity, which a step refuses: give ``clamp(high=...)``.
 
     >>> exponential(0.5)(3)
     0.125
@@ -62,7 +71,7 @@ class exponential(Schedule):
         hold_numbers(self, "factor", low=0.0)
 
     def __call__(self, step: int) -> float:
-        return float(self.factor**step)
+        return power(self.factor, step)
 
 
 @dataclass(frozen=True)
