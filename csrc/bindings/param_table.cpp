@@ -85,6 +85,8 @@ class BoundTable {
       if (with_norm) {
         norm = limit_gradients(tensors_, rows_, scale, workspace_);
         skipped = skip_nonfinite && !std::isfinite(norm);
+      } else {
+        lift_limits(tensors_, workspace_);
       }
       if (!skipped) last_isa_ = update(tensors_, rows_, workspace_);
     }

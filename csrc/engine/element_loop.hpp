@@ -68,6 +68,13 @@ inline Struct read_coefficients(const T* from) {
   return to;
 }
 
+template <class T>
+inline SharedArithmetic<T> read_shared(const T* from, const Span& span) {
+  auto shared = read_coefficients<SharedArithmetic<T>>(from);
+  shared.grad_scale = shared.grad_scale * static_cast<T>(span.limit);
+  return shared;
+}
+
 // Whether a rule gives the step that is subtracted from the parameter, or sets it itself.
 template <class Rule, class = void>
 constexpr bool gives_step = false;
@@ -118,7 +125,7 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
   static_assert(sizeof...(K) <= max_slots);
   const T* own = static_cast<const T*>(coefficients);
   element_loop<extras, cautious, S>(
-      read_coefficients<SharedArithmetic<T>>(own), read_coefficients<Rule<T>>(own + shared_count),
+      read_shared(own, span), read_coefficients<Rule<T>>(own + shared_count),
       static_cast<T>(span.cautious_scale), end - begin,
       static_cast<typename S::Param*>(span.param) + begin,
       static_cast<const typename S::Grad*>(span.grad) + begin,
@@ -152,9 +159,8 @@ inline size_t count_slots(const void* coefficients, const Span& span, size_t beg
                           std::index_sequence<K...>) {
   using T = typename S::Compute;
   const T* own = static_cast<const T*>(coefficients);
-  return count_loop<S>(read_coefficients<SharedArithmetic<T>>(own),
-                       read_coefficients<Rule<T>>(own + shared_count), end - begin,
-                       static_cast<const typename S::Param*>(span.param) + begin,
+  return count_loop<S>(read_shared(own, span), read_coefficients<Rule<T>>(own + shared_count),
+                       end - begin, static_cast<const typename S::Param*>(span.param) + begin,
                        static_cast<const typename S::Grad*>(span.grad) + begin,
                        (static_cast<const typename S::State*>(span.slots[K]) + begin)...);
 }

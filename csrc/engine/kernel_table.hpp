@@ -35,6 +35,7 @@ struct Span {
   void* slots[max_slots];
   void* average;
   size_t size;
+  double limit = 1;       // what limits by norm leave of the gradient as a whole
   double cautious_scale;  // what cautious steps are multiplied with
 };
 
@@ -47,6 +48,11 @@ using CountFn = size_t (*)(const void* coefficients, const Span& span, size_t be
 
 // Sum of squares of at most norm_block values, in float64 and in the contract's lane order.
 using SumSquaresFn = double (*)(const void* values, size_t count);
+
+// Adds the squares of the elements in each of `units` columns to the column's sum, row by row.
+// Row r begins at values + r * stride.
+using SumColumnsFn = void (*)(const void* values, size_t rows, size_t stride, size_t units,
+                              double* sums);
 
 // Reads one array and rewrites `written` others: the memory traffic of a rule without its
 // arithmetic, for measuring the roofline.
@@ -74,6 +80,7 @@ struct KernelTable {
   const RuleInfo* rules;
   size_t rule_count;
   SumSquaresFn sum_squares[dtype_count];
+  SumColumnsFn sum_columns[dtype_count];
   StreamFn stream[dtype_count][max_slots + 1];
   RootsFn roots[dtype_count];
   QuotientsFn quotients[dtype_count];

@@ -75,6 +75,7 @@ constexpr KernelTable kernel_table() {
                     RuleTable<Registry>::at,
                     RuleTable<Registry>::size,
                     {sum_squares<float>, sum_squares<double>},
+                    {sum_columns<float>, sum_columns<double>},
                     {},
                     {roots<float>, roots<double>},
                     {quotients<float>, quotients<double>}};

@@ -8,50 +8,40 @@
 namespace gradstep {
 namespace {
 
-constexpr std::size_t units_per_task = 64;
+constexpr std::size_t fewest_units = 64, most_units = 1024;  // of a task
 
+// Units whose squares are to be added up: of a tensor's gradient or of its parameter.
 struct Task {
   const Tensor* tensor;
-  std::size_t first, last;  // units
-  double* grad_sums;
-  double* param_sums;
+  const void* values;
+  double* sums;
+  std::size_t first, last;
 };
 
-// Of units that alternate element by element: each is added up in the order of its elements.
-template <class T>
-void add_alternating(const void* values, const Tensor& tensor, const Task& task, double* sums) {
-  const T* x = static_cast<const T*>(values);
-  std::fill(sums + task.first, sums + task.last, 0.0);
-  for (std::size_t start = 0; start < tensor.span.size; start += tensor.units)
-    for (std::size_t u = task.first; u < task.last; ++u) {
-      const double v = static_cast<double>(x[start + u]);
-      sums[u] += v * v;
-    }
+// Of units that alternate element by element: each in the order of its elements.
+void add_alternating(const Task& task) {
+  const Tensor& tensor = *task.tensor;
+  const std::size_t rows = tensor.span.size / tensor.units;
+  std::fill(task.sums + task.first, task.sums + task.last, 0.0);
+  active_kernels().sum_columns[tensor.dtype](
+      static_cast<const char*>(task.values) + task.first * item_size(tensor.dtype), rows,
+      tensor.units, task.last - task.first, task.sums + task.first);
 }
 
 // Of units that lie one after another: in blocks, as the norm of all gradients.
-void add_consecutive(const void* values, const Tensor& tensor, const Task& task, double* sums) {
+void add_consecutive(const Task& task) {
+  const Tensor& tensor = *task.tensor;
   const auto sum_squares = active_kernels().sum_squares[tensor.dtype];
   const std::size_t size = tensor.span.size / tensor.units;
   for (std::size_t u = task.first; u < task.last; ++u) {
     double sum = 0;
     for (std::size_t at = 0; at < size; at += norm_block) {
       const auto begin =
-          static_cast<const char*>(values) + (u * size + at) * item_size(tensor.dtype);
+          static_cast<const char*>(task.values) + (u * size + at) * item_size(tensor.dtype);
       sum += sum_squares(begin, std::min(norm_block, size - at));
     }
-    sums[u] = sum;
+    task.sums[u] = sum;
   }
-}
-
-void add_units(const void* values, const Task& task, double* sums) {
-  const Tensor& tensor = *task.tensor;
-  if (!tensor.alternating)
-    add_consecutive(values, tensor, task, sums);
-  else if (tensor.dtype == float32)
-    add_alternating<float>(values, tensor, task, sums);
-  else
-    add_alternating<double>(values, tensor, task, sums);
 }
 
 bool adaptive(const Row& row) { return std::isfinite(row.clip_adaptive); }
@@ -68,22 +58,26 @@ void sum_units(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
       elements += 2 * tensor.span.size;
     }
   workspace.unit_sums.resize(sums);
+  const int threads = threads_for(elements);
   std::vector<Task> tasks;
   double* next = workspace.unit_sums.data();
-  for (const Tensor& tensor : tensors) {
+  for (std::size_t t = 0; t < tensors.size(); ++t) {
+    const Tensor& tensor = tensors[t];
     if (!present(tensor) || !adaptive(rows[tensor.row])) continue;
-    for (std::size_t u = 0; u < tensor.units; u += units_per_task)
-      tasks.push_back(
-          {&tensor, u, std::min(u + units_per_task, tensor.units), next, next + tensor.units});
-    next += 2 * tensor.units;
+    const std::size_t units = tensor.units;
+    const std::size_t width = std::clamp(units / threads, fewest_units, most_units);
+    if (units == 1) next[0] = workspace.tensor_sums[t];
+    for (std::size_t u = 0; u < units; u += width) {
+      const std::size_t last = std::min(u + width, units);
+      if (units > 1) tasks.push_back({&tensor, tensor.span.grad, next, u, last});
+      tasks.push_back({&tensor, tensor.span.param, next + units, u, last});
+    }
+    next += 2 * units;
   }
-  const int threads = threads_for(elements);
   auto job = [&](int thread) {
     for (std::size_t k = tasks.size() * thread / threads; k < tasks.size() * (thread + 1) / threads;
-         ++k) {
-      add_units(tasks[k].tensor->span.grad, tasks[k], tasks[k].grad_sums);
-      add_units(tasks[k].tensor->span.param, tasks[k], tasks[k].param_sums);
-    }
+         ++k)
+      tasks[k].tensor->alternating ? add_alternating(tasks[k]) : add_consecutive(tasks[k]);
   };
   parallel(threads, job);
 }
@@ -93,39 +87,70 @@ double reduction(double norm, double limit) {
   return factor < 1 ? factor : 1;
 }
 
-// Sets a tensor's factors; returns what is left of its sum of squares.
-double set_factors(Tensor& tensor, const Row& row, double scale, double sum,
-                   const double* unit_sums, double* factors) {
-  tensor.factors = factors;
-  double left = sum;
-  if (unit_sums) {
-    left = 0;
-    for (std::size_t u = 0; u < tensor.units; ++u) {
-      const double norm = std::sqrt(unit_sums[u]) * scale;
-      const double weight = std::sqrt(unit_sums[tensor.units + u]);
-      const double most =
-          row.clip_adaptive * (weight > row.adaptive_eps ? weight : row.adaptive_eps);
-      const double factor = most / (norm > 1e-6 ? norm : 1e-6);
-      factors[u] = factor < 1 ? factor : 1;
-      left += factors[u] * factors[u] * unit_sums[u];
-    }
-  } else {
-    std::fill_n(factors, tensor.units, 1.0);
+// Sets what clip_tensor_norm leaves of a tensor; returns its sum of squares then.
+double limit_tensor(Tensor& tensor, const Row& row, double scale, double sum) {
+  tensor.span.limit = reduction(std::sqrt(sum) * scale, row.clip_tensor_norm);
+  return tensor.span.limit * tensor.span.limit * sum;
+}
+
+// The same after clip_adaptive, which leaves a factor of each unit.
+double limit_units(Tensor& tensor, const Row& row, double scale, const double* unit_sums,
+                   double* factors, float* float_factors) {
+  double left = 0;
+  for (std::size_t u = 0; u < tensor.units; ++u) {
+    const double norm = std::sqrt(unit_sums[u]) * scale;
+    const double weight = std::sqrt(unit_sums[tensor.units + u]);
+    const double most = row.clip_adaptive * (weight > row.adaptive_eps ? weight : row.adaptive_eps);
+    const double factor = most / (norm > 1e-6 ? norm : 1e-6);
+    factors[u] = factor < 1 ? factor : 1;
+    left += factors[u] * factors[u] * unit_sums[u];
   }
-  const double factor = reduction(std::sqrt(left) * scale, row.clip_tensor_norm);
-  for (std::size_t u = 0; u < tensor.units; ++u) factors[u] *= factor;
-  return factor * factor * left;
+  left = limit_tensor(tensor, row, scale, left);
+  if (tensor.units == 1) {
+    tensor.span.limit *= factors[0];
+  } else if (tensor.dtype == float32) {
+    std::copy_n(factors, tensor.units, float_factors);
+    tensor.factors = float_factors;
+  } else {
+    tensor.factors = factors;
+  }
+  return left;
+}
+
+// Sets what the limits of its row leave of every tensor; returns the sum of squares then.
+double limit_tensors(std::vector<Tensor>& tensors, const std::vector<Row>& rows, double scale,
+                     Workspace& workspace) {
+  sum_units(tensors, rows, workspace);
+  workspace.factors.resize(workspace.unit_sums.size() / 2);
+  workspace.float_factors.resize(workspace.unit_sums.size() / 2);
+  const double* unit_sums = workspace.unit_sums.data();
+  std::size_t at = 0;
+  double left = 0;
+  for (std::size_t t = 0; t < tensors.size(); ++t) {
+    Tensor& tensor = tensors[t];
+    const Row& row = rows[tensor.row];
+    if (!present(tensor)) continue;
+    if (adaptive(row)) {
+      left += limit_units(tensor, row, scale, unit_sums + 2 * at, &workspace.factors[at],
+                          &workspace.float_factors[at]);
+      at += tensor.units;
+    } else {
+      left += limit_tensor(tensor, row, scale, workspace.tensor_sums[t]);
+    }
+  }
+  return left;
 }
 
 template <class T>
 void apply(const Tensor& tensor, std::size_t begin, std::size_t end, T* to) {
   const T* grad = static_cast<const T*>(tensor.span.grad);
+  const T* factors = static_cast<const T*>(tensor.factors);
   if (tensor.alternating) {
     while (begin < end) {
-      const double* factor = tensor.factors + begin % tensor.units;
+      const T* factor = factors + begin % tensor.units;
       const std::size_t row_end = begin - begin % tensor.units + tensor.units;
       const std::size_t count = std::min(row_end, end) - begin;
-      for (std::size_t i = 0; i < count; ++i) to[i] = grad[begin + i] * static_cast<T>(factor[i]);
+      for (std::size_t i = 0; i < count; ++i) to[i] = grad[begin + i] * factor[i];
       begin += count;
       to += count;
     }
@@ -133,9 +158,8 @@ void apply(const Tensor& tensor, std::size_t begin, std::size_t end, T* to) {
     const std::size_t size = tensor.span.size / tensor.units;
     while (begin < end) {
       const std::size_t unit = begin / size;
-      const T factor = static_cast<T>(tensor.factors[unit]);
       const std::size_t count = std::min((unit + 1) * size, end) - begin;
-      for (std::size_t i = 0; i < count; ++i) to[i] = grad[begin + i] * factor;
+      for (std::size_t i = 0; i < count; ++i) to[i] = grad[begin + i] * factors[unit];
       begin += count;
       to += count;
     }
@@ -146,35 +170,24 @@ void apply(const Tensor& tensor, std::size_t begin, std::size_t end, T* to) {
 
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
                        Workspace& workspace) {
-  for (Tensor& tensor : tensors) tensor.factors = nullptr;
+  lift_limits(tensors, workspace);
   scale = std::fabs(scale);
   double left = sum_of_squares(tensors, workspace);
   const double norm = std::sqrt(left) * scale;
-  if (std::any_of(rows.begin(), rows.end(), limited)) {
-    sum_units(tensors, rows, workspace);
-    std::size_t units = 0;
-    for (const Tensor& tensor : tensors) units += tensor.units;
-    workspace.factors.resize(units);
-    const double* unit_sums = workspace.unit_sums.data();
-    double* factors = workspace.factors.data();
-    left = 0;
-    for (std::size_t t = 0; t < tensors.size(); ++t) {
-      Tensor& tensor = tensors[t];
-      const Row& row = rows[tensor.row];
-      if (!present(tensor)) continue;
-      const double sum = workspace.tensor_sums[t];
-      if (limited(row)) {
-        left += set_factors(tensor, row, scale, sum, adaptive(row) ? unit_sums : nullptr, factors);
-        factors += tensor.units;
-        if (adaptive(row)) unit_sums += 2 * tensor.units;
-      } else {
-        left += sum;
-      }
-    }
-  }
+  workspace.limited = std::any_of(rows.begin(), rows.end(), limited);
+  if (workspace.limited) left = limit_tensors(tensors, rows, scale, workspace);
   const double clipped = std::sqrt(left) * scale;
   for (Row& row : rows) row.shared[grad_scale] *= reduction(clipped, row.clip_norm);
   return norm;
+}
+
+void lift_limits(std::vector<Tensor>& tensors, Workspace& workspace) {
+  if (!workspace.limited) return;
+  for (Tensor& tensor : tensors) {
+    tensor.span.limit = 1;
+    tensor.factors = nullptr;
+  }
+  workspace.limited = false;
 }
 
 void apply_factors(const Tensor& tensor, std::size_t begin, std::size_t end, void* to) {

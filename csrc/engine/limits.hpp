@@ -1,8 +1,8 @@
 // Limits on gradients by their norm: of all together, of each tensor, of each unit of a tensor.
 //
 // A unit is a slice along a parameter's last axis: a column of a (fan_in, fan_out) weight. What a
-// limit leaves of a tensor or a unit is a factor, which a step applies to a few thousand elements
-// at a time, in cache, on their way to the kernel.
+// limit leaves of a tensor is a factor that kernels multiply grad_scale with. What it leaves of
+// units, a step applies to a few thousand elements at a time, in cache, on their way to the kernel.
 #pragma once
 
 #include <algorithm>
@@ -15,6 +15,9 @@ namespace gradstep {
 // grad_scale with what clip_norm leaves and sets the tensors' factors.
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
                        Workspace& workspace);
+
+// Takes back what it set for tensors in an earlier step.
+void lift_limits(std::vector<Tensor>& tensors, Workspace& workspace);
 
 constexpr std::size_t limited_run = 4096;
 

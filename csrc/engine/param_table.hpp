@@ -21,7 +21,7 @@ struct Tensor {
   // Slices along the last axis: next to each other in memory, or alternating element by element.
   std::size_t units;
   bool alternating;
-  const double* factors;  // what limits leave of each unit's gradient; null: all
+  const void* factors;  // what limits leave of each unit's gradient, in `dtype`; null: all
 };
 
 inline bool present(const Tensor& tensor) { return tensor.span.grad != nullptr; }
@@ -51,6 +51,8 @@ struct Workspace {
   std::vector<CastRow> rows;
   std::vector<std::size_t> ends;  // the units (elements, blocks) in all tensors up to each
   std::vector<double> block_sums, tensor_sums, unit_sums, factors;
+  std::vector<float> float_factors;
+  bool limited = false;               // whether tensors hold limits of a step
   std::vector<std::size_t> agreeing;  // by thread and tensor: elements whose step suits g
   // Steps go forwards and backwards in turn: what one touched last is still in cache for the next.
   bool backwards = false;

@@ -1,7 +1,11 @@
-// The sum of squares of a gradient, in the contract's order.
+// Sums of squares, in the contract's order.
 #pragma once
 
 #include <stddef.h>
+
+#include <utility>
+
+#include "engine/independent.hpp"
 
 namespace gradstep {
 namespace {
@@ -28,6 +32,34 @@ double sum_squares(const void* values, size_t count) {
   for (size_t half = norm_lanes / 2; half > 0; half /= 2)
     for (size_t j = 0; j < half; ++j) lane[j] += lane[j + half];
   return lane[0];
+}
+
+template <class T>
+inline double square(T x) {
+  return static_cast<double>(x) * static_cast<double>(x);
+}
+
+template <class T, size_t... Row>
+inline void add_rows(const T* __restrict x, size_t stride, size_t units, double* __restrict sums,
+                     std::index_sequence<Row...>) {
+  GRADSTEP_INDEPENDENT
+  for (size_t u = 0; u < units; ++u) {
+    double sum = sums[u];
+    ((sum += square(x[Row * stride + u])), ...);
+    sums[u] = sum;
+  }
+}
+
+// Eight rows at a time, so that sums are read and written once for all of them.
+template <class T>
+void sum_columns(const void* values, size_t rows, size_t stride, size_t units, double* sums) {
+  constexpr size_t together = 8;
+  const T* x = static_cast<const T*>(values);
+  size_t row = 0;
+  for (; row + together <= rows; row += together)
+    add_rows(x + row * stride, stride, units, sums, std::make_index_sequence<together>{});
+  for (; row < rows; ++row)
+    add_rows(x + row * stride, stride, units, sums, std::make_index_sequence<1>{});
 }
 
 }  // namespace

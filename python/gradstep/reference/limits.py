@@ -23,16 +23,13 @@ class Limits(NamedTuple):
     adaptive: float
     adaptive_eps: float
 
-    @property
-    def by_tensor(self) -> bool:
-        return math.isfinite(self.tensor_norm) or math.isfinite(self.adaptive)
-
 
 class Limited(NamedTuple):
-    """The norm before; and what is left: a factor per row, and per unit of every tensor."""
+    """The norm before; and what is left: a factor per row, per tensor, and per unit of tensors."""
 
     norm: float
     rows: list[float]
+    tensors: list[float]
     units: list[Array | None]
 
 
@@ -46,19 +43,24 @@ def limit_gradients(
     """`params` in their shapes, `grads` flat in the memory order of their parameters."""
     scale = abs(grad_scale)
     total = left = 0.0
+    tensors: list[float] = []
     units: list[Array | None] = []
     for param, grad, row in zip(params, grads, row_of, strict=True):
-        factors = None
+        factor, factors = 1.0, None
         if grad is not None:
             remaining = before = tensor_sum(grad)
-            if limits[row].by_tensor:
-                factors, remaining = unit_factors(param, grad, limits[row], scale, before)
+            if math.isfinite(limits[row].adaptive):
+                factors, remaining = unit_factors(param, grad, limits[row], scale)
+            factor = reduction(math.sqrt(remaining) * scale, limits[row].tensor_norm)
             total += before
-            left += remaining
+            left += factor * factor * remaining
+            if factors is not None and factors.size == 1:
+                factor, factors = factor * float(factors[0]), None
+        tensors.append(factor)
         units.append(factors)
     clipped = math.sqrt(left) * scale
     rows = [reduction(clipped, of_row.norm) for of_row in limits]
-    return Limited(math.sqrt(total) * scale, rows, units)
+    return Limited(math.sqrt(total) * scale, rows, tensors, units)
 
 
 def reduction(norm: float, limit: float) -> float:
@@ -66,24 +68,18 @@ def reduction(norm: float, limit: float) -> float:
     return factor if factor < 1 else 1.0
 
 
-def unit_factors(
-    param: Array, grad: Array, limits: Limits, scale: float, before: float
-) -> tuple[Array, float]:
+def unit_factors(param: Array, grad: Array, limits: Limits, scale: float) -> tuple[Array, float]:
     """A factor for every unit of a tensor, and what they leave of its sum of squares."""
-    factors = np.ones(unit_count(param))
-    left = before
-    if math.isfinite(limits.adaptive):
-        sums, weights = unit_sums(param, grad), unit_sums(param, flat(param))
-        norms = np.sqrt(sums) * scale
-        roots = np.sqrt(weights)
-        most = limits.adaptive * np.where(roots > limits.adaptive_eps, roots, limits.adaptive_eps)
-        allowed = most / np.where(norms > 1e-6, norms, 1e-6)
-        factors = np.where(allowed < 1, allowed, 1.0)
-        left = 0.0
-        for factor, of_unit in zip(factors.tolist(), sums.tolist(), strict=True):
-            left += factor * factor * of_unit
-    factor = reduction(math.sqrt(left) * scale, limits.tensor_norm)
-    return factors * factor, factor * factor * left
+    sums, weights = unit_sums(param, grad), unit_sums(param, flat(param))
+    norms = np.sqrt(sums) * scale
+    roots = np.sqrt(weights)
+    most = limits.adaptive * np.where(roots > limits.adaptive_eps, roots, limits.adaptive_eps)
+    allowed = most / np.where(norms > 1e-6, norms, 1e-6)
+    factors = np.where(allowed < 1, allowed, 1.0)
+    left = 0.0
+    for factor, of_unit in zip(factors.tolist(), sums.tolist(), strict=True):
+        left += factor * factor * of_unit
+    return factors, left
 
 
 def unit_count(param: Array) -> int:

@@ -60,10 +60,10 @@ class ParamTable:
         grads = [None if g is None else flat(self._convert(i, g)) for i, g in enumerate(leaves)]
         absent = tuple(i for i, g in enumerate(grads) if g is None)
         limits = [Limits(*parts[0][1:5]) for parts, _ in rows]
-        norm, factors = None, [1.0] * len(rows)
+        norm, of_rows, of_tensors = None, [1.0] * len(rows), [1.0] * len(grads)
         with np.errstate(all="ignore"):
             if with_norm:
-                norm, factors, of_units = limit_gradients(
+                norm, of_rows, of_tensors, of_units = limit_gradients(
                     self._shaped, grads, limits, self._row_of, grad_scale
                 )
                 if skip_nonfinite and not math.isfinite(norm):
@@ -75,21 +75,22 @@ class ParamTable:
             for i, grad in enumerate(grads):
                 if grad is not None:
                     row = self._row_of[i]
-                    self._update(i, grad, rows[row], grad_scale, factors[row])
+                    self._update(i, grad, rows[row], grad_scale * of_rows[row], of_tensors[i])
         self._last_step = rows, absent
         return norm, False, absent
 
     def _update(
-        self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, factor: float
+        self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, limit: float
     ) -> None:
         ((sign, *_, clip_value), (l2, decay, l1), (keep, take), fixed), at_step = row
         coefficients = fixed | at_step
-        scale = sign * grad_scale * factor
+        scale = sign * grad_scale
         cast = self._params[i].dtype.type
         average = self._averages[i]
         with_extras = clip_value != math.inf or l2 != 0 or l1 != 0 or average is not None
         own = {name: cast(value) for name, value in coefficients.items()}
         scale, clip_value, l2, decay, l1 = map(cast, (scale, clip_value, l2, decay, l1))
+        scale *= cast(limit)
         keep, take = cast(keep), cast(take)
         rule, cautious = self._rules[self._row_of[i]]
         runs = [slice(start, start + RUN) for start in range(0, grad.size, RUN)]
