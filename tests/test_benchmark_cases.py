@@ -196,6 +196,17 @@ def test_the_report_has_ratios_spreads_and_what_was_left_out() -> None:
     assert text.count("- thinc: it is not installed") == 1
 
 
+def test_the_report_says_where_gradstep_is_slower() -> None:
+    fast = entry("AdamW, tiny MLP", 10.0, torch_fused=40.0, roofline=5.0)
+    assert "gradstep is slower than nobody." in report(results(fast))
+    slow = entry("Lion, 33.5 M", 20.0, optax=18.0, numpy=21.0)
+    text = report(results(fast, slow))
+    assert (
+        "gradstep is slower than\n\n"
+        "- Lion, 33.5 M, 1,000 elements, float32, 2 threads: optax 18.0 (0.90 ± 0.02)\n\n" in text
+    )
+
+
 def test_pictures_depend_on_results_only(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[bench]'")
     from benchmarks.pictures import draw
