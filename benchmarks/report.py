@@ -113,6 +113,18 @@ def brief_table(infos: list[Info]) -> list[str]:
     return table(f"models, {setting('float32', most)}", rows, BRIEFLY)
 
 
+def slower(infos: Iterable[Info]) -> list[str]:
+    """Whom gradstep loses to."""
+    lines = [
+        f"- {info['optimizer']}, {info['tensor_set']}, {info['elements']:,} elements, "
+        f"{setting(info['dtype'], info['threads'])}: {name} {cell(info, name)}"
+        for info in infos
+        for name in by_names(info["ratio"], PEERS)
+        if info["ratio"][name] < 1
+    ]
+    return ["gradstep is slower than", "", *lines] if lines else ["gradstep is slower than nobody."]
+
+
 def report(results: dict[str, Any], *, brief: bool = False) -> str:
     """All tables, or one, under a description of machine, versions and command."""
     tests = by_test(results)
@@ -128,6 +140,8 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
     tables += curve_tables(
         tests.get("test_over_sizes", []), tests.get("test_over_tensor_counts", [])
     )
+    if tables:
+        tables.append(slower(info for infos in tests.values() for info in infos))
     left_out = {
         f"{name}: {reason}": None
         for infos in tests.values()

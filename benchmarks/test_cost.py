@@ -49,7 +49,7 @@ SIZES = ("33.5 M", "tiny MLP")
 
 @pytest.mark.parametrize("feature", FEATURES, ids=[feature.name for feature in FEATURES])
 @pytest.mark.parametrize("tensors", SIZES)
-def test_cost(benchmark: Any, feature: Feature, tensors: str) -> None:
+def test_cost(benchmark: Any, feature: Feature, tensors: str, race_options: dict[str, Any]) -> None:
     shapes = TENSOR_SETS[tensors]
     grads = make(shapes, seed=1)
 
@@ -58,7 +58,7 @@ def test_cost(benchmark: Any, feature: Feature, tensors: str) -> None:
         return lambda: opt.step(grads)
 
     steps = {"off": step({}), "on": step(feature.options)}
-    times = interleaved(steps, "on", SECONDS, run=rounds_of(benchmark))
+    times = interleaved(steps, "on", SECONDS, race_options["rounds"], rounds_of(benchmark))
     benchmark.extra_info.update(
         elements=sum(int(np.prod(shape)) for shape in shapes),
         threads=gs.runtime.num_threads(),

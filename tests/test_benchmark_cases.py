@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks import machine
 from benchmarks.cases import default_cases, every_case
 from benchmarks.contestants import ALL, chosen
+from benchmarks.contestants.contestant import Array, Racer
+from benchmarks.contestants.ours import Native, Reference
+from benchmarks.contestants.plain_numpy import PlainNumpy
 from benchmarks.interleave import interleaved, ratios, rounds_within
-from benchmarks.race import heats
+from benchmarks.race import heats, same_results
 from benchmarks.report import report
 from benchmarks.tensor_sets import TENSOR_SETS, elements, make
-from benchmarks.works import ADAMW, CLIPPED, SGD
+from benchmarks.works import ADAMW, CLIPPED, SGD, WORKS, Work
 
 from tests.benchmark_results import entry, results
 
@@ -117,6 +121,68 @@ def test_rounds_interleave_and_are_limited() -> None:
     assert rounds_within(6.0, [0.2, 0.03]) == 12
 
 
+# The same work.
+
+STAND_IN = [(20, 30), (7,)]
+
+
+class Other(Native):
+    """gradstep with other options, in the place of a peer."""
+
+    tolerance = PlainNumpy.tolerance
+
+    def __init__(self, **options: Any) -> None:
+        self.name, self.options = repr(options), options
+
+    def prepare(self, work: Work, params: list[Array], grads: list[Array]) -> Racer:
+        options = {**work.options, "clip_norm": work.clip_norm, **self.options}
+        opt = work.cls(params, **options)
+        return Racer(lambda: opt.step(grads), lambda: params)
+
+
+class WritesGradients(Other):
+    def prepare(self, work: Work, params: list[Array], grads: list[Array]) -> Racer:
+        honest = super().prepare(work, params, grads)
+
+        def step() -> None:
+            honest.step()
+            grads[0][0] = 0.0
+
+        return Racer(step, honest.params)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("work", [*WORKS.values(), CLIPPED], ids=lambda work: work.name)
+def test_those_who_do_the_same_work_pass(work: Work, dtype: str) -> None:
+    field = [c for c in (Native(), Reference(), PlainNumpy(), Other()) if c.offers(work)]
+    same_results(work, STAND_IN, dtype, field)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("work", "options"),
+    [
+        (ADAMW, {"weight_decay": 0.0}),
+        (ADAMW, {"betas": (0.9, 0.95)}),
+        (ADAMW, {"betas": (0.8, 0.999)}),
+        (ADAMW, {"eps": 1e-5}),
+        (CLIPPED, {"clip_norm": None}),
+        (SGD, {"nesterov": True}),
+        (SGD, {"momentum": 0.89}),
+        (WORKS["Lion"], {"betas": (0.9, 0.95)}),
+    ],
+    ids=lambda value: value.name if isinstance(value, Work) else str(value),
+)
+def test_other_work_is_noticed(work: Work, options: dict[str, Any], dtype: str) -> None:
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        same_results(work, STAND_IN, dtype, [Native(), Other(**options)])
+
+
+def test_who_writes_gradients_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="wrote gradients"):
+        same_results(SGD, STAND_IN, "float32", [Native(), WritesGradients()])
+
+
 # Reports.
 
 
@@ -128,6 +194,17 @@ def test_the_report_has_ratios_spreads_and_what_was_left_out() -> None:
     assert "| AdamW, tiny MLP | L1 | 10.0 | 40.0 (4.00 ± 0.08) | 0.50 ± 0.01 |" in text
     assert "| Lion, 28 bytes | L1 | 20.0 | 30.0 (1.50 ± 0.03) |  |" in text
     assert text.count("- thinc: it is not installed") == 1
+
+
+def test_the_report_says_where_gradstep_is_slower() -> None:
+    fast = entry("AdamW, tiny MLP", 10.0, torch_fused=40.0, roofline=5.0)
+    assert "gradstep is slower than nobody." in report(results(fast))
+    slow = entry("Lion, 33.5 M", 20.0, optax=18.0, numpy=21.0)
+    text = report(results(fast, slow))
+    assert (
+        "gradstep is slower than\n\n"
+        "- Lion, 33.5 M, 1,000 elements, float32, 2 threads: optax 18.0 (0.90 ± 0.02)\n\n" in text
+    )
 
 
 def test_pictures_depend_on_results_only(tmp_path: Path) -> None:

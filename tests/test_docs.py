@@ -1,4 +1,4 @@
-"""Examples in docstrings and in the README run as printed."""
+"""Examples in docstrings and documents run as printed; what documents link to is there."""
 
 from __future__ import annotations
 
@@ -42,13 +42,31 @@ def test_the_doctests_are_there() -> None:
     assert found > 20
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/checkpoints.md"])
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+}
+BLOCKS = {
+    path: blocks
+    for path, text in DOCUMENTS.items()
+    if (blocks := re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+}
+
+
+@pytest.mark.parametrize("path", BLOCKS)
 def test_python_in_documents_runs(path: str) -> None:
     if path in NEEDS:
         pytest.importorskip(NEEDS[path], reason=f"{NEEDS[path]} is not installed")
-    if not (ROOT / path).exists():
-        pytest.skip("documents are beside the tests only in a checkout")
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / path).read_text("utf-8"), re.DOTALL)
-    assert blocks
-    for block in blocks:
+    for block in BLOCKS[path]:
         exec(compile(block, path, "exec"), {})
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_links_lead_to_files(path: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)", DOCUMENTS[path])
+    dead = [
+        link
+        for link in links
+        if not link.startswith("https://") and not (ROOT / path).parent.joinpath(link).exists()
+    ]
+    assert not dead

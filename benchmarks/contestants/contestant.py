@@ -19,14 +19,19 @@ Step = Callable[[], object]
 
 @dataclass(frozen=True)
 class Racer:
-    """A contestant at the start: its step, and a look at its parameters."""
+    """A contestant at the start: its step, a look at its parameters, and what it does, outside the
+    timing, about gradients that were written anew."""
 
     step: Step
     params: Callable[[], list[Array]]
+    renew: Callable[[], object] = lambda: None
 
 
 class Contestant:
     """A library's way to take a step.
+
+    `tolerance` is how far its parameters may be from gradstep's after a few steps, as a share of
+    the longest way that one of them went.
 
     `extra_arrays` is how many arrays of the parameters' size it needs beside parameters and state,
     for its own gradients or for intermediate results. Where compiling takes long, `most_tensors`

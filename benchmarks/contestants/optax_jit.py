@@ -33,7 +33,6 @@ MAKE: dict[str, Callable[[Any], Any]] = {
     "Adamax": lambda optax: optax.adamax(LR),
     "AdaBelief": lambda optax: optax.adabelief(LR),
     "Yogi": lambda optax: optax.yogi(LR),
-    "Adan": lambda optax: optax.adan(LR, eps_root=0.0),
     "AdEMAMix": lambda optax: optax.contrib.ademamix(LR),
 }
 
@@ -43,7 +42,8 @@ class Optax(Contestant):
 
     name = "optax"
     requires = ("jax", "optax")
-    tolerance: ClassVar[dict[str, float]] = {"float32": 1e-4, "float64": 1e-5}
+    # Its Adagrad has an eps under the root, its RAdam computes the rectification in float32.
+    tolerance: ClassVar[dict[str, float]] = {"float32": 1e-4, "float64": 1e-7}
     extra_arrays = 1
     most_tensors = 1000
 
@@ -59,7 +59,7 @@ class Optax(Contestant):
 
         jax.config.update("jax_enable_x64", True)
         opt = MAKE[work.name](optax)
-        given = [jax.numpy.array(g) for g in grads]
+        given: list[Any] = []
         values = [jax.numpy.array(p) for p in params]
         held = [values, opt.init(values)]
 
@@ -72,4 +72,8 @@ class Optax(Contestant):
             held[:] = update(*held, given)
             jax.block_until_ready(held)
 
-        return Racer(step, lambda: [np.asarray(value) for value in held[0]])
+        def renew() -> None:
+            given[:] = [jax.numpy.array(g) for g in grads]
+
+        renew()
+        return Racer(step, lambda: [np.asarray(value) for value in held[0]], renew)

@@ -12,7 +12,7 @@
 namespace gradstep {
 
 // The Euclidean norm of all gradients times |scale|, before any limit. Multiplies the rows'
-// grad_scale with what clip_norm leaves and sets the tensors' factors.
+// grad_scale with what clip_norm leaves and sets the tensors' limits and factors.
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
                        Workspace& workspace);
 
