@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="all optimizers × tensor sets × dtypes × threads: hours, not minutes",
     )
-    group.addoption("--rounds", type=int, help="exactly so many rounds of every case")
+    group.addoption("--rounds", type=int, help="so many rounds of every case, at the least")
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_rounds_interleave_and_are_limited() -> None:
     assert {name: len(of_one) for name, of_one in times.items()} == {"ours": 3, "theirs": 3}
     assert set(calls) == {"ours", "theirs"}
     assert rounds_within(6.0, [1e-6]) == 25
-    assert rounds_within(6.0, [10.0]) == 5
+    assert rounds_within(6.0, [10.0]) == 3
     assert rounds_within(6.0, [0.2, 0.03]) == 12
 
 

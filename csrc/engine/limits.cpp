@@ -8,7 +8,7 @@
 namespace gradstep {
 namespace {
 
-constexpr std::size_t fewest_units = 64, most_units = 1024;  // of a task
+constexpr std::size_t fewest_units = 64, most_units = 8192;  // of a task
 
 // Units whose squares are to be added up: of a tensor's gradient or of its parameter.
 struct Task {

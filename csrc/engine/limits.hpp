@@ -2,7 +2,7 @@
 //
 // A unit is a slice along a parameter's last axis: a column of a (fan_in, fan_out) weight. What a
 // limit leaves of a tensor is a factor that kernels multiply grad_scale with. What it leaves of
-// units, a step applies to a few thousand elements at a time, in cache, on their way to the kernel.
+// units, a step applies to a thousand elements at a time, in cache, on their way to the kernel.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, dou
 // Takes back what it set for tensors in an earlier step.
 void lift_limits(std::vector<Tensor>& tensors, Workspace& workspace);
 
-constexpr std::size_t limited_run = 4096;
+constexpr std::size_t limited_run = 1024;
 
 // Writes elements [begin, end) of the gradient, times their units' factors, to `to`.
 void apply_factors(const Tensor& tensor, std::size_t begin, std::size_t end, void* to);
