@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from gradstep.optimizers.rows import average, limits
 
 if TYPE_CHECKING:
     from gradstep.optimizers.base import Optimizer
 
-Value = TypeVar("Value")
-Function = Callable[[Mapping[str, Any]], Value]
-Row = tuple[float, ...]
-Prepared = tuple[dict[str, Any], tuple[Row, Row, Row, dict[str, float]]]
+Function = Callable[[Mapping[str, Any]], Any]
+Prepared = tuple[dict[str, Any], tuple[Any, ...]]
 
 
 class Settings:
@@ -32,8 +30,9 @@ class Settings:
         ]
         self.scheduled = {name for name, _, _ in self._schedules}
         own = partial(opt.coefficients, self.plan.rule)
-        self._functions = (limits, opt.penalties, average, own)
-        self._parts: tuple[Function[Any], ...] | None = None
+        self._functions: tuple[Function, ...] = (limits, opt.penalties, average, own)
+        self._parts: list[Any] = []  # what the functions gave
+        self._varying: list[tuple[int, Function]] = []  # those that schedules change
         self._now = dict(values)
         self.fixed: Prepared | None = None
         if not self.scheduled:
@@ -52,19 +51,22 @@ class Settings:
         Without schedules that is :attr:`fixed`.
         """
         h = self.at(step)
-        if self._parts is None:
-            self._parts = tuple(settled(f, h, self.scheduled) for f in self._functions)
-        of_limits, of_penalties, of_average, of_rule = self._parts
-        return h, (of_limits(h), of_penalties(h), of_average(h), of_rule(h))
+        if not self._parts:
+            self._begin(h)
+        parts = self._parts
+        for place, function in self._varying:
+            parts[place] = function(h)
+        return h, tuple(parts)
 
-
-def settled(
-    function: Function[Value], h: Mapping[str, Any], scheduled: set[str]
-) -> Function[Value]:
-    """`function` itself, or one that gives its value for `h` if it reads nothing `scheduled`."""
-    reads = Reads(h)
-    value = function(reads)
-    return (lambda _: value) if reads.names.isdisjoint(scheduled) else function
+    def _begin(self, h: Mapping[str, Any]) -> None:
+        """Find out which parts vary: those that read a hyperparameter with a schedule."""
+        parts, varying = [], []
+        for place, function in enumerate(self._functions):
+            reads = Reads(h)
+            parts.append(function(reads))
+            if not reads.names.isdisjoint(self.scheduled):
+                varying.append((place, function))
+        self._parts, self._varying = parts, varying
 
 
 class Reads(Mapping[str, Any]):

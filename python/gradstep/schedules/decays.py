@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import cos, pi, sqrt
 
 from gradstep.schedules.base import (
     Schedule,
@@ -95,7 +95,7 @@ class cosine_annealing(Schedule):
     def __call__(self, step: int) -> float:
         if step >= self.steps:
             return self.end
-        risen = 1.0 + math.cos(math.pi * step / self.steps)
+        risen = 1.0 + cos(pi * step / self.steps)
         return self.end + (1.0 - self.end) * risen / 2.0
 
 
@@ -180,4 +180,4 @@ class inverse_sqrt(Schedule):
     def __call__(self, step: int) -> float:
         if step < self.warmup:
             return step / self.warmup
-        return math.sqrt(self.warmup / step)
+        return sqrt(self.warmup / step)
