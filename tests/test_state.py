@@ -189,3 +189,12 @@ def test_a_schedule_steps_as_numbers_set_before_each_step_do(name: str) -> None:
         for each in (set_before, opt):
             each.step(gradients(first, step))
     assert_same_bits(everything(opt), everything(set_before))
+
+
+@pytest.mark.parametrize("size", [16 * 1024, 64 * 1024, 10**6])
+def test_state_of_larger_parameters_lies_at_a_fixed_distance_within_a_page(size: int) -> None:
+    for lead in (0, 24, 1000):  # elements before the parameter
+        param = np.zeros(lead + size // 4, np.float32)[lead:]
+        state = gs.AdamW(param).state["0"]
+        distances = [(s.ctypes.data - param.ctypes.data) % 4096 for s in state.values()]
+        assert distances == [1024, 2048]

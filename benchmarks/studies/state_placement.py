@@ -14,7 +14,7 @@ import numpy as np
 
 from gradstep import _native
 
-SIZES = {235_146: 400, 2**25: 1}  # elements, and how often a round repeats the pass
+SIZES = {2**13: 4000, 235_146: 400, 2**25: 1}  # elements, and how often a round repeats the pass
 PAGE = 4096
 SHIFTS = ((0, 0), (64, 128), (128, 256), (512, 1024), (1024, 2048), (2048, 3072), (3072, 1024))
 ROUNDS = 15

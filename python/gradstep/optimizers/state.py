@@ -13,10 +13,10 @@ Array = NDArray[Any]
 
 CACHE_LINE = 64
 PAGE = 4096
-# Where each array of a parameter of 64 KiB or more begins within its page, from where the parameter
-# does; each is a page further on than the one before it, too.
+# Where each array of a larger parameter begins within its page, from where the parameter does; for
+# a still larger one each is a page further on than the one before it, too.
 FROM_PARAM = (1024, 2048, 3072, 1536, 2560, 512, 3584, 256)
-PLACED_FROM = 64 * 1024  # bytes
+PLACED_FROM, APART_FROM = 16 * 1024, 64 * 1024  # bytes
 
 
 def allocate(param: Array, fill: float, place: int) -> Array:
@@ -27,9 +27,10 @@ def allocate(param: Array, fill: float, place: int) -> Array:
     page: arrays walked at equal places get in each other's way, be they in cache or not
     (docs/decisions/0005-state-placement.md). Being views, they cannot be resized.
     """
-    lead, border, shift = 0, CACHE_LINE, 0
+    border, shift = CACHE_LINE, 0
     if param.nbytes >= PLACED_FROM:
-        lead, border, shift = (place + 1) * PAGE, PAGE, FROM_PARAM[place % len(FROM_PARAM)]
+        border, shift = PAGE, FROM_PARAM[place % len(FROM_PARAM)]
+    lead = (place + 1) * PAGE if param.nbytes >= APART_FROM else 0
     memory = np.zeros(param.nbytes + lead + border, np.uint8)
     start = lead + (address(param) + shift - address(memory)) % border
     array: Array = memory[start : start + param.nbytes].view(param.dtype)
