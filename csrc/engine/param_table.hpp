@@ -54,8 +54,6 @@ struct Workspace {
   std::vector<float> float_factors;
   bool limited = false;               // whether tensors hold limits of a step
   std::vector<std::size_t> agreeing;  // by thread and tensor: elements whose step suits g
-  // Steps go forwards and backwards in turn: what one touched last is still in cache for the next.
-  bool backwards = false;
 };
 
 // The sum of squares of all gradients: by blocks of norm_block elements from each tensor's start,

@@ -41,20 +41,16 @@ class Partition {
 
   int threads() const { return threads_; }
 
-  // Calls run(tensor, begin, end) for every part of a thread's share, in order or from its end.
+  // Calls run(tensor, begin, end) for every part of a thread's share, in order.
   template <class Run>
-  void share(int thread, bool backwards, Run run) const {
+  void share(int thread, Run run) const {
     const Border from = border(thread), to = border(thread + 1);
-    const auto part = [&](std::size_t t) {
-      if (t == tensors_.size() || !present(tensors_[t])) return;
+    for (std::size_t t = from.tensor; t <= to.tensor && t < tensors_.size(); ++t) {
+      if (!present(tensors_[t])) continue;
       const std::size_t begin = t == from.tensor ? from.index : 0;
       const std::size_t end = t == to.tensor ? to.index : tensors_[t].span.size;
       if (begin < end) run(t, begin, end);
-    };
-    if (backwards)
-      for (std::size_t t = to.tensor + 1; t-- > from.tensor;) part(t);
-    else
-      for (std::size_t t = from.tensor; t <= to.tensor; ++t) part(t);
+    }
   }
 
  private:

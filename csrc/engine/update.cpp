@@ -11,8 +11,6 @@
 namespace gradstep {
 namespace {
 
-constexpr std::size_t turn_chunk = 4096;  // elements that are run forwards in a backward step
-
 class Updater {
  public:
   Updater(std::vector<Tensor>& tensors, const std::vector<Row>& rows, Workspace& workspace)
@@ -28,14 +26,10 @@ class Updater {
   const char* run() {
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
       scale_cautious_steps();
-    const bool backwards = workspace_.backwards = !workspace_.backwards;
     auto job = [&](int thread) {
       const DenormalsFlushed flushed(flushing_);
-      partition_.share(thread, backwards, [&](std::size_t t, std::size_t begin, std::size_t end) {
-        if (backwards)
-          update_backwards(tensors_[t], begin, end);
-        else
-          update(tensors_[t], begin, end);
+      partition_.share(thread, [&](std::size_t t, std::size_t begin, std::size_t end) {
+        update(tensors_[t], begin, end);
       });
     };
     parallel(partition_.threads(), job);
@@ -70,14 +64,6 @@ class Updater {
     });
   }
 
-  void update_backwards(const Tensor& tensor, std::size_t begin, std::size_t end) const {
-    while (end > begin) {
-      const std::size_t chunk = end - begin > turn_chunk ? end - turn_chunk : begin;
-      update(tensor, chunk, end);
-      end = chunk;
-    }
-  }
-
   // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by
   // size/(count + 1), where count is the number of elements left.
   void scale_cautious_steps() {
@@ -86,7 +72,7 @@ class Updater {
     agreeing.assign(count * partition_.threads(), 0);
     auto job = [&](int thread) {
       const DenormalsFlushed flushed(flushing_);
-      partition_.share(thread, false, [&](std::size_t t, std::size_t begin, std::size_t end) {
+      partition_.share(thread, [&](std::size_t t, std::size_t begin, std::size_t end) {
         const Tensor& tensor = tensors_[t];
         const Row& row = rows_[tensor.row];
         if (!row.cautious) return;
