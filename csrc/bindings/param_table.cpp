@@ -65,7 +65,8 @@ class BoundTable {
     }
     for (size_t i = 0; i < tensors_.size(); ++i) {
       tensors_[i].row = row_of[i];
-      tensors_[i].cost = kernels.rules[rows[row_of[i]].rule].cost;
+      const unsigned doubled = tensors_[i].dtype == float64 ? 2 : 1;
+      tensors_[i].cost = doubled * kernels.rules[rows[row_of[i]].rule].cost;
     }
     rows_ = std::move(rows);
     readers_ = std::move(readers);

@@ -20,11 +20,12 @@ constexpr bool has_momentum = false;
 template <class Rule>
 constexpr bool has_momentum<Rule, std::void_t<decltype(Rule::has_momentum)>> = true;
 
-// Roots and quotients make an element two to five times as expensive.
+// Roots and quotients take their time one after another, everything else beside them.
 template <class Rule, class = void>
 constexpr unsigned cost = 1;
 template <class Rule>
-constexpr unsigned cost<Rule, std::void_t<decltype(Rule::divides)>> = 2;
+constexpr unsigned cost<Rule, std::void_t<decltype(Rule::roots_and_quotients)>> =
+    Rule::roots_and_quotients;
 
 template <template <class> class Rule, class S, bool cautious>
 constexpr void fill_updates(UpdateFn (&to)[extras_count]) {

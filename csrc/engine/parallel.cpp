@@ -14,7 +14,7 @@ namespace gradstep {
 namespace {
 
 std::atomic<int> chosen_threads{0};  // 0: as OpenMP finds fit
-std::atomic<std::size_t> least_elements{16384};
+std::atomic<std::size_t> least_elements{24576};
 std::atomic<bool> in_forked_child{false};
 
 // An OpenMP runtime does not survive a fork: its worker threads are gone, and the child's first

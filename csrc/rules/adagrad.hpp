@@ -16,7 +16,7 @@ struct Adagrad {
   static constexpr const char* name = "adagrad";
   static constexpr auto coefficients = names("lr", "eps_inside", "eps_outside");
   static constexpr auto slots = names("sum");
-  static constexpr bool divides = true;
+  static constexpr unsigned roots_and_quotients = 2;
   T lr, eps_inside, eps_outside;
 
   T step(T g, T& sum) const {
@@ -30,7 +30,7 @@ struct Adadelta {
   static constexpr const char* name = "adadelta";
   static constexpr auto coefficients = names("lr", "rho", "one_minus_rho", "eps");
   static constexpr auto slots = names("square_avg", "acc_delta");
-  static constexpr bool divides = true;
+  static constexpr unsigned roots_and_quotients = 3;
   T lr, rho, one_minus_rho, eps;
 
   T step(T g, T& square_avg, T& acc_delta) const {

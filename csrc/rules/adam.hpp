@@ -15,7 +15,7 @@ struct Adam {
   static constexpr auto coefficients = names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2",
                                              "step_size", "root_scale", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq");
-  static constexpr bool divides = true;
+  static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_scale, eps;
 

@@ -17,7 +17,7 @@ struct Nadam {
   static constexpr auto coefficients = names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2",
                                              "grad_step", "avg_step", "root_scale", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq");
-  static constexpr bool divides = true;
+  static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, grad_step, avg_step, root_scale, eps;
 
@@ -34,7 +34,7 @@ struct Radam {
   static constexpr auto coefficients =
       names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "step_size", "root_cap", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq");
-  static constexpr bool divides = true;
+  static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_cap, eps;
 

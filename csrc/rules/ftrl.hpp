@@ -13,7 +13,7 @@ struct Ftrl {
   static constexpr const char* name = "ftrl";
   static constexpr auto coefficients = names("lr", "beta", "lambda1", "lambda2");
   static constexpr auto slots = names("z", "n");
-  static constexpr bool divides = true;
+  static constexpr unsigned roots_and_quotients = 5;
   T lr, beta, lambda1, lambda2;
 
   void operator()(T& p, T g, T& z, T& n) const {

@@ -18,7 +18,7 @@ struct Rmsprop {
   static constexpr auto coefficients =
       names("lr", "alpha", "one_minus_alpha", "eps_inside", "eps_outside");
   static constexpr auto slots = names("square_avg");
-  static constexpr bool divides = true;
+  static constexpr unsigned roots_and_quotients = 2;
   T lr, alpha, one_minus_alpha, eps_inside, eps_outside;
 
   T step(T g, T& square_avg) const { return lr * g / denominator(g, square_avg); }
