@@ -24,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="all optimizers × tensor sets × dtypes × threads: hours, not minutes",
     )
+    group.addoption(
+        "--tracked",
+        action="store_true",
+        help="only what benchmarks.regress compares: gradstep, the roofline and the pinned peer",
+    )
     group.addoption("--rounds", type=int, help="so many rounds of every case, at the least")
 
 
@@ -31,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def race_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What the command line says about a race."""
     option = request.config.getoption
-    return {"everything": option("--everything"), "rounds": option("--rounds")}
+    return {name: option(f"--{name}") for name in ("everything", "tracked", "rounds")}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

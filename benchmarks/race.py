@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.cases import Case
-from benchmarks.contestants import ALL, MEASURED, NAMES, ROOFLINE, chosen
+from benchmarks.contestants import ALL, MEASURED, NAMES, ROOFLINE, chosen, tracked_of
 from benchmarks.contestants.contestant import Contestant, why_missing
 from benchmarks.interleave import Run, interleaved, plain_rounds, ratios, rounds_of
 from benchmarks.tensor_sets import Shapes, elements, make
@@ -20,7 +20,7 @@ from benchmarks.works import Work
 SECONDS = 5.0  # of timing per heat, and no fewer than three rounds per allocation
 CHECKED_STEPS = 8
 # Where arrays happen to lie moves a loop over few of them by up to a quarter; many average it out.
-PLACES, FEW_TENSORS = 3, 10
+PLACES, FEW_TENSORS = 3, 200
 
 
 def set_threads(count: int) -> None:
@@ -133,6 +133,7 @@ def race(
     shapes: Shapes,
     *,
     everything: bool = False,
+    tracked: bool = False,
     rounds: int | None = None,
     seconds: float = SECONDS,
     names: Sequence[str] = NAMES,
@@ -140,7 +141,9 @@ def race(
     """Run all heats of a case; everything that a report needs goes into ``extra_info``."""
     work, dtype, threads = case.work, case.dtype, case.threads
     set_threads(threads)
-    field, left_out = chosen(work, len(shapes), dtype, threads, everything, names)
+    field, left_out = chosen(work, shapes, dtype, threads, everything, names)
+    if tracked:
+        field = tracked_of(field)
     same_results(work, shapes, dtype, field)
     itemsize, count = np.dtype(dtype).itemsize, elements(shapes)
 

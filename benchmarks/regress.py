@@ -16,10 +16,10 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.compare import Measured, compare, is_worse, merged, summary, table
-from benchmarks.contestants import ROOFLINE
+from benchmarks.contestants import PINNED, ROOFLINE
 
 BASELINE = Path(__file__).with_name("baseline.json")
-PINNED = (("torch fused", "torch"), ("numpy", "numpy"))  # contestant, and whose version counts
+VERSION_OF = {"torch fused": "torch", "numpy": "numpy"}
 NOISY = 0.15
 LEAST = 0.05  # a change below five percent is nobody's concern
 
@@ -41,10 +41,10 @@ def tracked(results: Mapping[str, Any]) -> Rows:
         if "ratio_quartiles" not in info:
             continue
         over = {ROOFLINE: ROOFLINE} if ROOFLINE in info["ratio"] else {}
-        peer = next((peer for peer in PINNED if peer[0] in info["ratio"]), None)
+        peer = next((peer for peer in PINNED if peer in info["ratio"]), None)
         if peer is not None:
-            version = versions.get(peer[1], "?").split("+")[0]
-            over[peer[0]] = f"{peer[0]} {version}"
+            version = versions.get(VERSION_OF[peer], "?").split("+")[0]
+            over[peer] = f"{peer} {version}"
         for contestant, label in over.items():
             measured = inverse(info["ratio"][contestant], info["ratio_quartiles"][contestant])
             rows[f"{entry['name']} / {label}"] = measured

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from benchmarks import machine
 from benchmarks.cases import default_cases, every_case
-from benchmarks.contestants import ALL, chosen
+from benchmarks.contestants import ALL, chosen, tracked_of
 from benchmarks.contestants.contestant import Array, Racer
 from benchmarks.contestants.ours import Native, Reference
 from benchmarks.contestants.plain_numpy import PlainNumpy
@@ -95,12 +95,23 @@ def test_heats_fit_into_memory_and_each_has_gradstep_and_the_roofline() -> None:
 
 def test_who_takes_part_and_who_is_left_out_with_a_reason() -> None:
     names = ("gradstep", "torch compiled", "deepspeed", "numpy")
-    field, left_out = chosen(ADAMW, 1000, "float64", 1, names=names)
+    field, left_out = chosen(ADAMW, [(1,)] * 1000, "float64", 1, names=names)
     assert [contestant.name for contestant in field] == ["gradstep", "numpy"]
     assert left_out == {
-        "torch compiled": "it takes long to compile: see --everything",
+        "torch compiled": "it takes long: see --everything",
         "deepspeed": "it has no float64",
     }
+
+
+def test_tracked_are_gradstep_the_roofline_and_one_peer() -> None:
+    field = {contestant.name: contestant for contestant in ALL}
+
+    def tracked(*names: str) -> list[str]:
+        return [contestant.name for contestant in tracked_of([field[name] for name in names])]
+
+    assert tracked(*field) == ["gradstep", "torch fused", "roofline"]
+    assert tracked("gradstep", "optax", "numpy", "roofline") == ["gradstep", "numpy", "roofline"]
+    assert tracked("gradstep", "thinc") == ["gradstep"]
 
 
 def test_quartiles_of_ratios() -> None:

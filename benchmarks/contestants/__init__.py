@@ -14,6 +14,7 @@ from benchmarks.contestants.roofline import Roofline
 from benchmarks.contestants.thinc_optimizer import Thinc
 from benchmarks.contestants.torch_compiled import TorchCompiled
 from benchmarks.contestants.torch_eager import TorchEager
+from benchmarks.tensor_sets import Shapes
 from benchmarks.works import Work
 
 __all__ = [
@@ -21,10 +22,12 @@ __all__ = [
     "MEASURED",
     "NAMES",
     "PEERS",
+    "PINNED",
     "ROOFLINE",
     "Racer",
     "available",
     "chosen",
+    "tracked_of",
 ]
 
 MEASURED, ROOFLINE = "gradstep", "roofline"
@@ -43,6 +46,7 @@ ALL: tuple[Contestant, ...] = (
     Roofline(),
 )
 NAMES = tuple(contestant.name for contestant in ALL)
+PINNED = ("torch fused", "numpy")  # whom a case is tracked against: the first that takes part
 PEERS = tuple(name for name in NAMES if name not in (MEASURED, ROOFLINE))
 
 
@@ -53,7 +57,7 @@ def available() -> dict[str, str | None]:
 
 def chosen(
     work: Work,
-    tensors: int,
+    shapes: Shapes,
     dtype: str,
     threads: int,
     everything: bool = False,
@@ -66,8 +70,8 @@ def chosen(
             continue
         if dtype not in contestant.dtypes:
             left_out[contestant.name] = f"it has no {dtype}"
-        elif not everything and contestant.takes_long(work, tensors):
-            left_out[contestant.name] = "it takes long to compile: see --everything"
+        elif not everything and contestant.takes_long(work, shapes):
+            left_out[contestant.name] = "it takes long: see --everything"
         elif not contestant.fits_threads(threads):
             left_out[contestant.name] = f"it cannot be told to use {threads} threads"
         elif (reason := why_missing(contestant)) is not None:
@@ -75,3 +79,10 @@ def chosen(
         else:
             taking_part.append(contestant)
     return taking_part, left_out
+
+
+def tracked_of(field: Sequence[Contestant]) -> list[Contestant]:
+    """Those of a field whose times are tracked: gradstep, the roofline and the pinned peer."""
+    names = [contestant.name for contestant in field]
+    pinned = [name for name in PINNED if name in names][:1]
+    return [c for c in field if c.name in (MEASURED, ROOFLINE, *pinned)]

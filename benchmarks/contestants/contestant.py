@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from benchmarks.tensor_sets import Shapes, elements
 from benchmarks.works import Work
 
 Array = NDArray[Any]
@@ -34,8 +35,9 @@ class Contestant:
     the longest way that one of them went.
 
     `extra_arrays` is how many arrays of the parameters' size it needs beside parameters and state,
-    for its own gradients or for intermediate results. Where compiling takes long, `most_tensors`
-    and `most_works` keep it out of larger cases and other works, unless everything is asked for.
+    for its own gradients or for intermediate results. Where it takes long to compile or to run,
+    `most_tensors`, `most_elements` and `most_works` keep it out of larger cases and other works,
+    unless everything is asked for.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Contestant:
     tolerance: ClassVar[dict[str, float]] = {"float32": 1e-4, "float64": 1e-9}
     extra_arrays: int = 0
     most_tensors: float = math.inf
+    most_elements: float = math.inf
     most_works: tuple[str, ...] | None = None
 
     def offers(self, work: Work) -> bool:
@@ -54,10 +57,11 @@ class Contestant:
         """Take `params` as its own, and `grads` to read only."""
         raise NotImplementedError
 
-    def takes_long(self, work: Work, tensors: int) -> bool:
-        """Whether compiling it for this case takes too long for the default selection."""
+    def takes_long(self, work: Work, shapes: Shapes) -> bool:
+        """Whether this case takes too long for the default selection."""
         known = self.most_works is None or work.name in self.most_works
-        return tensors > self.most_tensors or not known
+        large = len(shapes) > self.most_tensors or elements(shapes) > self.most_elements
+        return large or not known
 
     def try_out(self) -> None:
         """Raise an exception where it is installed but cannot run."""
