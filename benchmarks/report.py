@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -158,14 +159,22 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="what --benchmark-json wrote")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write SVG files there")
     parser.add_argument("--brief", action="store_true", help="the models' table alone")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the screen")
     options = parser.parse_args()
     results = json.loads(options.results.read_text("utf-8"))
-    print(report(results, brief=options.brief))
+    if options.brief and "test_step" not in by_test(results):
+        parser.error(f"{options.results} has no results of benchmarks/test_step.py")
+    text = report(results, brief=options.brief)
     if options.pictures:
         from benchmarks.pictures import draw
 
+        beside = options.output.parent if options.output else Path()
         for path in draw(by_test(results), results["machine_info"], options.pictures):
-            print(f"\n![{path.stem}]({path})")
+            text += f"\n\n![{path.stem}]({Path(os.path.relpath(path, beside)).as_posix()})"
+    if options.output:
+        options.output.write_text(f"# How fast a step is\n\n{text}\n", "utf-8")
+    else:
+        print(text)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from benchmarks.contestants.ours import Native, Reference
 from benchmarks.contestants.plain_numpy import PlainNumpy
 from benchmarks.interleave import interleaved, ratios, rounds_within
 from benchmarks.race import heats, same_results
-from benchmarks.report import report
+from benchmarks.report import main, report
 from benchmarks.tensor_sets import TENSOR_SETS, elements, make
 from benchmarks.works import ADAMW, CLIPPED, SGD, WORKS, Work
 
@@ -234,3 +236,19 @@ def test_pictures_depend_on_results_only(tmp_path: Path) -> None:
     for path, again in zip(first, draw(tests, machine_info, tmp_path / "again"), strict=True):
         assert path.read_bytes() == again.read_bytes()
     assert draw({}, machine_info, tmp_path / "none") == []
+
+
+def test_a_report_in_a_file_links_its_pictures_from_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[bench]'")
+    given, output = tmp_path / "results.json", tmp_path / "docs" / "report.md"
+    output.parent.mkdir()
+    given.write_text(json.dumps(results(entry("AdamW, tiny MLP", 10.0, torch_fused=40.0))))
+    where = ["--output", str(output), "--pictures", str(output.parent / "pictures")]
+    monkeypatch.setattr(sys, "argv", ["report", str(given), *where])
+    main()
+    text = output.read_text("utf-8")
+    assert text.startswith("# How fast a step is\n\nZ80")
+    assert text.endswith("\n\n![speed-up](pictures/speed-up.svg)\n")
+    assert (output.parent / "pictures" / "speed-up.svg").is_file()
