@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import machine
 from benchmarks.contestants import MEASURED, ROOFLINE
-from benchmarks.report import Info, peers, setting
+from benchmarks.report import BRIEFLY, Info, by_names, peers, setting
 from benchmarks.works import ADAMW
 
 STYLE = {"svg.hashsalt": "gradstep", "svg.fonttype": "none", "font.size": 9}
@@ -31,7 +31,7 @@ def colors(names: list[str]) -> dict[str, str]:
 
 def speed_up(infos: list[Info], color: Mapping[str, str]) -> Figure:
     """How many times gradstep's time each peer takes, by set of tensors."""
-    names = peers(infos)
+    names = by_names(peers(infos), BRIEFLY)
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(names)
@@ -119,7 +119,7 @@ def figures(
     sets = models(tests.get("test_step", []))
     sizes = tests.get("test_over_sizes", [])
     counts = tests.get("test_over_tensor_counts", [])
-    if sets and peers(sets):
+    if sets and by_names(peers(sets), BRIEFLY):
         yield "speed-up", speed_up(sets, color)
     if sizes:
         yield "bandwidth", bandwidth(sizes, machine_info["gradstep"]["caches"], color)
