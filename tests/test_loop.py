@@ -169,7 +169,7 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "scaler": (lambda: gs.LossScaler().load_state_dict({}), ValueError, "must hold scale and"),
     "patience": (lambda: gs.EarlyStopping(patience=-1), ValueError, "patience must be an integer"),
     "mode": (lambda: gs.EarlyStopping(mode="up"), ValueError, "mode must be 'min' or 'max'"),  # type: ignore[arg-type]
-    "metric": (lambda: gs.EarlyStopping().update("x", []), TypeError, "metric must be a number"),  # type: ignore[arg-type]
+    "metric": (lambda: gs.EarlyStopping().update("0.5", []), TypeError, "metric must be a number"),  # type: ignore[arg-type]
     "arrays": (lambda: gs.minibatches([], 1), TypeError, "arrays must be a list of at least one"),
     "lengths": (
         lambda: gs.minibatches([np.ones(3), np.ones(4)], 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,3 +61,13 @@ def test_plateau_drives_an_optimizer() -> None:
         lr.update(metric)
     opt.step(np.ones(1))
     assert w[0] == -2.5
+
+
+def test_a_metric_beyond_all_floats_is_infinite() -> None:
+    plateau, stopping = gs.schedules.ReduceLROnPlateau(1.0), gs.EarlyStopping(patience=0)
+    plateau.update(1.0)
+    plateau.update(10**400)
+    assert (plateau.best, plateau.bad) == (1.0, 1)
+    assert not stopping.update(-(10**400), np.zeros(1))
+    assert stopping.best == -math.inf
+    assert stopping.update(1.0, np.zeros(1))

@@ -51,7 +51,7 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "array": (lambda: np.ones(2) * s.constant(1.0), TypeError, "the factor of a schedule"),  # type: ignore[operator]
     "scale": (lambda: s.constant(1.0) * float("inf"), ValueError, "the factor of a schedule"),
     "plateau": (lambda: s.ReduceLROnPlateau(0.1, factor=1.0), ValueError, "factor must be"),
-    "metric": (lambda: s.ReduceLROnPlateau(0.1).update("x"), TypeError, "metric must be"),  # type: ignore[arg-type,func-returns-value]
+    "metric": (lambda: s.ReduceLROnPlateau(0.1).update("0.5"), TypeError, "metric must be"),  # type: ignore[arg-type,func-returns-value]
 }
 
 

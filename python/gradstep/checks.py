@@ -44,6 +44,16 @@ def check_metric(name: str, value: Any) -> float:
     return as_float(value)
 
 
+def metric_of(value: Any) -> float:
+    """A new metric as a float, NaN included; text that reads like a number is none."""
+    if not isinstance(value, (str, bytes, bytearray)):
+        try:
+            return as_float(value)
+        except (TypeError, ValueError):
+            pass
+    raise TypeError(f"metric must be a number, got {value!r}")
+
+
 def check_flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, got {value!r}")

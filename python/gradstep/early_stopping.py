@@ -8,7 +8,14 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from gradstep.checks import check_count, check_entries, check_finite, check_flag, check_metric
+from gradstep.checks import (
+    check_count,
+    check_entries,
+    check_finite,
+    check_flag,
+    check_metric,
+    metric_of,
+)
 from gradstep.param_groups import split_groups
 from gradstep.params import check_param
 
@@ -70,10 +77,7 @@ class EarlyStopping:
 
         `params` is what the optimizer was given; it is copied where the metric is the best so far.
         """
-        try:
-            metric = float(metric)
-        except (TypeError, ValueError):
-            raise TypeError(f"metric must be a number, got {metric!r}") from None
+        metric = metric_of(metric)
         sign = 1.0 if self.mode == "min" else -1.0
         if sign * metric < sign * self.best - self.min_delta:
             if self.restore_best:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gradstep.checks import check_count, check_entries, check_finite, check_metric
+from gradstep.checks import check_count, check_entries, check_finite, check_metric, metric_of
 from gradstep.schedules.base import Schedule
 
 
@@ -81,10 +81,7 @@ class ReduceLROnPlateau(Schedule):
 
     def update(self, metric: float) -> None:
         """Take note of a metric. NaN is no better than any."""
-        try:
-            metric = float(metric)
-        except (TypeError, ValueError):
-            raise TypeError(f"metric must be a number, got {metric!r}") from None
+        metric = metric_of(metric)
         if self._is_better(metric):
             self.best, self.bad = metric, 0
         else:
