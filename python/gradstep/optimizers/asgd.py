@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradstep.optimizers.base import Optimizer
-from gradstep.optimizers.hyper import Number, Scalar
+from gradstep.optimizers.hyper import Number, Scalar, power
 from gradstep.optimizers.options import SharedOptions
 
 if TYPE_CHECKING:
@@ -95,6 +95,6 @@ class ASGD(Optimizer):
 
     def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
         lr, lambd = h["lr"], h["lambd"]
-        eta = lr / (1.0 + lambd * lr * (t - 1)) ** h["alpha"]
+        eta = lr / power(1.0 + lambd * lr * (t - 1), h["alpha"])
         take = 1.0 / max(1.0, t - 1 - h["t0"])
         return {"shrink": 1.0 - lambd * eta, "eta": eta, "keep": 1.0 - take, "take": take}

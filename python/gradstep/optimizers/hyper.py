@@ -80,6 +80,14 @@ def as_float(number: Any) -> float:
         return math.inf if number > 0 else -math.inf
 
 
+def power(base: float, exponent: float) -> float:
+    """``base^exponent`` of numbers ≥ 0, infinite where floats end."""
+    try:
+        return float(base**exponent)
+    except OverflowError:
+        return math.inf
+
+
 def check_grad_scale(value: Any) -> float:
     if not is_number(value):
         raise TypeError(f"grad_scale must be a finite number > 0, got {value!r}")

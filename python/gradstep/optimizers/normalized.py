@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradstep.optimizers.adam import Betas, averages, bias_corrections
 from gradstep.optimizers.base import Optimizer
-from gradstep.optimizers.hyper import Flag, Number, Numbers, Scalar
+from gradstep.optimizers.hyper import Flag, Number, Numbers, Scalar, power
 from gradstep.optimizers.options import SharedOptions
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class ADOPT(Optimizer):
         # The first step takes g² for v, and leaves m and p alone.
         weights = averages(*h["betas"]) if t > 1 else averages(1.0, 0.0)
         exponent = h["clip_exponent"]
-        limit = math.inf if exponent is None and t > 1 else float(t) ** (exponent or 0.0)
+        limit = math.inf if exponent is None and t > 1 else power(float(t), exponent or 0.0)
         return {**weights, "limit": limit}
 
 

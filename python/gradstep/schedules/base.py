@@ -51,14 +51,6 @@ def check_ascending(name: str, steps: Any) -> tuple[int, ...]:
     return checked
 
 
-def power(factor: float, count: int) -> float:
-    """``factor^count``, infinite where floats end: something to clamp, or for a step to refuse."""
-    try:
-        return float(factor**count)
-    except OverflowError:
-        return math.inf
-
-
 def hold(schedule: Schedule, **values: Any) -> None:
     """Set attributes of a frozen dataclass, while it is made."""
     for name, value in values.items():

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gradstep.schedules.base import Schedule, hold_counts, hold_numbers, power
+from gradstep.optimizers.hyper import power
+from gradstep.schedules.base import Schedule, hold_counts, hold_numbers
 
 
 @dataclass(frozen=True)
