@@ -65,8 +65,7 @@ class BoundTable {
     }
     for (size_t i = 0; i < tensors_.size(); ++i) {
       tensors_[i].row = row_of[i];
-      const unsigned doubled = tensors_[i].dtype == float64 ? 2 : 1;
-      tensors_[i].cost = doubled * kernels.rules[rows[row_of[i]].rule].cost;
+      tensors_[i].cost = element_cost(kernels.rules[rows[row_of[i]].rule], tensors_[i].dtype);
     }
     rows_ = std::move(rows);
     readers_ = std::move(readers);

@@ -68,7 +68,7 @@ struct RuleInfo {
   size_t coefficient_count;
   const char* const* slots;
   size_t slot_count;
-  unsigned cost;  // of an element in cache, for deciding how many threads a step is worth
+  unsigned cost;  // of an element in float32, for deciding how many threads a step is worth
   UpdateFn update[dtype_count][extras_count];
   // Cautious updates, Liang et al. 2024; null for rules without momentum, whose steps all agree.
   UpdateFn cautious_update[dtype_count][extras_count];

@@ -17,7 +17,7 @@ struct Tensor {
   Span span;
   DType dtype;
   std::uint32_t row;
-  std::uint32_t cost;  // of an element, as its rule says
+  std::uint32_t cost;  // see element_cost
   // Slices along the last axis: next to each other in memory, or alternating element by element.
   std::size_t units;
   bool alternating;
@@ -27,6 +27,11 @@ struct Tensor {
 inline bool present(const Tensor& tensor) { return tensor.span.grad != nullptr; }
 
 inline std::size_t item_size(DType dtype) { return dtype == float32 ? 4 : 8; }
+
+// How much work an element is, in elements of plain SGD in float32.
+inline std::uint32_t element_cost(const RuleInfo& rule, DType dtype) {
+  return rule.cost * (dtype == float32 ? 1 : 2);
+}
 
 // What a step does to the tensors that share one rule, one set of hyperparameters and one step
 // count. `shared` is as in SharedCoefficient; its grad_scale holds the sign and scale of the row.
