@@ -8,13 +8,7 @@ from dataclasses import dataclass
 from math import cos, pi, sqrt
 
 from gradstep.optimizers.hyper import power
-from gradstep.schedules.base import (
-    Schedule,
-    check_ascending,
-    hold,
-    hold_counts,
-    hold_numbers,
-)
+from gradstep.schedules.base import Schedule, check_ascending, hold, hold_counts, hold_numbers
 
 
 @dataclass(frozen=True)
