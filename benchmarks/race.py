@@ -19,7 +19,7 @@ from benchmarks.works import Work
 
 SECONDS = 5.0  # of timing per heat, and no fewer than three rounds per allocation
 CHECKED_STEPS = 8
-# Where arrays happen to lie moves a loop over few of them by up to a quarter; many average it out.
+# Where arrays happen to lie makes a loop over few of them faster or slower; many average it out.
 PLACES, FEW_TENSORS = 3, 200
 
 
