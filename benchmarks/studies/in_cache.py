@@ -1,18 +1,23 @@
-"""How near is a step in cache to what its divisions allow?
+"""How near is a step in cache to what its roots and quotients allow?
 
 ``python -m benchmarks.studies.in_cache``
 
 Roots and quotients come from one unit of the core, which nothing else can hide: a step of r roots
-and q quotients per element cannot take less than r·root + q·quotient. Both are measured on the same
-instruction set. A step's time per element is the difference of two sizes that fit in cache, so
-that the cost of the call cancels. One thread.
+and q quotients per element is compared with a loop of those alone, or with one that only moves its
+bytes, whichever takes longer. They are timed on the same instruction set, one right after the
+other, on one thread; a time per element is the difference of two sizes that fit in the second
+cache, so that the cost of the call cancels.
+
+Whoever has the other half of a shared core slows a step and not its divider, for minutes. Rounds
+are therefore spread over the whole run, and both the median of their ratios and the upper quartile
+are shown.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
@@ -21,72 +26,101 @@ import gradstep as gs
 from gradstep import _native
 
 SMALL, LARGE = 2048, 8192  # elements
-ROUNDS = 41
-REPEATS = 200
+ROUNDS = 101
+REPEATS = 50
 # Optimizers with their roots and quotients per element, as in csrc/rules.
-STEPS: dict[str, tuple[type[gs.Optimizer], dict[str, Any], int, int]] = {
-    "SGD, momentum": (gs.SGD, {"momentum": 0.9}, 0, 0),
-    "Adagrad": (gs.Adagrad, {}, 1, 1),
-    "RMSprop": (gs.RMSprop, {}, 1, 1),
-    "Adadelta": (gs.Adadelta, {}, 2, 1),
-    "Adam": (gs.Adam, {}, 1, 1),
-    "AdamW": (gs.AdamW, {}, 1, 1),
-    "Adamax": (gs.Adamax, {}, 0, 1),
-    "NAdam": (gs.NAdam, {}, 1, 1),
-    "AdaBelief": (gs.AdaBelief, {}, 1, 1),
-    "ADOPT": (gs.ADOPT, {}, 1, 1),
-    "FTRL": (gs.FTRL, {}, 2, 3),
+STEPS: dict[str, tuple[type[gs.Optimizer], int, int]] = {
+    "Adagrad": (gs.Adagrad, 1, 1),
+    "RMSprop": (gs.RMSprop, 1, 1),
+    "Adadelta": (gs.Adadelta, 2, 1),
+    "Adam": (gs.Adam, 1, 1),
+    "AdamW": (gs.AdamW, 1, 1),
+    "Adamax": (gs.Adamax, 0, 1),
+    "NAdam": (gs.NAdam, 1, 1),
+    "RAdam": (gs.RAdam, 1, 1),
+    "AdaBelief": (gs.AdaBelief, 1, 1),
+    "ADOPT": (gs.ADOPT, 1, 1),
+    "FTRL": (gs.FTRL, 2, 3),
 }
+Run = Callable[[], object]
 
 
-def seconds(run: Callable[[], object]) -> float:
+def seconds(run: Run) -> float:
+    run()
     start = time.perf_counter()
     for _ in range(REPEATS):
         run()
     return (time.perf_counter() - start) / REPEATS
 
 
-def per_element(make: Callable[[int], Callable[[], object]]) -> float:
-    """Nanoseconds; `make` gives what to run on so many elements."""
-    small, large = make(SMALL), make(LARGE)
-    rounds = [seconds(large) - seconds(small) for _ in range(ROUNDS)]
-    return 1e9 * median(rounds) / (LARGE - SMALL)
+def values(size: int, dtype: str) -> np.ndarray[Any, Any]:
+    return np.linspace(0.5, 1.5, size).astype(dtype)
+
+
+def divide(size: int, dtype: str, roots: int, quotients: int) -> Run:
+    of, by, to = (values(size, dtype) for _ in range(3))
+    return lambda: _native.divide(roots, quotients, of, by, to)
+
+
+def move(size: int, dtype: str, slots: int) -> Run:
+    read, *written = (values(size, dtype) for _ in range(2 + slots))
+    return lambda: _native.stream(read, written)
+
+
+def step(size: int, dtype: str, cls: type[gs.Optimizer]) -> Run:
+    opt, grad = cls(values(size, dtype), lr=1e-3), values(size, dtype)
+    return lambda: opt.step(grad)
+
+
+class Case:
+    """Nanoseconds per element: an optimizer's step, its roots and quotients, its bytes."""
+
+    def __init__(self, isa: str, dtype: str, name: str) -> None:
+        cls, roots, quotients = STEPS[name]
+        slots = len(cls([values(1, dtype)], lr=1e-3).state["0"])
+        self.isa = isa
+        self.runs = {
+            "step": [step(size, dtype, cls) for size in (SMALL, LARGE)],
+            "divide": [divide(size, dtype, roots, quotients) for size in (SMALL, LARGE)],
+            "move": [move(size, dtype, slots) for size in (SMALL, LARGE)],
+        }
+        self.times: dict[str, list[float]] = {what: [] for what in self.runs}
+
+    def round(self) -> None:
+        with gs.runtime.set_isa(self.isa):
+            for what, (small, large) in self.runs.items():
+                took = seconds(large) - seconds(small)
+                self.times[what].append(1e9 * took / (LARGE - SMALL))
+
+    def share(self) -> str:
+        """Of the slower loop's time in the step's: the median, and the upper quartile."""
+        slower = "divide" if median(self.times["divide"]) > median(self.times["move"]) else "move"
+        shares = [a / b for a, b in zip(self.times[slower], self.times["step"], strict=True)]
+        return f"{median(shares):.2f} to {quantiles(shares, n=4)[2]:.2f}"
+
+
+def table(columns: list[tuple[str, str]], cases: dict[tuple[str, str, str], Case]) -> list[str]:
+    """Markdown: nanoseconds that a root and a quotient take together, then the optimizers."""
+    lines = ["| | " + " | ".join(f"{isa} {dtype}" for isa, dtype in columns) + " |"]
+    lines.append("|---" * (len(columns) + 1) + "|")
+    both = [f"{median(cases[isa, dtype, 'Adam'].times['divide']):.2f}" for isa, dtype in columns]
+    lines.append(f"| root and quotient, ns | {' | '.join(both)} |")
+    for name in STEPS:
+        shares = [cases[isa, dtype, name].share() for isa, dtype in columns]
+        lines.append(f"| {name} | {' | '.join(shares)} |")
+    return lines
 
 
 def main() -> None:
+    columns = [
+        (isa, dtype) for isa in gs.runtime.available_isas() for dtype in ("float32", "float64")
+    ]
+    cases = {(isa, dtype, name): Case(isa, dtype, name) for isa, dtype in columns for name in STEPS}
     with gs.runtime.set_num_threads(1):
-        for isa in gs.runtime.available_isas():
-            for dtype in ("float32", "float64"):
-                with gs.runtime.set_isa(isa):
-                    study(isa, dtype)
-
-
-def study(isa: str, dtype: str) -> None:
-    def values(size: int) -> np.ndarray:
-        return np.linspace(0.5, 1.5, size).astype(dtype)
-
-    def root(size: int) -> Callable[[], object]:
-        x, y = values(size), values(size)
-        return lambda: _native.roots(x, y)
-
-    def quotient(size: int) -> Callable[[], object]:
-        x, d, y = values(size), values(size), values(size)
-        return lambda: _native.quotients(x, d, y)
-
-    of_root, of_quotient = per_element(root), per_element(quotient)
-    print(f"{isa}, {dtype}: root {of_root:.3f} ns, quotient {of_quotient:.3f} ns per element")
-    for name, (cls, options, roots, quotients) in STEPS.items():
-
-        def step(
-            size: int, cls: type[gs.Optimizer] = cls, options: dict[str, Any] = options
-        ) -> Callable[[], object]:
-            opt, grad = cls(values(size), lr=1e-3, **options), values(size)
-            return lambda: opt.step(grad)
-
-        took = per_element(step)
-        bound = roots * of_root + quotients * of_quotient
-        share = f"{bound / took:>8.2f}" if bound else f"{'-':>8}"
-        print(f"  {name:<16}{took:>8.3f} ns, at least {bound:.3f}{share}")
+        for _ in range(ROUNDS):
+            for case in cases.values():
+                case.round()
+    print("\n".join(table(columns, cases)))
 
 
 if __name__ == "__main__":

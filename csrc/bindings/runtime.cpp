@@ -63,13 +63,12 @@ void* beside(const py::array& first, const py::array& other) {
   return py::detail::array_proxy(other.ptr())->data;
 }
 
-void write_roots(const py::array& of, py::array& to) {
-  active_kernels().roots[dtype_of(of)](beside(of, of), beside(of, to), of.size());
-}
-
-void write_quotients(const py::array& of, const py::array& by, py::array& to) {
-  active_kernels().quotients[dtype_of(of)](beside(of, of), beside(of, by), beside(of, to),
-                                           of.size());
+void divide_arrays(size_t roots, size_t quotients, const py::array& of, const py::array& by,
+                   py::array& to) {
+  if (roots > most_roots || quotients > most_quotients)
+    throw py::value_error("roots must be at most 2, quotients at most 3");
+  active_kernels().divide[dtype_of(of)][roots][quotients](beside(of, of), beside(of, by),
+                                                          beside(of, to), of.size());
 }
 
 }  // namespace
@@ -87,9 +86,10 @@ void register_runtime(py::module_& module) {
   module.def("build_info", &build_info);
   module.def("stream", &stream_arrays, py::arg("read"), py::arg("written"),
              "Add one contiguous array to others: the roofline that steps are measured against.");
-  module.def("roots", &write_roots, py::arg("of"), py::arg("to"),
-             "Square roots, on one thread: with quotients, what bounds a step in cache.");
-  module.def("quotients", &write_quotients, py::arg("of"), py::arg("by"), py::arg("to"));
+  module.def(
+      "divide", &divide_arrays, py::arg("roots"), py::arg("quotients"), py::arg("of"),
+      py::arg("by"), py::arg("to"),
+      "So many roots and quotients per element, on one thread: what bounds a step in cache.");
   module.def("elements_per_thread", &elements_per_thread);
   module.def("set_elements_per_thread", &set_elements_per_thread, py::arg("count"),
              "For measuring the default: the least elements that a thread is woken for, > 0.");

@@ -27,6 +27,7 @@ enum SharedCoefficient : int {
 constexpr size_t max_slots = 8;
 constexpr size_t max_coefficients = 32;
 constexpr size_t norm_block = 1024;
+constexpr size_t most_roots = 2, most_quotients = 3;  // of an element, in any rule
 
 // The memory of one tensor, or of a run of its elements: all arrays have `size` elements.
 struct Span {
@@ -58,9 +59,9 @@ using SumColumnsFn = void (*)(const void* values, size_t rows, size_t stride, si
 // arithmetic, for measuring the roofline.
 using StreamFn = void (*)(const void* read, void* const* written, size_t begin, size_t end);
 
-// Square roots, and quotients, of `count` values: what bounds an update in cache.
-using RootsFn = void (*)(const void* of, void* to, size_t count);
-using QuotientsFn = void (*)(const void* of, const void* by, void* to, size_t count);
+// So many roots of `by` and then quotients of `of` by that, for each of `count` elements: what
+// bounds an update in cache.
+using DivideFn = void (*)(const void* of, const void* by, void* to, size_t count);
 
 struct RuleInfo {
   const char* name;
@@ -82,8 +83,7 @@ struct KernelTable {
   SumSquaresFn sum_squares[dtype_count];
   SumColumnsFn sum_columns[dtype_count];
   StreamFn stream[dtype_count][max_slots + 1];
-  RootsFn roots[dtype_count];
-  QuotientsFn quotients[dtype_count];
+  DivideFn divide[dtype_count][most_roots + 1][most_quotients + 1];
 };
 
 }  // namespace gradstep

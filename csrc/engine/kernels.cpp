@@ -71,6 +71,23 @@ constexpr void fill_streams(StreamFn (&to)[max_slots + 1], std::index_sequence<K
   ((to[K] = stream<T, K + 1>), ...);
 }
 
+template <class T, unsigned roots, size_t... quotients>
+constexpr void fill_quotients(DivideFn (&to)[most_quotients + 1],
+                              std::index_sequence<quotients...>) {
+  ((to[quotients] = divide<T, roots, quotients>), ...);
+}
+
+template <class T, size_t... roots>
+constexpr void fill_roots(DivideFn (&to)[most_roots + 1][most_quotients + 1],
+                          std::index_sequence<roots...>) {
+  (fill_quotients<T, roots>(to[roots], std::make_index_sequence<most_quotients + 1>{}), ...);
+}
+
+template <class T>
+constexpr void fill_divides(DivideFn (&to)[most_roots + 1][most_quotients + 1]) {
+  fill_roots<T>(to, std::make_index_sequence<most_roots + 1>{});
+}
+
 constexpr KernelTable kernel_table() {
   KernelTable table{GRADSTEP_NAME(GRADSTEP_ISA),
                     RuleTable<Registry>::at,
@@ -78,10 +95,11 @@ constexpr KernelTable kernel_table() {
                     {sum_squares<float>, sum_squares<double>},
                     {sum_columns<float>, sum_columns<double>},
                     {},
-                    {roots<float>, roots<double>},
-                    {quotients<float>, quotients<double>}};
+                    {}};
   fill_streams<float>(table.stream[float32], std::make_index_sequence<max_slots + 1>{});
   fill_streams<double>(table.stream[float64], std::make_index_sequence<max_slots + 1>{});
+  fill_divides<float>(table.divide[float32]);
+  fill_divides<double>(table.divide[float64]);
   return table;
 }
 

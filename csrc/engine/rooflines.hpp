@@ -35,19 +35,17 @@ void stream(const void* read, void* const* written, size_t begin, size_t end) {
   stream_arrays<T>(read, written, begin, end, std::make_index_sequence<arrays>{});
 }
 
-template <class T>
-void roots(const void* of, void* to, size_t count) {
-  const T* __restrict x = static_cast<const T*>(of);
-  T* __restrict y = static_cast<T*>(to);
-  for (size_t i = 0; i < count; ++i) y[i] = square_root(x[i]);
-}
-
-template <class T>
-void quotients(const void* of, const void* by, void* to, size_t count) {
+template <class T, unsigned roots, unsigned quotients>
+void divide(const void* of, const void* by, void* to, size_t count) {
   const T* __restrict x = static_cast<const T*>(of);
   const T* __restrict d = static_cast<const T*>(by);
   T* __restrict y = static_cast<T*>(to);
-  for (size_t i = 0; i < count; ++i) y[i] = x[i] / d[i];
+  for (size_t i = 0; i < count; ++i) {
+    T value = d[i];
+    for (unsigned r = 0; r < roots; ++r) value = square_root(value);
+    for (unsigned q = 0; q < quotients; ++q) value = x[i] / value;
+    y[i] = value;
+  }
 }
 
 }  // namespace
