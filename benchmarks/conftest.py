@@ -5,11 +5,17 @@ pip install ".[bench]" && pytest benchmarks
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from typing import Any
 
 import pytest
+
+# PyTorch has an OpenMP library of its own, but takes the system's if that is there already. Numba's
+# start allows nested parallel regions in the system's, and then PyTorch's roots would use them.
+with contextlib.suppress(ImportError):
+    import torch  # noqa: F401
 
 import gradstep as gs
 from benchmarks import machine
