@@ -93,8 +93,8 @@ def main() -> int:
     of_machine, rows = names.pop(), tracked_in(runs)
     exists = options.baseline.exists()
     baseline = json.loads(options.baseline.read_text("utf-8")) if exists else {}
+    own = runs[-1]["machine_info"]["gradstep"]
     if options.update:
-        own = runs[-1]["machine_info"]["gradstep"]
         about = {key: own[key] for key in ("command", "compiler", "versions")}
         new = updated(baseline, of_machine, {**about, "runs": len(runs)}, rows)
         options.baseline.write_text(json.dumps(new, indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -107,6 +107,7 @@ def main() -> int:
         print(f"{options.baseline} has nothing of {of_machine}: nothing compared; see --update")
         return 0
     compared = compare(before, rows, LEAST)
+    print(f"before: {baseline['machines'][of_machine]['command']}\nnow:    {own['command']}\n")
     print("gradstep's time over that of the last word in each row, lower is better\n")
     print(table(compared))
     print(f"\n{of_machine}: {summary(compared)}")

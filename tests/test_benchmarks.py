@@ -93,6 +93,7 @@ def test_regress_passes_at_equal_and_fails_at_worse(
     slower = results(entry("AdamW, tiny MLP", 12.0, roofline=5.0))
     assert run(monkeypatch, tmp_path, slower) == 1
     table = capsys.readouterr().out
+    assert "before: pytest" in table
     assert "worse     2.000  2.400  +20.00 %   5.00 %  test_step[AdamW, tiny MLP] / roof" in table
 
 
