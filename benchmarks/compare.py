@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
-WORSE, BETTER, SAME, NEW, MISSING = "worse", "better", "same", "new", "missing"
+WORSE, UNCLEAR, SAME, BETTER, NEW, MISSING = VERDICTS = (
+    "worse",
+    "unclear",
+    "same",
+    "better",
+    "new",
+    "missing",
+)
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,15 @@ def merged(runs: list[Measured]) -> Measured:
 
 
 def compare(
-    before: Mapping[str, Measured], now: Mapping[str, Measured], least: float = 0.0
+    before: Mapping[str, Measured],
+    now: Mapping[str, Measured],
+    least: float = 0.0,
+    noisy: float = math.inf,
 ) -> list[Row]:
     """A row for every name of either, worst first.
 
-    A change counts from the sum of both noises on, and from no less than `least`.
+    A change counts from the sum of both noises on, and from no less than `least`. Where only the
+    noise of `now` excuses it, and that is more than `noisy`, it is unclear.
     """
     rows = []
     for name in {**before, **now}:
@@ -55,12 +67,16 @@ def compare(
             change = new.value / old.value - 1
             allowed = max(least, old.noise + new.noise)
             verdict = WORSE if change > allowed else BETTER if change < -allowed else SAME
+            if verdict == SAME and new.noise > noisy and change > max(least, old.noise):
+                verdict = UNCLEAR
             rows.append(Row(name, old.value, new.value, change, allowed, verdict))
     return sorted(rows, key=lambda row: row.change, reverse=True)
 
 
-def is_worse(rows: list[Row]) -> bool:
-    return any(row.verdict == WORSE for row in rows)
+def passes(rows: list[Row]) -> bool:
+    """Whether something was compared, and nothing of it is worse or unclear."""
+    verdicts = {row.verdict for row in rows}
+    return not verdicts & {WORSE, UNCLEAR} and bool(verdicts & {SAME, BETTER})
 
 
 def table(rows: list[Row], form: str = "#.4g") -> str:
@@ -86,5 +102,5 @@ def table(rows: list[Row], form: str = "#.4g") -> str:
 def summary(rows: list[Row]) -> str:
     """How many there are of each verdict."""
     verdicts = [row.verdict for row in rows]
-    counts = [(verdicts.count(verdict), verdict) for verdict in (WORSE, SAME, BETTER, NEW, MISSING)]
+    counts = [(verdicts.count(verdict), verdict) for verdict in VERDICTS]
     return ", ".join(f"{count} {verdict}" for count, verdict in counts if count)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.compare import Measured, compare, is_worse, summary, table
+from benchmarks.compare import Measured, compare, passes, summary, table
 from gradstep import runtime
 
 COUNTS = Path(__file__).with_name("instructions.json")
@@ -107,17 +107,21 @@ def per_step(runs: str, instructions: Mapping[int, int]) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=Path, default=COUNTS, help="the file to compare with")
+    parser.add_argument(
+        "--require", action="store_true", help="fail, too, where nothing can be counted or compared"
+    )
     parser.add_argument("--update", action="store_true", help="write the counts into the file")
     options = parser.parse_args()
     reason = unavailable()
     if reason is not None:
         print(f"instructions not counted: {reason}")
-        return 0
+        return int(options.require)
     known = json.loads(options.counts.read_text("utf-8")) if options.counts.exists() else {}
     environment = key()
     if environment not in known and not options.update:
-        print(f"instructions not counted: {options.counts} has nothing of {environment}")
-        return 0
+        print(f"instructions not counted: {options.counts} has nothing of {environment}, only of")
+        print("\n".join(known))
+        return int(options.require)
     counts = count()
     if options.update:
         known[environment] = {case: round(n, 1) for case, n in counts.items()}
@@ -128,7 +132,7 @@ def main() -> int:
     print(f"instructions per step; {environment}\n")
     print(table(rows, ",.0f"))
     print(f"\n{summary(rows)}")
-    return int(is_worse(rows))
+    return int(not passes(rows))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,13 @@ def residency(bytes_touched: int, threads: int, sizes: Mapping[str, int]) -> str
     return "memory" if sizes else ""
 
 
+def cores() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def memory_budget(share: float = 0.6) -> int:
     """Bytes that contestants may fill at one time."""
     try:
@@ -70,7 +77,7 @@ def facts() -> dict[str, Any]:
         "backend": gs.runtime.backend(),
         "isa": gs.runtime.isa(),
         "compiler": gs.runtime.build_info().get("compiler"),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "caches": caches(),
         "versions": versions(),
         "platform": platform.platform(),

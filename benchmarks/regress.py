@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.compare import Measured, compare, is_worse, merged, summary, table
+from benchmarks.compare import UNCLEAR, Measured, compare, merged, passes, summary, table
 from benchmarks.contestants import PINNED, ROOFLINE
 
 BASELINE = Path(__file__).with_name("baseline.json")
@@ -105,13 +105,17 @@ def main() -> int:
     before = read(baseline, of_machine)
     if before is None:
         print(f"{options.baseline} has nothing of {of_machine}: nothing compared; see --update")
-        return 0
-    compared = compare(before, rows, LEAST)
+        return 1
+    compared = compare(before, rows, LEAST, NOISY)
     print(f"before: {baseline['machines'][of_machine]['command']}\nnow:    {own['command']}\n")
     print("gradstep's time over that of the last word in each row, lower is better\n")
     print(table(compared))
     print(f"\n{of_machine}: {summary(compared)}")
-    return int(is_worse(compared))
+    if any(row.verdict == UNCLEAR for row in compared):
+        print(
+            f"unclear: slower, by no more than this run's own noise of over {NOISY:.0%}; run again"
+        )
+    return int(not passes(compared))
 
 
 if __name__ == "__main__":

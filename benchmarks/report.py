@@ -109,6 +109,8 @@ def by_test(results: dict[str, Any]) -> dict[str, list[Info]]:
 def brief_table(infos: list[Info]) -> list[str]:
     """Models in float32, on the most threads, beside the fastest of each library."""
     found = [i for i in infos if i["optimizer"] in MODELS and i["dtype"] == "float32"]
+    if not found:
+        return ["No model was measured in float32."]
     most = max(info["threads"] for info in found)
     rows = [(f"{i['optimizer']}, {i['tensor_set']}", i) for i in found if i["threads"] == most]
     return table(f"models, {setting('float32', most)}", rows, BRIEFLY)

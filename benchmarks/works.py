@@ -19,6 +19,7 @@ class Work:
     name: str
     cls: type[gs.Optimizer]
     options: dict[str, Any]
+    rule: str
     slots: int  # state arrays, each read and written once
     clip_norm: float | None = None
 
@@ -49,10 +50,13 @@ def every_optimizer() -> dict[str, Work]:
         for chosen in VARIANTS.get(cls, [{}]):
             probe = cls([np.zeros(1, np.float32)], lr=LR, **chosen)
             title = ", ".join([name, *chosen])
-            works[title] = Work(title, cls, {"lr": LR, **chosen}, len(probe.state["0"]))
+            rule, slots = probe.rule(probe.groups[0]), len(probe.state["0"])
+            works[title] = Work(title, cls, {"lr": LR, **chosen}, rule, slots)
     return works
 
 
 WORKS = every_optimizer()
 ADAMW, SGD = WORKS["AdamW"], WORKS["SGD, momentum"]
-CLIPPED = Work("clip_norm + AdamW", ADAMW.cls, ADAMW.options, ADAMW.slots, clip_norm=1.0)
+CLIPPED = Work(
+    "clip_norm + AdamW", ADAMW.cls, ADAMW.options, ADAMW.rule, ADAMW.slots, clip_norm=1.0
+)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from benchmarks import instructions, regress
-from benchmarks.compare import Measured, compare, is_worse, merged, summary, table
+from benchmarks.compare import Measured, compare, merged, passes, summary, table
 
 from tests.benchmark_results import entry, results
 
@@ -20,7 +20,7 @@ def test_equal_measurements_pass() -> None:
     before = {"a": Measured(2.0, 0.1), "b": Measured(3.0)}
     rows = compare(before, before)
     assert [row.verdict for row in rows] == ["same", "same"]
-    assert not is_worse(rows)
+    assert passes(rows)
 
 
 @pytest.mark.parametrize(
@@ -29,19 +29,41 @@ def test_equal_measurements_pass() -> None:
 def test_a_change_counts_beyond_both_noises(now: float, verdict: str) -> None:
     rows = compare({"a": Measured(1.0, 0.1)}, {"a": Measured(now, 0.2)})
     assert [row.verdict for row in rows] == [verdict]
-    assert is_worse(rows) is (verdict == "worse")
+    assert passes(rows) is (verdict != "worse")
 
 
 def test_a_change_below_the_least_never_counts() -> None:
-    assert not is_worse(compare({"a": Measured(1.0)}, {"a": Measured(1.04)}, least=0.05))
-    assert is_worse(compare({"a": Measured(1.0)}, {"a": Measured(1.06)}, least=0.05))
+    assert passes(compare({"a": Measured(1.0)}, {"a": Measured(1.04)}, least=0.05))
+    assert not passes(compare({"a": Measured(1.0)}, {"a": Measured(1.06)}, least=0.05))
 
 
 def test_new_and_missing_rows_are_told_and_do_not_fail() -> None:
-    rows = compare({"gone": Measured(1.0)}, {"come": Measured(1.0)})
-    assert {row.name: row.verdict for row in rows} == {"gone": "missing", "come": "new"}
-    assert not is_worse(rows)
-    assert summary(rows) == "1 new, 1 missing"
+    there = {"there": Measured(1.0)}
+    rows = compare({"gone": Measured(1.0), **there}, {"come": Measured(1.0), **there})
+    verdicts = {"gone": "missing", "come": "new", "there": "same"}
+    assert {row.name: row.verdict for row in rows} == verdicts
+    assert passes(rows)
+    assert summary(rows) == "1 same, 1 new, 1 missing"
+
+
+def test_a_comparison_of_nothing_fails() -> None:
+    assert not passes(compare({"gone": Measured(1.0)}, {"come": Measured(1.0)}))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "verdict"),
+    [
+        (Measured(1.0, 0.02), Measured(1.5, 0.6), "unclear"),
+        (Measured(1.0, 0.02), Measured(1.5, 0.1), "worse"),
+        (Measured(1.0, 0.02), Measured(1.04, 0.6), "same"),
+        (Measured(1.0, 0.6), Measured(1.5, 0.6), "same"),
+        (Measured(1.0, 0.02), Measured(0.6, 0.6), "same"),
+    ],
+)
+def test_a_noisy_run_does_not_excuse_itself(before: Measured, now: Measured, verdict: str) -> None:
+    rows = compare({"a": before}, {"a": now}, least=0.05, noisy=0.15)
+    assert [row.verdict for row in rows] == [verdict]
+    assert passes(rows) is (verdict == "same")
 
 
 def test_the_table_names_the_worst_row_first() -> None:
@@ -101,10 +123,10 @@ def test_regress_knows_nothing_of_another_machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slow = results(entry("AdamW, tiny MLP", 99.0, roofline=5.0), cpu="6502")
-    assert run(monkeypatch, tmp_path, slow) == 0
+    assert run(monkeypatch, tmp_path, slow) == 1
     good = results(entry("AdamW, tiny MLP", 10.0, roofline=5.0))
     run(monkeypatch, tmp_path, good, update=True)
-    assert run(monkeypatch, tmp_path, slow) == 0
+    assert run(monkeypatch, tmp_path, slow) == 1
     assert "has nothing of 6502, 2 cores, avx2" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         run(monkeypatch, tmp_path, slow, good)
@@ -154,6 +176,7 @@ def test_instructions_fail_only_where_they_grew(
 
     assert main() == 0
     assert "nothing of here" in capsys.readouterr().out
+    assert main("--require") == 1
     assert main("--update") == 0
     assert main() == 0
     counts["AdamW"] *= 1 + 2 * instructions.TOLERANCE

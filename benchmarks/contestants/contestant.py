@@ -74,6 +74,10 @@ class Contestant:
         return True
 
 
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]
+
+
 @cache
 def why_missing(contestant: Contestant) -> str | None:
     """Why a contestant cannot take part here at all; None where it can."""
@@ -82,8 +86,10 @@ def why_missing(contestant: Contestant) -> str | None:
             importlib.import_module(module)
         except ImportError as error:
             return f"{module} cannot be imported ({error}): pip install '.[peers]'"
+        except Exception as error:
+            return f"{module} is broken: {first_line(error)}"
     try:
         contestant.try_out()
     except Exception as error:
-        return f"it does not run: {(str(error).strip() or repr(error)).splitlines()[0]}"
+        return f"it does not run: {first_line(error)}"
     return None

@@ -7,19 +7,24 @@ import importlib
 from benchmarks.contestants.contestant import Array, Contestant, Racer
 from benchmarks.works import Work
 
-PLACES = {"Adam": "adam", "AdamW": "adam", "Lion": "lion"}
-CLASSES = {"adam": "DeepSpeedCPUAdam", "lion": "DeepSpeedCPULion"}
+PLACES = {"Adam": "adam", "AdamW": "adam", "Lion": "lion", "Adagrad": "adagrad"}
+CLASSES = {
+    "adam": "DeepSpeedCPUAdam",
+    "lion": "DeepSpeedCPULion",
+    "adagrad": "DeepSpeedCPUAdagrad",
+}
 
 
 class DeepSpeed(Contestant):
     """It shares torch's OpenMP, and with it the number of threads.
 
-    Its Adagrad (0.19) overwrites the last elements' gradients with their updates: no contestant.
+    Its Adagrad (0.19) overwrites gradients with updates, so that each step begins with a copy.
     """
 
     name = "deepspeed"
     requires = ("torch", "deepspeed")
     dtypes = ("float32",)
+    extra_arrays = 1
 
     def offers(self, work: Work) -> bool:
         return work.name in PLACES
@@ -39,8 +44,10 @@ class DeepSpeed(Contestant):
         import torch
 
         tensors = [torch.nn.Parameter(torch.from_numpy(p)) for p in params]
-        for tensor, grad in zip(tensors, grads, strict=True):
-            tensor.grad = torch.from_numpy(grad)
+        given = [torch.from_numpy(grad) for grad in grads]
+        copies = work.name == "Adagrad"
+        for tensor, grad in zip(tensors, given, strict=True):
+            tensor.grad = grad.clone() if copies else grad
         options = dict(work.options)
         if PLACES[work.name] == "adam":
             adamw = work.name == "AdamW"
@@ -48,4 +55,12 @@ class DeepSpeed(Contestant):
         elif work.name == "Lion":
             options.update(betas=(0.9, 0.99))
         opt = self._class(PLACES[work.name])(tensors, **options)
-        return Racer(opt.step, lambda: params)
+        if not copies:
+            return Racer(opt.step, lambda: params)
+
+        def step() -> None:
+            for tensor, grad in zip(tensors, given, strict=True):
+                tensor.grad.copy_(grad)
+            opt.step()
+
+        return Racer(step, lambda: params)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from benchmarks.cases import thread_counts
 from benchmarks.contestants.contestant import Array, Contestant, Racer
 from benchmarks.works import LR, Work
 
@@ -17,6 +18,7 @@ MAKE: dict[str, Callable[[Any], Any]] = {
     "SGD": lambda optax: optax.sgd(LR),
     "SGD, momentum": lambda optax: optax.sgd(LR, momentum=0.9),
     "SignSGD": lambda optax: optax.sign_sgd(LR),
+    "Signum": lambda optax: optax.signum(LR),
     "Lion": lambda optax: optax.lion(LR, weight_decay=0.0),
     "Adagrad": lambda optax: optax.adagrad(LR, initial_accumulator_value=0.0, eps=1e-20),
     "Adadelta": lambda optax: optax.adadelta(LR, rho=0.9, eps=1e-6),
@@ -38,7 +40,7 @@ MAKE: dict[str, Callable[[Any], Any]] = {
 
 
 class Optax(Contestant):
-    """XLA's thread pool is as large as the machine and is not to be changed later."""
+    """XLA's thread pool is made at its first use, and is not to be changed later."""
 
     name = "optax"
     requires = ("jax", "optax")
@@ -50,8 +52,11 @@ class Optax(Contestant):
     def offers(self, work: Work) -> bool:
         return work.name in MAKE
 
+    def try_out(self) -> None:
+        os.environ.setdefault("NPROC", str(thread_counts()[-1]))  # how large XLA makes its pool
+
     def fits_threads(self, count: int) -> bool:
-        return count == os.cpu_count()
+        return count == thread_counts()[-1]
 
     def prepare(self, work: Work, params: list[Array], grads: list[Array]) -> Racer:
         import jax

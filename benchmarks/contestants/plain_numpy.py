@@ -1,7 +1,11 @@
-"""What one writes in NumPy: each line of the paper an array expression."""
+"""What one writes in NumPy: each line of the paper an array expression.
+
+Scalars are Python's: NumPy's own would make float32 arrays float64.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +52,7 @@ def adam(p: Array, g: Array, state: State, lr: float) -> None:
     m += (1 - beta1) * g
     v *= beta2
     v += (1 - beta2) * g * g
-    p -= lr / (1 - beta1**t) * m / (np.sqrt(v) / np.sqrt(1 - beta2**t) + eps)
+    p -= lr / (1 - beta1**t) * m / (np.sqrt(v) / math.sqrt(1 - beta2**t) + eps)
 
 
 def adamw(p: Array, g: Array, state: State, lr: float) -> None:
@@ -83,7 +87,7 @@ class PlainNumpy(Contestant):
         def step() -> None:
             factor = 1.0
             if work.clip_norm is not None:
-                norm = np.sqrt(sum(float(np.vdot(g, g)) for g in grads))
+                norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
                 factor = min(1.0, work.clip_norm / (norm + 1e-6))
             for p, g, state in zip(params, grads, states, strict=True):
                 update(p, g if factor == 1.0 else factor * g, state, **work.options)

@@ -35,10 +35,10 @@ class Roofline(Contestant):
             read, param = np.ones((2, sum(p.size for p in params)), params[0].dtype)
         written = [param, *(allocate(param, 0.0, place) for place in range(work.slots))]
         if work.clip_norm is None:
-            return Racer(lambda: _native.stream(read, written), list)
+            return Racer(lambda: _native.stream(read, written, work.rule), list)
 
         def step() -> None:
             _native.sum_of_squares([read])
-            _native.stream(read, written)
+            _native.stream(read, written, work.rule)
 
         return Racer(step, list)

@@ -64,7 +64,7 @@ def divide(size: int, dtype: str, roots: int, quotients: int) -> Run:
 
 def move(size: int, dtype: str, slots: int) -> Run:
     read, *written = (values(size, dtype) for _ in range(2 + slots))
-    return lambda: _native.stream(read, written)
+    return lambda: _native.stream(read, written, "sgd")
 
 
 def step(size: int, dtype: str, cls: type[gs.Optimizer]) -> Run:

@@ -23,13 +23,6 @@ namespace py = pybind11;
 namespace gradstep {
 namespace {
 
-size_t rule_named(const std::string& name) {
-  const KernelTable& kernels = active_kernels();
-  for (size_t r = 0; r < kernels.rule_count; ++r)
-    if (name == kernels.rules[r].name) return r;
-  throw py::value_error("no rule is named '" + name + "'");
-}
-
 class BoundTable {
  public:
   BoundTable(const std::vector<py::array>& params, const std::vector<std::vector<py::array>>& slots,

@@ -40,7 +40,8 @@ py::dict build_info() {
   return info;
 }
 
-void stream_arrays(const py::array& read, const std::vector<py::array>& written) {
+void stream_arrays(const py::array& read, const std::vector<py::array>& written,
+                   const std::string& rule) {
   const DType dtype = dtype_of(read);
   void* addresses[max_slots + 1];
   if (written.empty() || written.size() > max_slots + 1)
@@ -51,9 +52,10 @@ void stream_arrays(const py::array& read, const std::vector<py::array>& written)
       throw py::value_error("written arrays must be writeable and of read's size and dtype");
     addresses[i] = py::detail::array_proxy(written[i].ptr())->data;
   }
+  const std::uint32_t cost = element_cost(active_kernels().rules[rule_named(rule)], dtype);
   py::gil_scoped_release release;
   stream(dtype, py::detail::array_proxy(read.ptr())->data, addresses, written.size(),
-         static_cast<size_t>(read.size()));
+         static_cast<size_t>(read.size()), cost);
 }
 
 // Arrays of one size and dtype, for the loops that bound an update.
@@ -84,8 +86,9 @@ void register_runtime(py::module_& module) {
   module.def("rules", &rules,
              "{rule: (coefficient names, state slot names, whether it has momentum)}");
   module.def("build_info", &build_info);
-  module.def("stream", &stream_arrays, py::arg("read"), py::arg("written"),
-             "Add one contiguous array to others: the roofline that steps are measured against.");
+  module.def("stream", &stream_arrays, py::arg("read"), py::arg("written"), py::arg("rule"),
+             "Add one contiguous array to others: the roofline that steps are measured against. As "
+             "many threads as steps of this rule.");
   module.def(
       "divide", &divide_arrays, py::arg("roots"), py::arg("quotients"), py::arg("of"),
       py::arg("by"), py::arg("to"),

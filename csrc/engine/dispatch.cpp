@@ -74,4 +74,11 @@ const char* set_isa(const std::string& name) {
 
 const KernelTable& active_kernels() { return *active().load(); }
 
+size_t rule_named(const std::string& name) {
+  const KernelTable& kernels = active_kernels();
+  for (size_t r = 0; r < kernels.rule_count; ++r)
+    if (name == kernels.rules[r].name) return r;
+  throw std::invalid_argument("no rule is named '" + name + "'");
+}
+
 }  // namespace gradstep

@@ -17,4 +17,7 @@ const char* set_isa(const std::string& name);
 
 const KernelTable& active_kernels();
 
+// The rule's place in every table. Throws std::invalid_argument for a name that none has.
+size_t rule_named(const std::string& name);
+
 }  // namespace gradstep

@@ -55,9 +55,9 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace) 
 }
 
 void stream(DType dtype, const void* read, void* const* written, std::size_t count,
-            std::size_t size) {
+            std::size_t size, std::uint32_t cost) {
   const StreamFn run = active_kernels().stream[dtype][count - 1];
-  const int threads = threads_for(size);
+  const int threads = threads_for(size * cost);
   auto job = [&](int thread) {
     run(read, written, size / threads * thread,
         thread + 1 == threads ? size : size / threads * (thread + 1));

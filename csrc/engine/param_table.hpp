@@ -71,8 +71,9 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace);
 const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
                    Workspace& workspace);
 
-// Adds `read` to each of `count` equally long arrays: the traffic of an update, for comparison.
+// Adds `read` to each of `count` equally long arrays: the traffic of an update, for comparison, on
+// as many threads as one whose elements cost `cost`.
 void stream(DType dtype, const void* read, void* const* written, std::size_t count,
-            std::size_t size);
+            std::size_t size, std::uint32_t cost);
 
 }  // namespace gradstep
