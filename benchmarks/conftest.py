@@ -20,6 +20,7 @@ with contextlib.suppress(Exception):  # why it does not import is said where it 
 import gradstep as gs
 from benchmarks import machine
 from benchmarks.contestants import NAMES, available
+from benchmarks.interleave import STEP_CLOCK
 from benchmarks.report import by_names
 
 
@@ -50,6 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "race_options" in getattr(item, "fixturenames", ()):
             # Peers and what they import warn of their own concerns.
             item.add_marker(pytest.mark.filterwarnings("ignore"))
+            item.add_marker(pytest.mark.benchmark(timer=STEP_CLOCK))
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: Any) -> None:

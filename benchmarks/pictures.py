@@ -67,7 +67,7 @@ def curve(infos: list[Info], x: str, y: str, color: Mapping[str, str]) -> tuple[
     axes = figure.subplots()
     for name in (MEASURED, *peers(infos), ROOFLINE):
         found = [info for info in infos if name in info[y]]
-        style = {"color": color.get(name), **line_style(name)}
+        style = {"color": color.get(name), "marker": ".", **line_style(name)}
         values = [info[y][name] for info in found]
         axes.plot([info[x] for info in found], values, label=name, **style)
     axes.set_xscale("log")

@@ -128,12 +128,21 @@ def slower(infos: Iterable[Info]) -> list[str]:
     return ["gradstep is slower than", "", *lines] if lines else ["gradstep is slower than nobody."]
 
 
+def made_by(results: dict[str, Any]) -> str:
+    """The command, and the commit where there is one."""
+    command = results["machine_info"]["gradstep"]["command"]
+    commit = results.get("commit_info", {})
+    at = f", commit {commit['id'][:7]}" if commit.get("id") else ""
+    changed = " with changes" if commit.get("dirty") else ""
+    return f"Made by `{command}`{at}{changed}."
+
+
 def report(results: dict[str, Any], *, brief: bool = False) -> str:
     """All tables, or one, under a description of machine, versions and command."""
     tests = by_test(results)
     parts = [
         machine.description(results["machine_info"]),
-        f"Made by `{results['machine_info']['gradstep']['command']}`.",
+        made_by(results),
         "Medians of interleaved rounds in µs per step; in brackets how many times gradstep's, ± "
         "half the range of the middle half of all rounds.",
     ]
@@ -174,6 +183,7 @@ def main() -> None:
         for path in draw(by_test(results), results["machine_info"], options.pictures):
             text += f"\n\n![{path.stem}]({Path(os.path.relpath(path, beside)).as_posix()})"
     if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(f"# How fast a step is\n\n{text}\n", "utf-8")
     else:
         print(text)

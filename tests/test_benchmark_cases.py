@@ -7,14 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from benchmarks import machine
 from benchmarks.cases import default_cases, every_case
 from benchmarks.contestants import ALL, chosen, tracked_of
 from benchmarks.contestants.contestant import Array, Racer
 from benchmarks.contestants.ours import Native, Reference
-from benchmarks.contestants.plain_numpy import PlainNumpy
-from benchmarks.interleave import interleaved, ratios, rounds_within
+from benchmarks.contestants.plain_numpy import UPDATES, PlainNumpy
+from benchmarks.interleave import STEP_CLOCK, interleaved, ratios, rounds_of, rounds_within
 from benchmarks.race import heats, same_results
 from benchmarks.report import main, report
 from benchmarks.tensor_sets import TENSOR_SETS, elements, make
@@ -134,6 +135,22 @@ def test_rounds_interleave_and_are_limited() -> None:
     assert rounds_within(6.0, [0.2, 0.03]) == 12
 
 
+def test_pytest_benchmark_times_a_step_and_not_a_round() -> None:
+    took: list[float] = []
+
+    class Benchmark:
+        def pedantic(self, target: Any, setup: Any, rounds: int, iterations: int) -> None:
+            for _ in range(rounds):
+                setup()
+                before = STEP_CLOCK()
+                target()
+                took.append(STEP_CLOCK() - before)
+
+    seconds = iter([0.5, 0.25])
+    rounds_of(Benchmark())(lambda: next(seconds), lambda: None, 2)
+    assert took == [0.5, 0.25]
+
+
 # The same work.
 
 STAND_IN = [(20, 30), (7,)]
@@ -169,6 +186,31 @@ class WritesGradients(Other):
 def test_those_who_do_the_same_work_pass(work: Work, dtype: str) -> None:
     field = [c for c in (Native(), Reference(), PlainNumpy(), Other()) if c.offers(work)]
     same_results(work, STAND_IN, dtype, field)
+
+
+class Watched(np.ndarray[Any, Any]):
+    """An array whose arithmetic must stay in float32."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        plain = [np.asarray(x) if isinstance(x, Watched) else x for x in inputs]
+        given = [np.asarray(x) for x in options.pop("out", ())]
+        result = getattr(ufunc, method)(*plain, **options)
+        assert result.dtype == np.float32, f"{ufunc.__name__} of {inputs}"
+        if not given:
+            return result.view(Watched)
+        given[0][...] = result
+        return given[0].view(Watched)
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_numpys_peer_stays_in_float32(name: str) -> None:
+    work = {**WORKS, CLIPPED.name: CLIPPED}[name]
+    params, grads = ([array.view(Watched) for array in make(STAND_IN, seed)] for seed in (0, 1))
+    racer = PlainNumpy().prepare(work, params, grads)
+    before = params[0].copy()
+    for _ in range(2):
+        racer.step()
+    assert (np.asarray(params[0]) != np.asarray(before)).any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -243,7 +285,6 @@ def test_a_report_in_a_file_links_its_pictures_from_there(
 ) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[bench]'")
     given, output = tmp_path / "results.json", tmp_path / "docs" / "report.md"
-    output.parent.mkdir()
     given.write_text(json.dumps(results(entry("AdamW, tiny MLP", 10.0, torch_fused=40.0))))
     where = ["--output", str(output), "--pictures", str(output.parent / "pictures")]
     monkeypatch.setattr(sys, "argv", ["report", str(given), *where])
