@@ -27,9 +27,7 @@ class Intervals {
     if (bytes == 0) return false;
     const Address begin = address(data), end = begin + bytes;
     if (in_gap(gap, begin, end)) return false;
-    const auto above = std::upper_bound(ranges_.begin(), ranges_.end(), Range{begin, highest});
-    gap = static_cast<std::uint32_t>(
-        std::min<std::size_t>(above - ranges_.begin(), ranges_.size() - 1) - 1);
+    gap = gap_after(begin);
     return !in_gap(gap, begin, end);
   }
 
@@ -44,6 +42,18 @@ class Intervals {
   };
 
   static Address address(const void* pointer) { return reinterpret_cast<Address>(pointer); }
+
+  // The last range that begins at or below an address, but for the upper sentinel. Searched without
+  // branches: addresses of new arrays come in no order that could be predicted.
+  std::uint32_t gap_after(Address begin) const {
+    std::size_t first = 0;
+    for (std::size_t left = ranges_.size() - 1; left > 1;) {
+      const std::size_t half = left / 2;
+      first = ranges_[first + half].begin <= begin ? first + half : first;
+      left -= half;
+    }
+    return static_cast<std::uint32_t>(first);
+  }
 
   bool in_gap(std::uint32_t gap, Address begin, Address end) const {
     return ranges_[gap].end <= begin && end <= ranges_[gap + 1].begin;
