@@ -204,6 +204,16 @@ def test_a_parameter_changed_behind_the_optimizers_back_is_refused() -> None:
     opt.step(good())
 
 
+def test_a_parameter_resized_behind_the_optimizers_back_is_refused() -> None:
+    param = np.ones(1000, np.float32)
+    opt = gs.SGD(param, lr=0.1)
+    param.resize(10, refcheck=False)
+    with pytest.raises(ValueError, match=r"is no longer the writeable array .*size"):
+        opt.step(np.ones(10, np.float32))
+    np.testing.assert_array_equal(param, np.ones(10))
+    param.resize(1000, refcheck=False)
+
+
 @pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf, 10**400])
 def test_bad_grad_scale(scale: float) -> None:
     opt = opt_on(good())

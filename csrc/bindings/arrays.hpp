@@ -3,7 +3,6 @@
 
 #include <pybind11/numpy.h>
 
-#include <algorithm>
 #include <stdexcept>
 
 #include "engine/kernel_table.hpp"
@@ -37,7 +36,11 @@ inline DType dtype_of(const pybind11::array& array) {
 class ArrayView {
  public:
   explicit ArrayView(const pybind11::array& array)
-      : array_(array), dtype_(dtype_of(array)), data_(proxy()->data), descr_(proxy()->descr) {
+      : array_(array),
+        dtype_(dtype_of(array)),
+        size_(array.size()),
+        data_(proxy()->data),
+        descr_(proxy()->descr) {
     if (!array.writeable()) throw pybind11::value_error("array must be writeable");
     // Of a one-dimensional array both orders hold, and a gradient may come in either.
     order_ = proxy()->flags & order_flags;
@@ -57,12 +60,12 @@ class ArrayView {
     const auto* own = proxy();
     return other->descr == descr_ && (other->flags & order_) &&
            (other->flags & NumpyApi::NPY_ARRAY_ALIGNED_) && other->nd == own->nd &&
-           std::equal(own->dimensions, own->dimensions + own->nd, other->dimensions);
+           of_shape(other, own->dimensions);
   }
 
   DType dtype() const { return dtype_; }
   void* data() const { return data_; }
-  size_t size() const { return static_cast<size_t>(array_.size()); }
+  size_t size() const { return static_cast<size_t>(size_); }
   bool c_contiguous() const { return order_ & NumpyApi::NPY_ARRAY_C_CONTIGUOUS_; }
   // The length of the last axis of an array that has several.
   size_t units() const {
@@ -79,8 +82,20 @@ class ArrayView {
     return pybind11::detail::array_proxy(array_.ptr());
   }
 
+  // Whether an array has these dimensions, and they hold the elements that this one had when it was
+  // handed over: it may have been resized since.
+  bool of_shape(const pybind11::detail::PyArray_Proxy* array, const Py_intptr_t* shape) const {
+    Py_intptr_t elements = 1;
+    for (int axis = 0; axis < array->nd; ++axis) {
+      if (array->dimensions[axis] != shape[axis]) return false;
+      elements *= shape[axis];
+    }
+    return elements == size_;
+  }
+
   pybind11::array array_;
   DType dtype_;
+  Py_intptr_t size_;
   char* data_;
   PyObject* descr_;
   int order_;

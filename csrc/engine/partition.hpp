@@ -45,10 +45,12 @@ class Partition {
   template <class Run>
   void share(int thread, Run run) const {
     const Border from = border(thread), to = border(thread + 1);
-    for (std::size_t t = from.tensor; t <= to.tensor && t < tensors_.size(); ++t) {
-      if (!present(tensors_[t])) continue;
+    const std::size_t last = std::min(to.tensor + 1, tensors_.size());
+    const Tensor* tensor = tensors_.data() + from.tensor;
+    for (std::size_t t = from.tensor; t < last; ++t, ++tensor) {
+      if (!present(*tensor)) continue;
       const std::size_t begin = t == from.tensor ? from.index : 0;
-      const std::size_t end = t == to.tensor ? to.index : tensors_[t].span.size;
+      const std::size_t end = t == to.tensor ? to.index : tensor->span.size;
       if (begin < end) run(t, begin, end);
     }
   }

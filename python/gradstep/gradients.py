@@ -44,8 +44,8 @@ class GradientReader:
         if self._look(param) != self._seen[i]:
             raise ValueError(
                 f"parameter {name!r} is no longer the writeable array that the optimizer was given "
-                "(its memory, dtype, order or flags were changed in place); undo the change, or "
-                "make a new optimizer"
+                "(its memory, size, dtype, order or flags were changed in place); undo the change, "
+                "or make a new optimizer"
             )
         array = as_array(name, gradient)
         if array.dtype.newbyteorder("=") not in READABLE:
@@ -75,7 +75,8 @@ class GradientReader:
     @staticmethod
     def _look(param: Array) -> tuple[Any, ...]:
         flags = param.flags
-        return address(param), param.dtype, flags.c_contiguous, flags.f_contiguous, flags.writeable
+        order = flags.c_contiguous, flags.f_contiguous
+        return address(param), param.size, param.dtype, order, flags.writeable
 
     def _shares_memory(self, array: Array) -> bool:
         if self._ranges is None:
