@@ -132,7 +132,7 @@ class BoundTable {
       throw py::value_error("expected " + std::to_string(tensors_.size()) + " gradients, got " +
                             std::to_string(grads.size()));
     std::vector<size_t> absent;
-    for (size_t i = 0; i < tensors_.size(); ++i) {
+    for (size_t i = 0, count = tensors_.size(); i < count; ++i) {
       PyObject* grad = PyTuple_GET_ITEM(grads.ptr(), static_cast<Py_ssize_t>(i));
       if (grad == Py_None) {
         tensors_[i].span.grad = nullptr;

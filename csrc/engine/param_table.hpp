@@ -48,8 +48,10 @@ struct Row {
 
 // Room that a step works in, kept from step to step.
 struct Workspace {
-  // A row's coefficients, cast once to each compute type.
+  // A row's kernels and its coefficients, cast once to each compute type.
   struct CastRow {
+    const UpdateFn* kernels[dtype_count];
+    Extras extras;
     float as_float32[max_coefficients];
     double as_float64[max_coefficients];
   };

@@ -30,13 +30,9 @@ class Partition {
   Partition(const std::vector<Tensor>& tensors, std::vector<std::size_t>& ends)
       : tensors_(tensors), ends_(ends) {
     std::size_t work = 0;
-    const auto elements = [&](const Tensor& tensor) {
-      const std::size_t size = present(tensor) ? tensor.span.size : 0;
-      work += size * tensor.cost;
-      return size;
-    };
-    total_ = accumulate(tensors, elements, ends);
+    for (const Tensor& tensor : tensors) work += elements(tensor) * tensor.cost;
     threads_ = threads_for(work);
+    if (threads_ > 1) total_ = accumulate(tensors, elements, ends);
   }
 
   int threads() const { return threads_; }
@@ -60,6 +56,10 @@ class Partition {
     std::size_t tensor, index;
   };
 
+  static std::size_t elements(const Tensor& tensor) {
+    return present(tensor) ? tensor.span.size : 0;
+  }
+
   Border border(int thread) const {
     if (thread == 0) return {0, 0};
     if (thread == threads_) return {tensors_.size(), 0};
@@ -80,7 +80,7 @@ class Partition {
 
   const std::vector<Tensor>& tensors_;
   const std::vector<std::size_t>& ends_;
-  std::size_t total_;
+  std::size_t total_ = 0;  // elements; needed, as ends_ is, where several threads share them
   int threads_;
 };
 

@@ -20,6 +20,7 @@ class Updater {
         kernels_(active_kernels()),
         partition_(tensors, workspace.ends) {
     workspace.rows.resize(rows.size());
+    cast_rows_ = workspace.rows.data();
     for (std::size_t r = 0; r < rows.size(); ++r) cast_row(rows[r], workspace.rows[r]);
   }
 
@@ -38,7 +39,11 @@ class Updater {
 
  private:
   void cast_row(const Row& row, Workspace::CastRow& to) const {
-    const std::size_t own = kernels_.rules[row.rule].coefficient_count;
+    const RuleInfo& rule = kernels_.rules[row.rule];
+    for (const DType dtype : {float32, float64})
+      to.kernels[dtype] = row.cautious ? rule.cautious_update[dtype] : rule.update[dtype];
+    to.extras = row.extras;
+    const std::size_t own = rule.coefficient_count;
     std::copy_n(row.shared, int{shared_count}, to.as_float64);
     std::copy_n(row.own, own, to.as_float64 + shared_count);
     for (std::size_t c = 0; c < shared_count + own; ++c)
@@ -46,17 +51,14 @@ class Updater {
   }
 
   const void* coefficients(const Tensor& tensor) const {
-    const Workspace::CastRow& cast = workspace_.rows[tensor.row];
+    const Workspace::CastRow& cast = cast_rows_[tensor.row];
     return tensor.dtype == float32 ? static_cast<const void*>(cast.as_float32)
                                    : static_cast<const void*>(cast.as_float64);
   }
 
   void update(const Tensor& tensor, std::size_t begin, std::size_t end) const {
-    const Row& row = rows_[tensor.row];
-    const RuleInfo& rule = kernels_.rules[row.rule];
-    const Extras extras = tensor.span.average ? averaging : row.extras;
-    const auto& kernels = row.cautious ? rule.cautious_update : rule.update;
-    const UpdateFn kernel = kernels[tensor.dtype][extras];
+    const Workspace::CastRow& row = cast_rows_[tensor.row];
+    const UpdateFn kernel = row.kernels[tensor.dtype][tensor.span.average ? averaging : row.extras];
     const void* own = coefficients(tensor);
     if (!tensor.factors) return kernel(own, tensor.span, begin, end);
     with_factors(tensor, begin, end, [&](const Span& span, std::size_t from, std::size_t to) {
@@ -101,6 +103,7 @@ class Updater {
   Workspace& workspace_;
   const KernelTable& kernels_;
   const Partition partition_;
+  const Workspace::CastRow* cast_rows_;
   const bool flushing_ = flush_denormals();
 };
 
