@@ -1,7 +1,8 @@
 """From which size on do two threads pay? ``python -m benchmarks.studies.thread_threshold``
 
 Steps follow one another at once, so waiting threads are still spinning; with ``--pause`` there is
-time in between, as there is for a backward pass.
+time in between, as there is for a backward pass. What waking costs is what two threads take
+beyond half the work of one; the work is what a step takes beyond one of a single element.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ OPTIMIZERS = (gs.SGD, gs.AdamW, gs.Adadelta, gs.FTRL)
 ROUNDS = 15
 
 
-def microseconds(opt: gs.Optimizer, grad: np.ndarray, pause: float) -> dict[int, float]:
-    """Per step, with one thread and with two, in turn."""
+def study(cls: type[gs.Optimizer], size: int, pause: float) -> dict[int, float]:
+    """Microseconds per step, with one thread and with two, in turn."""
+    opt, grad = cls(np.ones(size, np.float32), lr=0.1), np.ones(size, np.float32)
     times: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(ROUNDS):
         for threads, of_one in times.items():
@@ -41,14 +43,15 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between steps")
     pause = parser.parse_args().pause
     _native.set_elements_per_thread(1)
-    print(f"{'':<8}{'elements':>10}{'1 thread':>12}{'2 threads':>12}{'gain':>8}")
+    print(f"{'':<8}{'elements':>10}{'1 thread':>12}{'2 threads':>12}{'waking':>12}{'gain':>8}")
     for cls in OPTIMIZERS:
+        took = {size: study(cls, size, pause) for size in (1, *SIZES)}
         for size in SIZES:
-            grad = np.ones(size, np.float32)
-            took = microseconds(cls(np.ones(size, np.float32), lr=0.1), grad, pause)
+            one, two = took[size].values()
+            waking = two - one + (one - took[1][1]) / 2
             print(
-                f"{cls.__name__:<8}{size:>10,}{took[1]:>9.1f} µs{took[2]:>9.1f} µs"
-                f"{took[1] / took[2]:>8.2f}"
+                f"{cls.__name__:<8}{size:>10,}{one:>9.1f} µs{two:>9.1f} µs{waking:>9.1f} µs"
+                f"{one / two:>8.2f}"
             )
 
 

@@ -80,7 +80,7 @@ class Product(Schedule):
 
     def __call__(self, step: int) -> float:
         right = self.right
-        return self.left(step) * (right if isinstance(right, float) else right(step))
+        return self.left(step) * (right(step) if callable(right) else right)
 
     def __repr__(self) -> str:
         right = f"({self.right!r})" if isinstance(self.right, Product) else repr(self.right)
