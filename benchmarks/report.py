@@ -177,8 +177,10 @@ def main() -> None:
         parser.error(f"{options.results} has no results of benchmarks/test_step.py")
     text = report(results, brief=options.brief)
     if options.pictures:
-        from benchmarks.pictures import draw
-
+        try:
+            from benchmarks.pictures import draw
+        except ImportError as error:
+            parser.error(f"--pictures: {error}; pip install '.[bench]'")
         beside = options.output.parent if options.output else Path()
         for path in draw(by_test(results), results["machine_info"], options.pictures):
             text += f"\n\n![{path.stem}]({Path(os.path.relpath(path, beside)).as_posix()})"

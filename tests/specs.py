@@ -2,49 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import gradstep as gs
-
-Options = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way to configure an optimizer: the rule it must select, and its oracle's options."""
-
-    name: str
-    rule: str
-    options: Options = field(default_factory=dict)
-    oracle_options: Options | None = None  # None: the same as ours
-    oracle: str | None = None  # None: that of the spec
-
-
-@dataclass(frozen=True)
-class Spec:
-    """An optimizer class, its variants, and the implementation it is compared with.
-
-    `oracle` is "library.Name" of torch.optim, optax or pytorch_optimizer, or "twin" for plain
-    Python in the tests. `tolerance` is relative, by dtype, to the largest parameter at the end.
-    `changes` are multiplied into hyperparameters after half of them.
-    """
-
-    cls: type[gs.Optimizer]
-    variants: tuple[Variant, ...]
-    oracle: str
-    tolerance: dict[str, float] = field(default_factory=lambda: {"float32": 2e-6, "float64": 1e-12})
-    changes: Options = field(default_factory=lambda: {"lr": 0.5})
-
-
-def adam_like(rule: str, lr: float, **extra: Any) -> tuple[Variant, ...]:
-    """The default, other betas and eps, and coupled decay, with an lr that shows in 100 steps."""
-    return (
-        Variant("default", rule),
-        Variant("betas", rule, {"lr": lr, "betas": (0.8, 0.95), "eps": 1e-6, **extra}),
-        Variant("coupled_decay", rule, {"lr": lr, "weight_decay": 0.1, **extra}),
-    )
-
+from tests.spec import Spec, Variant, adam_like
 
 SPECS = (
     Spec(
@@ -336,28 +295,3 @@ SPECS = (
 
 CASES = [(spec, variant) for spec in SPECS for variant in spec.variants]
 CASE_IDS = [f"{spec.cls.__name__}-{variant.name}" for spec, variant in CASES]
-
-# The options that every optimizer shares, alone and together.
-SHARED: dict[str, Options] = {
-    "grad_scale": {},
-    "clip_norm": {"clip_norm": 0.5},
-    "clip_tensor_norm": {"clip_tensor_norm": 0.5},
-    "clip_adaptive": {"clip_adaptive": 0.01, "clip_adaptive_eps": 0.3},
-    "clip_value": {"clip_value": 0.7},
-    "coupled_decay": {"weight_decay": 0.03, "decoupled_weight_decay": False},
-    "decoupled_decay": {"weight_decay": 0.03, "decoupled_weight_decay": True},
-    "l1": {"l1": 0.05},
-    "ema": {"ema_decay": 0.9},
-    "all": {
-        "weight_decay": 0.03,
-        "decoupled_weight_decay": True,
-        "maximize": True,
-        "clip_norm": 0.5,
-        "clip_tensor_norm": 0.2,
-        "clip_adaptive": 0.01,
-        "clip_value": 0.001,
-        "skip_nonfinite": True,
-        "l1": 0.05,
-        "ema_decay": 0.9,
-    },
-}

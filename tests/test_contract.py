@@ -18,7 +18,8 @@ from tests.helpers import (
     gradients,
     train,
 )
-from tests.specs import CASE_IDS, CASES, SHARED, SPECS, Spec, Variant
+from tests.spec import Options, Spec, Variant
+from tests.specs import CASE_IDS, CASES, SPECS
 
 pytestmark = pytest.mark.usefixtures("low_threshold")
 
@@ -28,6 +29,31 @@ if "native" in gs.runtime.available_backends():
 ISAS = gs.runtime.available_isas()
 THREADS = (1, 2, 3, 7)
 DTYPES = ("float32", "float64")
+
+# The options that every optimizer shares, alone and together.
+SHARED: dict[str, Options] = {
+    "grad_scale": {},
+    "clip_norm": {"clip_norm": 0.5},
+    "clip_tensor_norm": {"clip_tensor_norm": 0.5},
+    "clip_adaptive": {"clip_adaptive": 0.01, "clip_adaptive_eps": 0.3},
+    "clip_value": {"clip_value": 0.7},
+    "coupled_decay": {"weight_decay": 0.03, "decoupled_weight_decay": False},
+    "decoupled_decay": {"weight_decay": 0.03, "decoupled_weight_decay": True},
+    "l1": {"l1": 0.05},
+    "ema": {"ema_decay": 0.9},
+    "all": {
+        "weight_decay": 0.03,
+        "decoupled_weight_decay": True,
+        "maximize": True,
+        "clip_norm": 0.5,
+        "clip_tensor_norm": 0.2,
+        "clip_adaptive": 0.01,
+        "clip_value": 0.001,
+        "skip_nonfinite": True,
+        "l1": 0.05,
+        "ema_decay": 0.9,
+    },
+}
 
 
 @cache

@@ -7,7 +7,8 @@ import pytest
 
 import gradstep as gs
 from gradstep.reference import RULES
-from tests.specs import CASE_IDS, CASES, Spec, Variant
+from tests.spec import Spec, Variant
+from tests.specs import CASE_IDS, CASES
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -73,3 +74,17 @@ def test_unknown_and_inapplicable_options_name_those_that_apply() -> None:
             cls(np.zeros(1), lr=0.1, cautious=True)
     with pytest.raises(ValueError, match="nesterov=True needs momentum > 0"):
         gs.RMSprop(np.zeros(1), nesterov=True)
+
+
+def test_exponents_beyond_all_floats_are_limits_that_are_reached() -> None:
+    w, v, plain = np.ones((3, 2))
+    stopped = gs.ASGD(w, lr=0.1, alpha=1e308)
+    unlimited = gs.ADOPT(v, lr=0.1, clip_exponent=1e308)
+    never = gs.ADOPT(plain, lr=0.1, clip_exponent=None)
+    for step in range(3):
+        after_first = w.copy()
+        for opt in (stopped, unlimited, never):
+            opt.step(np.full(2, 0.5 + step))
+        if step:
+            np.testing.assert_array_equal(w, after_first)
+    np.testing.assert_array_equal(v, plain)

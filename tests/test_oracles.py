@@ -9,7 +9,8 @@ import pytest
 
 import gradstep as gs
 from tests.oracles import Optax, TorchLike, Twin, scaled
-from tests.specs import CASE_IDS, CASES, Spec, Variant
+from tests.spec import Spec, Variant
+from tests.specs import CASE_IDS, CASES
 
 STEPS = 120
 SHAPES = [(257,), (13, 7), (3, 4, 5), ()]

@@ -10,7 +10,8 @@ import pytest
 
 import gradstep as gs
 from tests.helpers import Array, assert_same_bits, everything
-from tests.specs import CASES, Spec, Variant
+from tests.spec import Spec, Variant
+from tests.specs import CASES
 from tests.torch_run import gradients, our_steps, start, tensors_of, torch_steps
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
