@@ -7,7 +7,7 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
-from gradstep.optimizers.hyper import as_float, is_number
+from gradstep.reals import as_float, is_number
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:

@@ -13,7 +13,7 @@ from gradstep.optimizers import checkpoint
 from gradstep.optimizers.adam_variants import momentum_product
 from gradstep.optimizers.base import Optimizer
 from gradstep.optimizers.groups import Group
-from gradstep.optimizers.hyper import is_number
+from gradstep.reals import is_number
 from gradstep.reference import RULES
 from gradstep.torch_kinds import DERIVED, derived, kind_of, options_of, plain, refuse_what_it_lacks
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradstep.optimizers.base import Optimizer
-from gradstep.optimizers.hyper import Number, Scalar, power
+from gradstep.optimizers.hyper import Number, Scalar
 from gradstep.optimizers.options import SharedOptions
+from gradstep.reals import power
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -13,10 +13,11 @@ ValueError: lr must be a finite number ≥ 0 or a schedule (of the completed ste
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from gradstep.reals import as_float, is_number
 
 Schedule = Callable[[int], float]
 Scalar = float | Schedule
@@ -61,31 +62,6 @@ class Hyperparameter:
 
     def refuse(self, expected: str, value: Any, kind: type[Exception] = ValueError) -> Exception:
         return kind(f"{self.name} must be {expected}, got {value!r}")
-
-
-def is_number(value: Any) -> bool:
-    """Whether `value` is a real number: Python's, NumPy's, or a 0-d array of one."""
-    if isinstance(value, numbers.Real):
-        return not isinstance(value, bool)
-    if getattr(value, "shape", None) != ():
-        return False
-    return getattr(value.dtype, "kind", None) in ("f", "i", "u")
-
-
-def as_float(number: Any) -> float:
-    """`number` as a float, infinite where it is beyond all of them."""
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf if number > 0 else -math.inf
-
-
-def power(base: float, exponent: float) -> float:
-    """``base^exponent`` of numbers ≥ 0, infinite where floats end."""
-    try:
-        return float(base**exponent)
-    except OverflowError:
-        return math.inf
 
 
 def check_grad_scale(value: Any) -> float:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from gradstep.optimizers.adam import Betas, averages, bias_corrections
 from gradstep.optimizers.base import Optimizer
-from gradstep.optimizers.hyper import Flag, Number, Numbers, Scalar, power
+from gradstep.optimizers.hyper import Flag, Number, Numbers, Scalar
 from gradstep.optimizers.options import SharedOptions
+from gradstep.reals import power
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

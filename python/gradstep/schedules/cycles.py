@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gradstep.optimizers.hyper import power
+from gradstep.reals import power
 from gradstep.schedules.base import Schedule, hold_counts, hold_numbers
 
 
