@@ -1,4 +1,4 @@
-"""Which cases are measured: a selection of some 25 minutes, or everything."""
+"""Which cases are measured: a selection, or everything."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Optax(Contestant):
         return work.name in MAKE
 
     def try_out(self) -> None:
-        os.environ.setdefault("NPROC", str(thread_counts()[-1]))  # how large XLA makes its pool
+        os.environ["NPROC"] = str(thread_counts()[-1])  # how large XLA makes its pool
 
     def fits_threads(self, count: int) -> bool:
         return count == thread_counts()[-1]

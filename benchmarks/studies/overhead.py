@@ -24,7 +24,7 @@ PASSES = 60  # over all sets
 ROUNDS = 9
 OPTIMIZERS = {"SGD": gs.SGD, "SGD, momentum": gs.SGD, "AdamW": gs.AdamW}
 OPTIONS: dict[str, dict[str, Any]] = {"SGD, momentum": {"momentum": 0.9}}
-SCHEDULES: dict[str, gs.schedules.Schedule] = {
+SCHEDULES: dict[str, schedules.Schedule] = {
     "cosine": schedules.cosine_annealing(100_000),
     "warm-up × number": schedules.linear_warmup(100_000) * 1e-3,
     "cosine × number": schedules.cosine_annealing(100_000) * 1e-3,
