@@ -20,7 +20,7 @@ def awkward_params(dtype: str, seed: int = 0, threshold: int = LOW_THRESHOLD) ->
     """Every shape and size at which a loop, a block or a thread's share could go wrong;
     together enough for seven threads."""
     rng = np.random.default_rng(seed)
-    sizes = (0, 1, 15, 16, 17, 1023, 1024, 1025, threshold + 1, 3 * threshold)
+    sizes = (0, 1, 15, 16, 17, 255, 256, 257, 1023, 1024, 1025, threshold + 1, 3 * threshold)
     shapes: dict[str, tuple[int, ...]] = {f"n{n}_{i}": (n,) for i, n in enumerate(sizes)}
     shapes |= {f"small{i}": (37,) for i in range(40)}
     shapes |= {"scalar": (), "matrix": (31, 67), "cube": (3, 1, 5)}

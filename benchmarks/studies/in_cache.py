@@ -24,8 +24,10 @@ import numpy as np
 
 import gradstep as gs
 from gradstep import _native
+from gradstep.optimizers.state import FROM_PARAM, PAGE
 
-SMALL, LARGE = 2048, 8192  # elements
+SMALL, LARGE = 4096, 16384  # elements
+PARAM, GRAD = 0, 3584  # where they begin within a page
 ROUNDS = 101
 REPEATS = 50
 # Optimizers with their roots and quotients per element, as in csrc/rules.
@@ -53,22 +55,27 @@ def seconds(run: Run) -> float:
     return (time.perf_counter() - start) / REPEATS
 
 
-def values(size: int, dtype: str) -> np.ndarray[Any, Any]:
-    return np.linspace(0.5, 1.5, size).astype(dtype)
+def values(size: int, dtype: str, shift: int) -> np.ndarray[Any, Any]:
+    """An array that begins so many bytes behind the beginning of a page."""
+    memory = np.empty(size * np.dtype(dtype).itemsize + PAGE, np.uint8)
+    start = (shift - memory.ctypes.data) % PAGE
+    array = memory[start : start - PAGE or None].view(dtype)
+    array[:] = np.linspace(0.5, 1.5, size)
+    return array
 
 
 def divide(size: int, dtype: str, roots: int, quotients: int) -> Run:
-    of, by, to = (values(size, dtype) for _ in range(3))
+    of, by, to = (values(size, dtype, shift) for shift in (GRAD, PARAM, FROM_PARAM[0]))
     return lambda: _native.divide(roots, quotients, of, by, to)
 
 
 def move(size: int, dtype: str, slots: int) -> Run:
-    read, *written = (values(size, dtype) for _ in range(2 + slots))
+    read, *written = (values(size, dtype, s) for s in (GRAD, PARAM, *FROM_PARAM[:slots]))
     return lambda: _native.stream(read, written, "sgd")
 
 
 def step(size: int, dtype: str, cls: type[gs.Optimizer]) -> Run:
-    opt, grad = cls(values(size, dtype), lr=1e-3), values(size, dtype)
+    opt, grad = cls(values(size, dtype, PARAM), lr=1e-3), values(size, dtype, GRAD)
     return lambda: opt.step(grad)
 
 
@@ -77,7 +84,7 @@ class Case:
 
     def __init__(self, isa: str, dtype: str, name: str) -> None:
         cls, roots, quotients = STEPS[name]
-        slots = len(cls([values(1, dtype)], lr=1e-3).state["0"])
+        slots = len(cls([values(1, dtype, PARAM)], lr=1e-3).state["0"])
         self.isa = isa
         self.runs = {
             "step": [step(size, dtype, cls) for size in (SMALL, LARGE)],

@@ -81,17 +81,38 @@ constexpr bool gives_step = false;
 template <class Rule>
 constexpr bool gives_step<Rule, std::void_t<decltype(&Rule::step)>> = true;
 
+// Whether a rule comes in two halves: `root` brings the state up to date and takes a root,
+// `step` reads the state and divides.
+template <class Rule, class = void>
+constexpr bool in_halves = false;
+template <class Rule>
+constexpr bool in_halves<Rule, std::void_t<decltype(&Rule::root)>> = true;
+
+template <class Rule, class T, class... State>
+inline T step_of(const Rule& rule, T g, State&... state) {
+  if constexpr (in_halves<Rule>) {
+    const T root = rule.root(g, state...);
+    return rule.step(root, g, state...);
+  } else {
+    return rule.step(g, state...);
+  }
+}
+
 // Whether the step points the gradient's way, so that the parameter moves against the gradient.
 template <class T>
 inline bool agree(T step, T g) {
   return ((step > T(0)) & (g > T(0))) | ((step < T(0)) & (g < T(0)));
 }
 
-template <Extras extras, bool cautious, class S, class Shared, class Rule, class T, class... State>
-inline void element_loop(const Shared shared, const Rule rule, T cautious_scale, size_t count,
+// `root` is null, or what root_loop has made of these elements.
+template <Extras extras, bool cautious, class S, class Rule, class Roots, class... State>
+inline void element_loop(const SharedArithmetic<typename S::Compute> shared, const Rule rule,
+                         typename S::Compute cautious_scale, size_t count, const Roots root,
                          typename S::Param* __restrict param,
                          const typename S::Grad* __restrict grad,
                          typename S::Average* __restrict average, State* __restrict... slot) {
+  using T = typename S::Compute;
+  constexpr bool halfway = !std::is_null_pointer_v<Roots>;
   GRADSTEP_INDEPENDENT
   for (size_t i = 0; i < count; ++i) {
     T p = load<T>(param + i);
@@ -99,13 +120,17 @@ inline void element_loop(const Shared shared, const Rule rule, T cautious_scale,
     p = shared.decay * p;
     [&](auto... state) {
       if constexpr (gives_step<Rule>) {
-        T step = rule.step(g, state...);
+        T step;
+        if constexpr (halfway)
+          step = rule.step(root[i], g, state...);
+        else
+          step = step_of(rule, g, state...);
         if constexpr (cautious) step = agree(step, g) ? cautious_scale * step : T(0);
         p = p - step;
       } else {
         rule(p, g, state...);
       }
-      (store<T>(slot + i, state), ...);
+      if constexpr (!halfway) (store<T>(slot + i, state), ...);
     }(load<T>(slot + i)...);
     p = shared.template regularised<extras>(p);
     if constexpr (extras == averaging)
@@ -113,6 +138,32 @@ inline void element_loop(const Shared shared, const Rule rule, T cautious_scale,
     store<T>(param + i, p);
   }
 }
+
+template <Extras extras, class S, class Rule, class... State>
+inline void root_loop(const SharedArithmetic<typename S::Compute> shared, const Rule rule,
+                      size_t count, typename S::Compute* __restrict root,
+                      const typename S::Param* __restrict param,
+                      const typename S::Grad* __restrict grad, State* __restrict... slot) {
+  using T = typename S::Compute;
+  GRADSTEP_INDEPENDENT
+  for (size_t i = 0; i < count; ++i) {
+    const T g = shared.template gradient<extras>(load<T>(grad + i), load<T>(param + i));
+    [&](auto... state) {
+      root[i] = rule.root(g, state...);
+      (store<T>(slot + i, state), ...);
+    }(load<T>(slot + i)...);
+  }
+}
+
+// An element's root and quotient wait for one another, and an out-of-order CPU goes on with others
+// meanwhile. With narrow vectors it does not look ahead far enough to keep its divider busy. Whole
+// blocks then take two loops, roots first and quotients second: docs/decisions/0014-two-loops.md.
+constexpr size_t block = 256;
+#ifdef __AVX512F__
+constexpr bool narrow_vectors = false;
+#else
+constexpr bool narrow_vectors = true;
+#endif
 
 template <template <class> class Rule, class S, Extras extras, bool cautious, size_t... K>
 inline void update_slots(const void* coefficients, const Span& span, size_t begin, size_t end,
@@ -124,13 +175,25 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
   static_assert(shared_count + Rule<T>::coefficients.size <= max_coefficients);
   static_assert(sizeof...(K) <= max_slots);
   const T* own = static_cast<const T*>(coefficients);
-  element_loop<extras, cautious, S>(
-      read_shared(own, span), read_coefficients<Rule<T>>(own + shared_count),
-      static_cast<T>(span.cautious_scale), end - begin,
-      static_cast<typename S::Param*>(span.param) + begin,
-      static_cast<const typename S::Grad*>(span.grad) + begin,
-      extras == averaging ? static_cast<typename S::Average*>(span.average) + begin : nullptr,
-      (static_cast<typename S::State*>(span.slots[K]) + begin)...);
+  const auto shared = read_shared(own, span);
+  const auto rule = read_coefficients<Rule<T>>(own + shared_count);
+  const auto param = static_cast<typename S::Param*>(span.param);
+  const auto grad = static_cast<const typename S::Grad*>(span.grad);
+  const auto update_elements = [&](size_t i, size_t count, auto root) {
+    element_loop<extras, cautious, S>(
+        shared, rule, static_cast<T>(span.cautious_scale), count, root, param + i, grad + i,
+        extras == averaging ? static_cast<typename S::Average*>(span.average) + i : nullptr,
+        (static_cast<typename S::State*>(span.slots[K]) + i)...);
+  };
+  if constexpr (narrow_vectors && in_halves<Rule<T>>) {
+    for (; end - begin >= block; begin += block) {
+      T root[block];
+      root_loop<extras, S>(shared, rule, block, root, param + begin, grad + begin,
+                           (static_cast<typename S::State*>(span.slots[K]) + begin)...);
+      update_elements(begin, block, root);
+    }
+  }
+  update_elements(begin, end - begin, nullptr);
 }
 
 template <template <class> class Rule, class S, Extras extras, bool cautious>
@@ -149,7 +212,7 @@ inline size_t count_loop(const Shared shared, const Rule rule, size_t count,
   for (size_t i = 0; i < count; ++i) {
     const T g = shared.template gradient<full>(load<T>(grad + i), load<T>(param + i));
     agreeing +=
-        [&](auto... state) { return agree(rule.step(g, state...), g); }(load<T>(slot + i)...);
+        [&](auto... state) { return agree(step_of(rule, g, state...), g); }(load<T>(slot + i)...);
   }
   return agreeing;
 }

@@ -19,10 +19,12 @@ struct Adagrad {
   static constexpr unsigned roots_and_quotients = 2;
   T lr, eps_inside, eps_outside;
 
-  T step(T g, T& sum) const {
+  T root(T g, T& sum) const {
     sum = sum + g * g;
-    return lr * g / (square_root(sum + eps_inside) + eps_outside);
+    return square_root(sum + eps_inside);
   }
+
+  T step(T root, T g, T) const { return lr * g / (root + eps_outside); }
 };
 
 template <class T>

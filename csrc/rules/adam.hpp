@@ -19,17 +19,17 @@ struct Adam {
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_scale, eps;
 
-  T step(T g, T& exp_avg, T& exp_avg_sq) const {
+  T root(T g, T& exp_avg, T& exp_avg_sq) const {
     average(g, exp_avg, exp_avg_sq);
-    return step_size * exp_avg / denominator(exp_avg_sq);
+    return square_root(exp_avg_sq);
   }
+
+  T step(T root, T, T exp_avg, T) const { return step_size * exp_avg / (root * root_scale + eps); }
 
   void average(T g, T& exp_avg, T& exp_avg_sq) const {
     exp_avg = beta1 * exp_avg + one_minus_beta1 * g;
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * g * g;
   }
-
-  T denominator(T squares) const { return square_root(squares) * root_scale + eps; }
 };
 
 template <class T>
@@ -37,10 +37,14 @@ struct AdamAmsgrad : Adam<T> {
   static constexpr const char* name = "adam_amsgrad";
   static constexpr auto slots = names("exp_avg", "exp_avg_sq", "max_exp_avg_sq");
 
-  T step(T g, T& exp_avg, T& exp_avg_sq, T& max_exp_avg_sq) const {
+  T root(T g, T& exp_avg, T& exp_avg_sq, T& max_exp_avg_sq) const {
     this->average(g, exp_avg, exp_avg_sq);
     max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq);
-    return this->step_size * exp_avg / this->denominator(max_exp_avg_sq);
+    return square_root(max_exp_avg_sq);
+  }
+
+  T step(T root, T, T exp_avg, T, T) const {
+    return this->step_size * exp_avg / (root * this->root_scale + this->eps);
   }
 };
 

@@ -21,10 +21,14 @@ struct Nadam {
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, grad_step, avg_step, root_scale, eps;
 
-  T step(T g, T& exp_avg, T& exp_avg_sq) const {
+  T root(T g, T& exp_avg, T& exp_avg_sq) const {
     exp_avg = beta1 * exp_avg + one_minus_beta1 * g;
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * g * g;
-    return (grad_step * g + avg_step * exp_avg) / (square_root(exp_avg_sq) * root_scale + eps);
+    return square_root(exp_avg_sq) * root_scale;
+  }
+
+  T step(T root, T g, T exp_avg, T) const {
+    return (grad_step * g + avg_step * exp_avg) / (root + eps);
   }
 };
 
@@ -38,12 +42,14 @@ struct Radam {
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_cap, eps;
 
-  T step(T g, T& exp_avg, T& exp_avg_sq) const {
+  T root(T g, T& exp_avg, T& exp_avg_sq) const {
     exp_avg = beta1 * exp_avg + one_minus_beta1 * g;
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * g * g;
     const T root = square_root(exp_avg_sq);
-    return step_size * exp_avg / ((root > root_cap ? root_cap : root) + eps);
+    return root > root_cap ? root_cap : root;
   }
+
+  T step(T root, T, T exp_avg, T) const { return step_size * exp_avg / (root + eps); }
 };
 
 }  // namespace

@@ -22,10 +22,12 @@ struct Adabelief {
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_scale, eps, eps_root;
 
-  T step(T g, T& exp_avg, T& exp_avg_var) const {
+  T root(T g, T& exp_avg, T& exp_avg_var) const {
     average(g, exp_avg, exp_avg_var);
-    return step_size * exp_avg / (square_root(exp_avg_var) * root_scale + eps);
+    return square_root(exp_avg_var);
   }
+
+  T step(T root, T, T exp_avg, T) const { return step_size * exp_avg / (root * root_scale + eps); }
 
   void average(T g, T& exp_avg, T& exp_avg_var) const {
     exp_avg = beta1 * exp_avg + one_minus_beta1 * g;
@@ -39,11 +41,14 @@ struct AdabeliefAmsgrad : Adabelief<T> {
   static constexpr const char* name = "adabelief_amsgrad";
   static constexpr auto slots = names("exp_avg", "exp_avg_var", "max_exp_avg_var");
 
-  T step(T g, T& exp_avg, T& exp_avg_var, T& max_exp_avg_var) const {
+  T root(T g, T& exp_avg, T& exp_avg_var, T& max_exp_avg_var) const {
     this->average(g, exp_avg, exp_avg_var);
     max_exp_avg_var = maximum(max_exp_avg_var, exp_avg_var);
-    return this->step_size * exp_avg /
-           (square_root(max_exp_avg_var) * this->root_scale + this->eps);
+    return square_root(max_exp_avg_var);
+  }
+
+  T step(T root, T, T exp_avg, T, T) const {
+    return this->step_size * exp_avg / (root * this->root_scale + this->eps);
   }
 };
 
@@ -57,15 +62,17 @@ struct Yogi {
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, one_minus_beta2, step_size, root_scale, eps;
 
-  T step(T g, T& exp_avg, T& exp_avg_sq) const {
+  T root(T g, T& exp_avg, T& exp_avg_sq) const {
     const T square = g * g;
     exp_avg = beta1 * exp_avg + one_minus_beta1 * g;
     // Selected by comparison, not multiplied by a sign: a square that overflows leaves v infinite.
     const T change = one_minus_beta2 * square;
     const T grown = exp_avg_sq < square ? exp_avg_sq + change : exp_avg_sq;
     exp_avg_sq = exp_avg_sq > square ? exp_avg_sq - change : grown;
-    return step_size * exp_avg / (square_root(exp_avg_sq) * root_scale + eps);
+    return square_root(exp_avg_sq);
   }
+
+  T step(T root, T, T exp_avg, T) const { return step_size * exp_avg / (root * root_scale + eps); }
 };
 
 }  // namespace

@@ -27,15 +27,18 @@ struct Adan {
   T beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3;
   T diff_weight, avg_step, diff_step, root_scale, eps;
 
-  T step(T g, T& exp_avg, T& exp_avg_diff, T& exp_avg_sq, T& previous_grad) const {
+  T root(T g, T& exp_avg, T& exp_avg_diff, T& exp_avg_sq, T& previous_grad) const {
     const T diff = diff_weight * (g - previous_grad);
     const T ahead = g + beta2 * diff;
     exp_avg = beta1 * exp_avg + one_minus_beta1 * g;
     exp_avg_diff = beta2 * exp_avg_diff + one_minus_beta2 * diff;
     exp_avg_sq = beta3 * exp_avg_sq + one_minus_beta3 * ahead * ahead;
     previous_grad = g;
-    return (avg_step * exp_avg + diff_step * exp_avg_diff) /
-           (square_root(exp_avg_sq) * root_scale + eps);
+    return square_root(exp_avg_sq);
+  }
+
+  T step(T root, T, T exp_avg, T exp_avg_diff, T, T) const {
+    return (avg_step * exp_avg + diff_step * exp_avg_diff) / (root * root_scale + eps);
   }
 };
 
@@ -51,12 +54,15 @@ struct Ademamix {
   T beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3;
   T avg_step, slow_step, root_scale, eps;
 
-  T step(T g, T& exp_avg, T& exp_avg_slow, T& exp_avg_sq) const {
+  T root(T g, T& exp_avg, T& exp_avg_slow, T& exp_avg_sq) const {
     exp_avg = beta1 * exp_avg + one_minus_beta1 * g;
     exp_avg_slow = beta3 * exp_avg_slow + one_minus_beta3 * g;
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * g * g;
-    return (avg_step * exp_avg + slow_step * exp_avg_slow) /
-           (square_root(exp_avg_sq) * root_scale + eps);
+    return square_root(exp_avg_sq);
+  }
+
+  T step(T root, T, T exp_avg, T exp_avg_slow, T) const {
+    return (avg_step * exp_avg + slow_step * exp_avg_slow) / (root * root_scale + eps);
   }
 };
 

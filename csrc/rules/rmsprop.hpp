@@ -21,12 +21,12 @@ struct Rmsprop {
   static constexpr unsigned roots_and_quotients = 2;
   T lr, alpha, one_minus_alpha, eps_inside, eps_outside;
 
-  T step(T g, T& square_avg) const { return lr * g / denominator(g, square_avg); }
-
-  T denominator(T g, T& square_avg) const {
+  T root(T g, T& square_avg) const {
     square_avg = alpha * square_avg + one_minus_alpha * g * g;
-    return square_root(square_avg + eps_inside) + eps_outside;
+    return square_root(square_avg + eps_inside);
   }
+
+  T step(T root, T g, T) const { return lr * g / (root + eps_outside); }
 };
 
 template <class T>
@@ -34,38 +34,43 @@ struct RmspropCentered : Rmsprop<T> {
   static constexpr const char* name = "rmsprop_centered";
   static constexpr auto slots = names("square_avg", "grad_avg");
 
-  T step(T g, T& square_avg, T& grad_avg) const {
-    return this->lr * g / denominator(g, square_avg, grad_avg);
-  }
-
   // The variance is never negative, but its rounded value can be.
-  T denominator(T g, T& square_avg, T& grad_avg) const {
+  T root(T g, T& square_avg, T& grad_avg) const {
     square_avg = this->alpha * square_avg + this->one_minus_alpha * g * g;
     grad_avg = this->alpha * grad_avg + this->one_minus_alpha * g;
     const T variance = square_avg - grad_avg * grad_avg;
-    return square_root((variance < T(0) ? T(0) : variance) + this->eps_inside) + this->eps_outside;
+    return square_root((variance < T(0) ? T(0) : variance) + this->eps_inside);
   }
+
+  T step(T root, T g, T, T) const { return this->lr * g / (root + this->eps_outside); }
 };
 
 // Momentum on top of either, with the coefficient behind theirs.
 template <template <class> class Base, class T>
-struct RmspropWithMomentum : Base<T> {
+struct RmspropWithMomentum {
   static constexpr auto coefficients =
       names("lr", "alpha", "one_minus_alpha", "eps_inside", "eps_outside", "momentum");
+  static constexpr unsigned roots_and_quotients = Base<T>::roots_and_quotients;
   static constexpr bool has_momentum = true;
+  Base<T> base;
   T momentum;
 
   template <class... Average>
   T heavy_ball(T g, T& momentum_buffer, Average&... average) const {
-    momentum_buffer = momentum * momentum_buffer + g / this->denominator(g, average...);
-    return this->lr * momentum_buffer;
+    momentum_buffer = momentum * momentum_buffer + pull(g, average...);
+    return base.lr * momentum_buffer;
   }
 
   template <class... Average>
   T nesterov(T g, T& momentum_buffer, Average&... average) const {
-    const T pull = g / this->denominator(g, average...);
-    momentum_buffer = momentum * momentum_buffer + pull;
-    return this->lr * (momentum * momentum_buffer + pull);
+    const T normed = pull(g, average...);
+    momentum_buffer = momentum * momentum_buffer + normed;
+    return base.lr * (momentum * momentum_buffer + normed);
+  }
+
+  template <class... Average>
+  T pull(T g, Average&... average) const {
+    return g / (base.root(g, average...) + base.eps_outside);
   }
 };
 
