@@ -68,7 +68,11 @@ class Group(MutableMapping[str, Any]):
 
     def evaluated(self, values: Mapping[str, Any], step: int) -> dict[str, Any]:
         """What `values`, which :meth:`changed` gave, are for the step after `step`."""
-        return {name: self._declared[name].at(value, step) for name, value in values.items()}
+        evaluated = dict(values)
+        for name, value in values.items():
+            if self._declared[name].varies(value):
+                evaluated[name] = self._declared[name].at(value, step)
+        return evaluated
 
     def numbers(self) -> dict[str, Any]:
         """The hyperparameters that are not schedules."""

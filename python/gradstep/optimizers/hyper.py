@@ -52,13 +52,13 @@ class Hyperparameter:
         """`value` in the form in which it is stored, or an error that says what is expected."""
         raise NotImplementedError
 
-    def at(self, value: Any, step: int) -> Any:
-        """The value for the step after `step` completed ones."""
-        return value
-
     def varies(self, value: Any) -> bool:
         """Whether the value changes by itself from step to step."""
         return False
+
+    def at(self, value: Any, step: int) -> Any:
+        """What a value that varies is for the step after `step` completed ones."""
+        raise NotImplementedError
 
     def refuse(self, expected: str, value: Any, kind: type[Exception] = ValueError) -> Exception:
         return kind(f"{self.name} must be {expected}, got {value!r}")
@@ -99,8 +99,6 @@ class Number(Hyperparameter):
         return value if callable(value) else self._check_number(value)
 
     def at(self, value: Any, step: int) -> Any:
-        if not callable(value):
-            return value
         number = value(step)
         if type(number) is float and self.low < number < self.high:
             return number
@@ -138,7 +136,8 @@ class Numbers(Hyperparameter):
         return tuple(part.check(v) for part, v in zip(self.each, value, strict=True))
 
     def at(self, value: Any, step: int) -> tuple[float, ...]:
-        return tuple(part.at(v, step) for part, v in zip(self.each, value, strict=True))
+        parts = zip(self.each, value, strict=True)
+        return tuple(part.at(v, step) if callable(v) else v for part, v in parts)
 
     def varies(self, value: Any) -> bool:
         return any(callable(v) for v in value)

@@ -40,17 +40,16 @@ class Settings:
 
     def at(self, step: int) -> dict[str, Any]:
         """The hyperparameters for the step after `step` completed ones."""
-        now = self._now
-        for name, at, schedule in self._schedules:
-            now[name] = at(schedule, step)
-        return now
+        return (self.fixed or self.prepared(step))[0]
 
     def prepared(self, step: int) -> Prepared:
         """What :meth:`at` gives, and the parts of a row that depend on nothing else.
 
         Without schedules that is :attr:`fixed`.
         """
-        h = self.at(step)
+        h = self._now
+        for name, at, schedule in self._schedules:
+            h[name] = at(schedule, step)
         if not self._parts:
             self._begin(h)
         parts = self._parts
