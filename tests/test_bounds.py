@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -52,3 +55,19 @@ def test_what_the_loops_refuse() -> None:
         _native.divide(3, 0, array, array, array.copy())
     with pytest.raises(ValueError, match="of one size and dtype"):
         _native.divide(1, 1, array, np.ones(4), array.copy())
+
+
+def test_the_study_takes_as_many_roots_and_quotients_as_the_rules_say() -> None:
+    from benchmarks.studies.in_cache import STEPS  # which needs the compiled kernels
+
+    rules = Path(__file__).parents[1] / "csrc" / "rules"
+    said: dict[str, int] = {}
+    for header in rules.glob("*.hpp"):
+        for struct in header.read_text().split("\nstruct ")[1:]:
+            name = re.search(r'name = "(\w+)"', struct)
+            count = re.search(r"roots_and_quotients = (\d+)", struct)
+            if name and count:
+                said[name[1]] = int(count[1])
+    for cls, roots, quotients in STEPS.values():
+        rule = cls([np.ones(1)], lr=0.1).groups[0].plan.rule
+        assert roots + quotients == said[rule], rule

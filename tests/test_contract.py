@@ -125,7 +125,7 @@ def test_special_values_native_equals_reference(case: int, dtype: str, isa: str)
     def run(backend: str) -> dict[str, Array]:
         with gs.runtime.set_backend(backend):
             pairs = np.meshgrid(np.array(specials, dtype), np.array(specials, dtype))
-            params, grads = (np.tile(values.ravel(), 3) for values in pairs)
+            params, grads = (np.tile(values.ravel(), 4) for values in pairs)
             opt = spec.cls(params, **variant.options, clip_value=1e20, ema_decay=0.5)
             for _ in range(5):
                 opt.step(grads)

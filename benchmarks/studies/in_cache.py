@@ -5,8 +5,9 @@
 Roots and quotients come from one unit of the core, which nothing else can hide: a step of r roots
 and q quotients per element is compared with a loop of those alone, or with one that only moves its
 bytes, whichever takes longer. They are timed on the same instruction set, one right after the
-other, on one thread; a time per element is the difference of two sizes that fit in the second
-cache, so that the cost of the call cancels.
+other, on one thread; a time per element is the difference of two sizes that fit in a second cache
+of 1 MiB, so that the cost of the call cancels. Parameter, gradient and state begin at different
+places within their pages, as state is placed beside a parameter anyway: docs/decisions/0005.
 
 Whoever has the other half of a shared core slows a step and not its divider, for minutes. Rounds
 are therefore spread over the whole run, and both the median of their ratios and the upper quartile
@@ -26,7 +27,7 @@ import gradstep as gs
 from gradstep import _native
 from gradstep.optimizers.state import FROM_PARAM, PAGE
 
-SMALL, LARGE = 4096, 16384  # elements
+SMALL, LARGE = 4096, 16384  # elements: enough for state to be placed, few enough for the cache
 PARAM, GRAD = 0, 3584  # where they begin within a page
 ROUNDS = 101
 REPEATS = 50
@@ -57,9 +58,10 @@ def seconds(run: Run) -> float:
 
 def values(size: int, dtype: str, shift: int) -> np.ndarray[Any, Any]:
     """An array that begins so many bytes behind the beginning of a page."""
-    memory = np.empty(size * np.dtype(dtype).itemsize + PAGE, np.uint8)
+    nbytes = size * np.dtype(dtype).itemsize
+    memory = np.empty(nbytes + PAGE, np.uint8)
     start = (shift - memory.ctypes.data) % PAGE
-    array = memory[start : start - PAGE or None].view(dtype)
+    array = memory[start : start + nbytes].view(dtype)
     array[:] = np.linspace(0.5, 1.5, size)
     return array
 

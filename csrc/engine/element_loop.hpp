@@ -1,4 +1,4 @@
-// The one loop over elements. A rule is inlined between the arithmetic that all rules share:
+// The loops over elements. A rule is inlined between the arithmetic that all rules share:
 //   g ← grad_scale·g,  clip by value,  g ← g + l2·p,  p ← decay·p,  rule,  proximal L1,  average.
 #pragma once
 
@@ -92,7 +92,7 @@ template <class Rule, class T, class... State>
 inline T step_of(const Rule& rule, T g, State&... state) {
   if constexpr (in_halves<Rule>) {
     const T root = rule.root(g, state...);
-    return rule.step(root, g, state...);
+    return rule.step(root, g, std::as_const(state)...);
   } else {
     return rule.step(g, state...);
   }
@@ -122,7 +122,7 @@ inline void element_loop(const SharedArithmetic<typename S::Compute> shared, con
       if constexpr (gives_step<Rule>) {
         T step;
         if constexpr (halfway)
-          step = rule.step(root[i], g, state...);
+          step = rule.step(root[i], g, std::as_const(state)...);
         else
           step = step_of(rule, g, state...);
         if constexpr (cautious) step = agree(step, g) ? cautious_scale * step : T(0);
@@ -158,14 +158,19 @@ inline void root_loop(const SharedArithmetic<typename S::Compute> shared, const 
 // An element's root and quotient wait for one another, and an out-of-order CPU goes on with others
 // meanwhile. With narrow vectors it does not look ahead far enough to keep its divider busy. Whole
 // blocks then take two loops, roots first and quotients second: docs/decisions/0014-two-loops.md.
+// State must be what it was before it was stored.
 constexpr size_t block = 256;
 #ifdef __AVX512F__
 constexpr bool narrow_vectors = false;
 #else
 constexpr bool narrow_vectors = true;
 #endif
+template <class Rule, class S>
+constexpr bool takes_blocks =
+    narrow_vectors && in_halves<Rule> && std::is_same_v<typename S::State, typename S::Compute>;
 
-template <template <class> class Rule, class S, Extras extras, bool cautious, size_t... K>
+template <template <class> class Rule, class S, Extras extras, bool cautious, bool in_blocks,
+          size_t... K>
 inline void update_slots(const void* coefficients, const Span& span, size_t begin, size_t end,
                          std::index_sequence<K...>) {
   using T = typename S::Compute;
@@ -185,7 +190,7 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
         extras == averaging ? static_cast<typename S::Average*>(span.average) + i : nullptr,
         (static_cast<typename S::State*>(span.slots[K]) + i)...);
   };
-  if constexpr (narrow_vectors && in_halves<Rule<T>>) {
+  if constexpr (in_blocks) {
     for (; end - begin >= block; begin += block) {
       T root[block];
       root_loop<extras, S>(shared, rule, block, root, param + begin, grad + begin,
@@ -198,7 +203,14 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
 
 template <template <class> class Rule, class S, Extras extras, bool cautious>
 void update(const void* coefficients, const Span& span, size_t begin, size_t end) {
-  update_slots<Rule, S, extras, cautious>(
+  update_slots<Rule, S, extras, cautious, false>(
+      coefficients, span, begin, end,
+      std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
+}
+
+template <template <class> class Rule, class S, Extras extras, bool cautious>
+void update_in_blocks(const void* coefficients, const Span& span, size_t begin, size_t end) {
+  update_slots<Rule, S, extras, cautious, true>(
       coefficients, span, begin, end,
       std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
 }

@@ -27,11 +27,19 @@ template <class Rule>
 constexpr unsigned cost<Rule, std::void_t<decltype(Rule::roots_and_quotients)>> =
     Rule::roots_and_quotients;
 
+template <template <class> class Rule, class S, Extras extras, bool cautious>
+constexpr UpdateFn update_for() {
+  if constexpr (takes_blocks<Rule<typename S::Compute>, S>)
+    return update_in_blocks<Rule, S, extras, cautious>;
+  else
+    return update<Rule, S, extras, cautious>;
+}
+
 template <template <class> class Rule, class S, bool cautious>
 constexpr void fill_updates(UpdateFn (&to)[extras_count]) {
-  to[lean] = update<Rule, S, lean, cautious>;
-  to[full] = update<Rule, S, full, cautious>;
-  to[averaging] = update<Rule, S, averaging, cautious>;
+  to[lean] = update_for<Rule, S, lean, cautious>();
+  to[full] = update_for<Rule, S, full, cautious>();
+  to[averaging] = update_for<Rule, S, averaging, cautious>();
 }
 
 template <template <class> class Rule>

@@ -45,7 +45,8 @@ struct RmspropCentered : Rmsprop<T> {
   T step(T root, T g, T, T) const { return this->lr * g / (root + this->eps_outside); }
 };
 
-// Momentum on top of either, with the coefficient behind theirs.
+// Momentum on top of either, with the coefficient behind theirs. State waits for the quotient here,
+// so `root` is not inherited: these rules do not come in halves.
 template <template <class> class Base, class T>
 struct RmspropWithMomentum {
   static constexpr auto coefficients =
@@ -57,19 +58,19 @@ struct RmspropWithMomentum {
 
   template <class... Average>
   T heavy_ball(T g, T& momentum_buffer, Average&... average) const {
-    momentum_buffer = momentum * momentum_buffer + pull(g, average...);
+    momentum_buffer = momentum * momentum_buffer + normed(g, average...);
     return base.lr * momentum_buffer;
   }
 
   template <class... Average>
   T nesterov(T g, T& momentum_buffer, Average&... average) const {
-    const T normed = pull(g, average...);
-    momentum_buffer = momentum * momentum_buffer + normed;
-    return base.lr * (momentum * momentum_buffer + normed);
+    const T pull = normed(g, average...);
+    momentum_buffer = momentum * momentum_buffer + pull;
+    return base.lr * (momentum * momentum_buffer + pull);
   }
 
   template <class... Average>
-  T pull(T g, Average&... average) const {
+  T normed(T g, Average&... average) const {
     return g / (base.root(g, average...) + base.eps_outside);
   }
 };
