@@ -1,0 +1,96 @@
+// Prints, for every update of one kernel table, a hash of what five steps make of random numbers.
+// Tables of different instruction sets print the same: `.ci/full` compares x86-64 with an emulated
+// arm64, which the tests cannot reach.
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <random>
+#include <vector>
+
+#include "engine/kernel_table.hpp"
+
+namespace gradstep {
+
+extern const KernelTable GRADSTEP_KERNELS;
+
+namespace {
+
+constexpr size_t elements = 1003, steps = 5;
+
+// FNV-1a over the values' bits, every NaN as one and the same.
+class Hash {
+ public:
+  template <class T>
+  void add(T value) {
+    if (isnan(value)) value = T(-12345);
+    const auto* bytes = reinterpret_cast<const unsigned char*>(&value);
+    for (size_t i = 0; i < sizeof value; ++i) hash_ = (hash_ ^ bytes[i]) * 1099511628211u;
+  }
+  unsigned long long value() const { return hash_; }
+
+ private:
+  uint64_t hash_ = 14695981039346656037u;
+};
+
+template <class T>
+std::vector<T> random(std::mt19937& bits, size_t count, double low, double high) {
+  std::vector<T> values(count);
+  for (T& value : values) value = static_cast<T>(low + (high - low) * bits() / 4294967296.0);
+  return values;
+}
+
+template <class T>
+void print(const RuleInfo& rule, UpdateFn update, Extras extras, const char* kind) {
+  if (!update) return;
+  std::mt19937 bits(7);
+  std::vector<T> coefficients(shared_count);
+  coefficients[grad_scale] = T(0.5);
+  coefficients[clip_value] = extras == lean ? T(INFINITY) : T(0.2);
+  coefficients[decay] = T(0.99);
+  if (extras != lean) coefficients[l2] = coefficients[l1] = T(0.01);
+  coefficients[average_keep] = T(0.9);
+  coefficients[average_take] = T(0.1);
+  for (const T own : random<T>(bits, rule.coefficient_count, 0.05, 0.95))
+    coefficients.push_back(own);
+
+  std::vector<T> param = random<T>(bits, elements, -1, 1), grad = random<T>(bits, elements, -1, 1);
+  std::vector<std::vector<T>> slots(rule.slot_count);
+  Span span{};
+  for (size_t k = 0; k < rule.slot_count; ++k) {
+    slots[k] = random<T>(bits, elements, 0, 1);
+    span.slots[k] = slots[k].data();
+  }
+  std::vector<T> average = param;
+  span.param = param.data();
+  span.grad = grad.data();
+  span.average = average.data();
+  span.size = elements;
+  span.limit = 0.7;
+  span.cautious_scale = 1.25;
+  for (size_t t = 0; t < steps; ++t) update(coefficients.data(), span, t, elements);
+
+  Hash hash;
+  slots.push_back(param);
+  slots.push_back(average);
+  for (const std::vector<T>& array : slots)
+    for (const T value : array) hash.add(value);
+  printf("%s %s float%zu extras %d: %016llx\n", rule.name, kind, 8 * sizeof(T), extras,
+         hash.value());
+}
+
+}  // namespace
+}  // namespace gradstep
+
+int main() {
+  using namespace gradstep;
+  for (size_t r = 0; r < GRADSTEP_KERNELS.rule_count; ++r) {
+    const RuleInfo& rule = GRADSTEP_KERNELS.rules[r];
+    for (const Extras extras : {lean, full, averaging}) {
+      print<float>(rule, rule.update[float32][extras], extras, "plain");
+      print<double>(rule, rule.update[float64][extras], extras, "plain");
+      print<float>(rule, rule.cautious_update[float32][extras], extras, "cautious");
+      print<double>(rule, rule.cautious_update[float64][extras], extras, "cautious");
+    }
+  }
+}
