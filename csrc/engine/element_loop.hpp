@@ -158,7 +158,7 @@ inline void root_loop(const SharedArithmetic<typename S::Compute> shared, const 
 // An element's root and quotient wait for one another, and an out-of-order CPU goes on with others
 // meanwhile. With narrow vectors it does not look ahead far enough to keep its divider busy. Whole
 // blocks then take two loops, roots first and quotients second: docs/decisions/0014-two-loops.md.
-// State must be what it was before it was stored.
+// Between them state is stored and read again, so it must be stored in the type of the arithmetic.
 constexpr size_t block = 256;
 #ifdef __AVX512F__
 constexpr bool narrow_vectors = false;

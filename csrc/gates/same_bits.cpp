@@ -1,6 +1,6 @@
 // Prints, for every update of one kernel table, a hash of what five steps make of random numbers.
-// Tables of different instruction sets print the same: `.ci/full` compares x86-64 with an emulated
-// arm64, which the tests cannot reach.
+// Tables of different instruction sets print the same: `.ci/run --full` compares x86-64 with an
+// emulated arm64, which the tests cannot reach.
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
