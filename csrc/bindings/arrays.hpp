@@ -31,6 +31,16 @@ inline DType dtype_of(const pybind11::array& array) {
   throw pybind11::type_error("array must be native-endian float32 or float64");
 }
 
+// Whether an array is a view of a PyTorch tensor's memory, as tensor.numpy() gives.
+inline bool views_torch(const pybind11::array& array) {
+  pybind11::object owner = array.base();
+  while (owner && pybind11::isinstance<pybind11::array>(owner))
+    owner = pybind11::reinterpret_borrow<pybind11::array>(owner).base();
+  if (!owner) return false;
+  const auto module = pybind11::str(pybind11::type::of(owner).attr("__module__"));
+  return std::string(module).rfind("torch", 0) == 0;
+}
+
 // What an array looked like when it was handed over. A table holds its arrays' addresses, so it
 // must notice when one has been changed behind its back.
 class ArrayView {

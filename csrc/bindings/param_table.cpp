@@ -7,6 +7,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ namespace py = pybind11;
 namespace gradstep {
 namespace {
 
+// From so many tensors on threads are called before gradients are checked, as it takes a while.
+constexpr size_t many = 32;
+
 class BoundTable {
  public:
   BoundTable(const std::vector<py::array>& params, const std::vector<std::vector<py::array>>& slots,
@@ -31,6 +35,8 @@ class BoundTable {
     if (slots.size() != params.size() || averages.size() != params.size())
       throw py::value_error("params, slots and averages must be equally long");
     for (size_t i = 0; i < params.size(); ++i) add(params[i], slots[i], averages[i]);
+    if (std::any_of(params.begin(), params.end(), views_torch))
+      threads_ = Threads::openmp;
     memory_.sort();
     gaps_.resize(tensors_.size());
   }
@@ -60,6 +66,8 @@ class BoundTable {
       tensors_[i].row = row_of[i];
       tensors_[i].cost = element_cost(kernels.rules[rows[row_of[i]].rule], tensors_[i].dtype);
     }
+    work_ = 0;
+    for (const Tensor& tensor : tensors_) work_ += tensor.span.size * tensor.cost;
     rows_ = std::move(rows);
     readers_ = std::move(readers);
   }
@@ -68,6 +76,8 @@ class BoundTable {
                  bool skip_nonfinite) {
     const auto grads = py::reinterpret_steal<py::tuple>(PySequence_Tuple(leaves.ptr()));
     if (!grads) throw py::error_already_set();
+    const Crew crew(threads_, work_);
+    if (tensors_.size() > many) crew.call();
     std::vector<py::object> converted;
     const py::tuple absent = collect(grads, converted);
     read_rows(rows, scale);
@@ -76,12 +86,12 @@ class BoundTable {
     {
       py::gil_scoped_release release;
       if (with_norm) {
-        norm = limit_gradients(tensors_, rows_, scale, workspace_);
+        norm = limit_gradients(tensors_, rows_, scale, workspace_, crew);
         skipped = skip_nonfinite && !std::isfinite(norm);
       } else {
         lift_limits(tensors_, workspace_);
       }
-      if (!skipped) last_isa_ = update(tensors_, rows_, workspace_);
+      if (!skipped) last_isa_ = update(tensors_, rows_, workspace_, crew);
     }
     if (!skipped) last_rows_ = rows;
     return py::make_tuple(with_norm ? py::object(py::float_(norm)) : py::none(), skipped, absent);
@@ -166,11 +176,13 @@ class BoundTable {
   std::vector<ArrayView> params_;
   std::vector<py::array> held_;
   std::vector<Tensor> tensors_;
+  size_t work_ = 0;  // of a step in which no gradient is None, in elements of plain SGD
   std::vector<size_t> slot_counts_;
   Intervals memory_;
   std::vector<std::uint32_t> gaps_;
   std::vector<Row> rows_;
   Workspace workspace_;
+  Threads threads_ = Threads::parking;
   std::vector<RowReader> readers_;
   py::tuple none_absent_;
   const char* last_isa_ = "";
@@ -188,8 +200,10 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
     tensors.push_back(tensor);
   }
   py::gil_scoped_release release;
+  size_t elements = 0;
+  for (const Tensor& tensor : tensors) elements += tensor.span.size;
   Workspace workspace;
-  return sum_of_squares(tensors, workspace);
+  return sum_of_squares(tensors, workspace, Crew(Threads::parking, elements));
 }
 
 }  // namespace
