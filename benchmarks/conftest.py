@@ -21,7 +21,7 @@ import gradstep as gs
 from benchmarks import machine
 from benchmarks.contestants import NAMES, available
 from benchmarks.interleave import STEP_CLOCK
-from benchmarks.report import by_names
+from benchmarks.tables import by_names
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import machine
 from benchmarks.contestants import MEASURED, ROOFLINE
-from benchmarks.report import BRIEFLY, Info, by_names, peers, setting
+from benchmarks.tables import BRIEFLY, Info, by_names, peers, setting
 from benchmarks.works import ADAMW
 
 STYLE = {"svg.hashsalt": "gradstep", "svg.fonttype": "none", "font.size": 9}
