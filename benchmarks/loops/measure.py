@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
-from benchmarks.interleave import Run, plain_rounds, ratios, rounds_of
+from benchmarks.interleave import Run, plain_rounds, ratios, rounds_of, spread
 from benchmarks.loops.cases import KINDS
 from benchmarks.loops.loop import MEASURED, NO_OPTIMIZER, Loop
 from benchmarks.loops.ours import WHEEL
@@ -76,14 +76,6 @@ def in_turn(
 
     run(ours, others, rounds)
     return times
-
-
-def spread(values: Sequence[float]) -> list[float]:
-    """First quartile, median and third quartile."""
-    first, _, third = (
-        quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values[0],) * 3
-    )
-    return [first, median(values), third]
 
 
 def shares(times: Times) -> dict[str, list[float]]:
@@ -173,8 +165,8 @@ def two_processes(
 ) -> None:
     """How many times as slow a loop is beside another process that runs the same one.
 
-    BLAS keeps to one thread where it is told, as joblib tells its processes. By default it takes
-    all cores in both, and that alone can cost more than any optimizer: see "no optimizer".
+    By default BLAS takes all cores in both, and that alone can cost more than any optimizer: see
+    "no optimizer". Told to keep to one thread it leaves what the optimizer costs.
     """
     kind = KINDS[loop.kind]
     names = [MEASURED, *(n for n in kind.ours if n != MEASURED), kind.peer, NO_OPTIMIZER]
