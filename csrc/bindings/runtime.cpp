@@ -86,6 +86,7 @@ void divide_arrays(size_t roots, size_t quotients, const py::array& of, const py
                    py::array& to) {
   if (roots > most_roots || quotients > most_quotients)
     throw py::value_error("roots must be at most 2, quotients at most 3");
+  if (!to.writeable()) throw py::value_error("to must be writeable");
   active_kernels().divide[dtype_of(of)][roots][quotients](beside(of, of), beside(of, by),
                                                           beside(of, to), of.size());
 }

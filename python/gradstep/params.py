@@ -6,11 +6,12 @@ the same structure, and leave it in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Literal
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +118,14 @@ def check_writeable(what: str, array: Array) -> None:
         )
 
 
+def held(views: Iterable[Array]) -> list[ref[Array]]:
+    """While the result lives, the memory that `views` are of cannot be resized.
+
+    NumPy refuses to resize an array with a weak reference to it, even with ``refcheck=False``.
+    """
+    return [ref(view.base) for view in views if isinstance(view.base, np.ndarray)]
+
+
 def check_disjoint(named: Mapping[str, Array]) -> None:
     """Raise a ValueError that names two parameters sharing memory, if there are any."""
     ranges = sorted((*byte_range(array), name) for name, array in named.items() if array.size)
@@ -210,12 +219,12 @@ def align(node: Node, grads: Any) -> list[Any]:
                 f"{where} must be {node.describe()}, like the parameters; "
                 f"got a {type(grads).__name__}"
             )
-        if len(grads) != len(node.children):
+        children: Sequence[Any] = tuple(grads)
+        if len(children) != len(node.children):
             raise ValueError(
-                f"{where} must be {node.describe()}, like the parameters; got {len(grads)} "
+                f"{where} must be {node.describe()}, like the parameters; got {len(children)} "
                 "entries. Give None for a parameter that has no gradient."
             )
-        children: Sequence[Any] = grads
     else:
         children = align_mapping(node, grads, where)
     return [

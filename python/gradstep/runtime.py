@@ -169,7 +169,7 @@ def set_num_threads(count: int) -> Setting:
 
 
 def pool() -> str:
-    """Whose threads steps run on: ``"auto"``, ``"parking"`` or ``"openmp"``, see :func:`set_pool`."""
+    """Whose threads steps run on, as :func:`set_pool` has it."""
     return str(_native.pool()) if _native else "auto"
 
 
