@@ -40,8 +40,7 @@ class BoundTable {
     if (slots.size() != params.size() || averages.size() != params.size())
       throw py::value_error("params, slots and averages must be equally long");
     for (size_t i = 0; i < params.size(); ++i) add(params[i], slots[i], averages[i]);
-    if (std::any_of(params.begin(), params.end(), views_torch))
-      threads_ = Threads::openmp;
+    if (std::any_of(params.begin(), params.end(), views_torch)) threads_ = Threads::openmp;
     memory_.sort();
     gaps_.resize(tensors_.size());
   }

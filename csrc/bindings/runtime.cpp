@@ -117,8 +117,7 @@ void register_runtime(py::module_& module) {
       "So many roots and quotients per element, on one thread: what bounds a step in cache.");
   module.def("least_work", [] { return std::make_pair(least_work().awake, least_work().asleep); });
   module.def(
-      "set_least_work",
-      [](size_t awake, size_t asleep) { set_least_work({awake, asleep}); },
+      "set_least_work", [](size_t awake, size_t asleep) { set_least_work({awake, asleep}); },
       py::arg("awake"), py::arg("asleep"),
       "For measuring the defaults: the least work for each thread that is awake, or has to be "
       "woken, > 0.");

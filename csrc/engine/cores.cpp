@@ -49,8 +49,7 @@ std::vector<int> allowed_cpus() {
 int physical_cores() {
   std::set<std::string> cores;
   for (const int cpu : allowed_cpus()) {
-    const std::string topology =
-        "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
     const std::string siblings = first_line(topology + "thread_siblings_list");
     cores.insert(siblings.empty() ? "cpu " + std::to_string(cpu) : siblings);
   }

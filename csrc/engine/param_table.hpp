@@ -61,7 +61,7 @@ struct Workspace {
   std::vector<std::size_t> ends;  // the units (elements, blocks) in all tensors up to each
   std::vector<double> block_sums, tensor_sums, unit_sums, factors;
   std::vector<float> float_factors;
-  bool limited = false;  // whether tensors hold limits of a step
+  bool limited = false;                            // whether tensors hold limits of a step
   std::vector<std::atomic<std::size_t>> agreeing;  // by tensor: elements whose step suits g
 };
 
@@ -72,8 +72,8 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, 
 
 // Updates every tensor that has a gradient, in one parallel job; where rows are cautious, after
 // another one that counts. Returns the name of the instruction set whose kernels did it.
-const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
-                   Workspace& workspace, const Crew& crew);
+const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows, Workspace& workspace,
+                   const Crew& crew);
 
 // Adds `read` to each of `count` equally long arrays: the traffic of an update, for comparison, on
 // as many threads as one whose elements cost `cost`.

@@ -37,8 +37,9 @@ void pause() {
 #ifdef __linux__
 int current_cpu() { return sched_getcpu(); }
 
-// Where all CPUs are busy, as NumPy's BLAS keeps them for a while, the scheduler may put a worker on
-// the caller's, where it only delays it. There it is moved to another one, if it may run on others.
+// Where all CPUs are busy, as NumPy's BLAS keeps them for a while, the scheduler may put a worker
+// on the caller's, where it only delays it. There it is moved to another one, if it may run on
+// others.
 void leave(int cpu) {
   if (cpu < 0 || sched_getcpu() != cpu) return;
   cpu_set_t allowed;
@@ -74,7 +75,8 @@ class SignalsBlocked {
 int Pool::Share::take(bool first) {
   std::uint64_t left = left_.load(std::memory_order_acquire);
   for (;;) {
-    const auto next = static_cast<std::uint32_t>(left), end = static_cast<std::uint32_t>(left >> 32);
+    const auto next = static_cast<std::uint32_t>(left),
+               end = static_cast<std::uint32_t>(left >> 32);
     if (next == end) return -1;
     const std::uint64_t rest = first ? pack(next + 1, end) : pack(next, end - 1);
     if (left_.compare_exchange_weak(left, rest)) return static_cast<int>(first ? next : end - 1);
@@ -95,8 +97,9 @@ void Pool::run(int threads, int chunks, JobBody body, void* job) {
   threads_.store(threads, std::memory_order_relaxed);
   caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
   for (int t = 0; t < threads; ++t)
-    seats_[t].load()->share.fill(static_cast<std::uint32_t>(std::int64_t{chunks} * t / threads),
-                                 static_cast<std::uint32_t>(std::int64_t{chunks} * (t + 1) / threads));
+    seats_[t].load()->share.fill(
+        static_cast<std::uint32_t>(std::int64_t{chunks} * t / threads),
+        static_cast<std::uint32_t>(std::int64_t{chunks} * (t + 1) / threads));
   call_next(0);
   std::uint32_t done = done_.add(static_cast<std::uint32_t>(take_part(0)));
   for (const auto since = Clock::now(); done != chunks_; done = done_.value()) {

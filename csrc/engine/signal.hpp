@@ -44,7 +44,9 @@ class Signal {
   }
 #else
   void wake() {
-    { const std::lock_guard<std::mutex> lock(mutex_); }
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+    }
     changed_.notify_one();
   }
   void sleep_while(std::uint32_t old) {

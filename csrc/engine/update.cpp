@@ -117,8 +117,8 @@ std::atomic<bool> flushes_denormals{false};
 bool set_flush_denormals(bool on) { return flushes_denormals.exchange(on); }
 bool flush_denormals() { return flushes_denormals; }
 
-const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
-                   Workspace& workspace, const Crew& crew) {
+const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows, Workspace& workspace,
+                   const Crew& crew) {
   return Updater(tensors, rows, workspace, crew).take();
 }
 
