@@ -215,10 +215,13 @@ def test_groups_lists_are_read_once() -> None:
 
 
 FORMS: dict[str, tuple[str, Callable[[Array], object]]] = {
-    "converted, then resized": ("float64", lambda a: resize(a, 1)),
     "then in another order": (
         "float32",
         lambda a: a.__setstate__(np.asfortranarray(a).__reduce__()[2]),
+    ),
+    "then in another dtype and order": (
+        "float64",
+        lambda a: a.__setstate__(np.asfortranarray(a).astype("f4").__reduce__()[2]),
     ),
 }
 
@@ -234,6 +237,15 @@ def test_an_earlier_gradient_is_converted_as_it_has_to_be(case: str) -> None:
     opt.step({"a": a, "b": ByArray(b, lambda: change(a))})
     twin.step({"a": values, "b": b})
     assert_same_bits(everything(opt), everything(twin))
+
+
+def test_a_gradient_of_another_dtype_that_is_resized_meanwhile_is_refused() -> None:
+    stage = Stage()
+    stage.grads["a"] = stage.grads["a"].astype("float64")
+    before = everything(stage.opt)
+    with pytest.raises(ValueError, match=r"gradient 'a' has shape \(1,\)"):
+        stage.step(lambda: resize(stage.grads["a"], 1))
+    assert_same_bits(everything(stage.opt), before)
 
 
 def test_gradients_that_never_settle_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

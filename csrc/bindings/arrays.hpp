@@ -66,10 +66,18 @@ class ArrayView {
 
   // Whether an array can be read in place beside this one: same dtype, shape and memory order.
   bool matches(const pybind11::detail::PyArray_Proxy* other) const {
-    const auto* own = proxy();
     return other->descr == descr_ && (other->flags & order_) &&
-           (other->flags & NumpyApi::NPY_ARRAY_ALIGNED_) && other->nd == own->nd &&
-           of_shape(other, own->dimensions);
+           (other->flags & NumpyApi::NPY_ARRAY_ALIGNED_) && same_shape(other);
+  }
+
+  // Whether an array has the shape that this one has, and had when it was handed over.
+  bool same_shape(const pybind11::detail::PyArray_Proxy* other) const {
+    const auto* own = proxy();
+    return other->nd == own->nd && of_shape(other, own->dimensions);
+  }
+
+  bool in_this_order(const pybind11::detail::PyArray_Proxy* other) const {
+    return other->flags & order_;
   }
 
   DType dtype() const { return dtype_; }
@@ -116,15 +124,14 @@ class Beside {
  public:
   explicit Beside(const pybind11::array& array) : array_(array), data_(proxy()->data) {}
 
-  bool unchanged() const { return flags() && !moved(); }
-
-  // Whether all are. Without branches but for the end: a step looks at them all.
-  static bool unchanged(const std::vector<Beside>& all) {
+  // Whether all are what they were, and writeable. Without branches but for the end: a step looks
+  // at them all.
+  static bool unchanged(const Beside* begin, const Beside* end) {
     int flags = NumpyApi::NPY_ARRAY_WRITEABLE_;
     std::uintptr_t moved = 0;
-    for (const Beside& each : all) {
-      flags &= each.flags();
-      moved |= each.moved();
+    for (const Beside* each = begin; each < end; ++each) {
+      flags &= each->flags();
+      moved |= each->moved();
     }
     return flags && !moved;
   }

@@ -59,12 +59,12 @@ void print(const RuleInfo& rule, UpdateFn update, Extras extras, const char* kin
   Span span{};
   for (size_t k = 0; k < rule.slot_count; ++k) {
     slots[k] = random<T>(bits, elements, 0, 1);
-    span.slots[k] = slots[k].data();
+    span.slots[k].data = slots[k].data();
   }
   std::vector<T> average = param;
-  span.param = param.data();
-  span.grad = grad.data();
-  span.average = average.data();
+  span.param.data = param.data();
+  span.grad.data = grad.data();
+  span.average.data = average.data();
   span.size = elements;
   span.limit = 0.7;
   span.cautious_scale = 1.25;

@@ -5,7 +5,7 @@ Also the backend where no compiler was found.
 
 from __future__ import annotations
 
-from gradstep.reference.norms import sum_of_squares
+from gradstep.reference.measures import sum_of_squares
 from gradstep.reference.rules import RULES
 from gradstep.reference.table import ParamTable
 

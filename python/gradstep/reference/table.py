@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from gradstep.params import flat
 from gradstep.reference.arithmetic import clamp, soft_threshold
-from gradstep.reference.limits import Limits, apply_factors, limit_gradients
+from gradstep.reference.formats import beside
+from gradstep.reference.limits import Limited, Limits, apply_factors, limit_gradients
+from gradstep.reference.measures import of_elements
 from gradstep.reference.rules import RULES
 
 Array = NDArray[Any]
@@ -41,13 +43,15 @@ class ParamTable:
         self._averages = [None if a is None else flat(a) for a in averages]
         self._convert = convert
         self._last_step: tuple[Sequence[Any] | None, Sequence[int]] = None, ()
+        self._begun: Sequence[Any] | None = None  # the rows of a step under way
 
     @property
     def last_step(self) -> tuple[Sequence[Any] | None, Sequence[int]]:
-        """The rows of the last step that was not skipped, and the tensors that it left out."""
+        """The rows of the last step that was taken, and the tensors that it left out."""
         return self._last_step
 
     def assign(self, rules: Sequence[tuple[str, bool]], row_of: Sequence[int]) -> None:
+        self._check_not_begun()
         self._rules = [(RULES[name], cautious) for name, cautious in rules]
         self._row_of = list(row_of)
 
@@ -59,46 +63,114 @@ class ParamTable:
         with_norm: bool,
         skip_nonfinite: bool,
     ) -> tuple[float | None, bool, tuple[int, ...]]:
-        given, with_norm, skip_nonfinite = rows, bool(with_norm), bool(skip_nonfinite)
-        rows = [self._read(r, row) for r, row in enumerate(rows)]
-        grads = [None if g is None else flat(g) for g in self._settled(leaves)]
+        with_norm, skip_nonfinite = bool(with_norm), bool(skip_nonfinite)
+        self.begin(rows, grad_scale)
+        try:
+            grads = self._settled_all(leaves)
+            norm = self._measure(grads) if with_norm else None
+            skipped = skip_nonfinite and norm is not None and not math.isfinite(norm)
+            if not skipped:
+                self._apply(0, grads)
+        except BaseException:
+            self.abort()
+            raise
         absent = tuple(i for i, g in enumerate(grads) if g is None)
-        limits = [Limits(*of_row[0][1:5]) for of_row in rows]
-        norm, of_rows, of_tensors = None, [1.0] * len(rows), [1.0] * len(grads)
+        if skipped:
+            self.abort()
+        else:
+            self.end()
+        return norm, skipped, absent
+
+    def begin(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> None:
+        self._check_not_begun()
+        self._rows = [self._read(r, row) for r, row in enumerate(rows)]
+        self._grad_scale = grad_scale
+        nothing: list[Array | None] = [None] * len(self._params)
+        self._limited = Limited(0.0, [1.0] * len(rows), [1.0] * len(self._params), nothing)
+        self._applied: set[int] = set()
+        self._begun = rows
+
+    def measure(self, leaves: Sequence[object]) -> float:
+        self._check_begun()
+        return self._measure(self._settled_all(leaves))
+
+    def apply(self, first: int, leaves: Sequence[object]) -> None:
+        self._check_begun()
+        leaves = tuple(leaves)
+        if first + len(leaves) > len(self._params):
+            raise ValueError("there are not so many tensors")
+        if not self._applied.isdisjoint(range(first, first + len(leaves))):
+            raise ValueError("a tensor is updated once in a step")
+        self._apply(first, self._settled(first, leaves))
+
+    def end(self) -> tuple[int, ...]:
+        self._check_begun()
+        absent = tuple(i for i in range(len(self._params)) if i not in self._applied)
+        self._last_step, self._begun = (self._begun, absent), None
+        return absent
+
+    def abort(self) -> tuple[int, ...]:
+        before, applied = self._last_step, self._applied
+        absent = self.end()
+        if not applied:
+            self._last_step = before
+        return absent
+
+    def _check_not_begun(self) -> None:
+        if self._begun is not None:
+            raise RuntimeError("a step has begun; end or abort it first")
+
+    def _check_begun(self) -> None:
+        if self._begun is None:
+            raise RuntimeError("no step has begun")
+
+    def _measure(self, grads: Sequence[Array | None]) -> float:
+        limits = [Limits(*of_row[0][1:5]) for of_row in self._rows]
         with np.errstate(all="ignore"):
-            if with_norm:
-                norm, of_rows, of_tensors, of_units = limit_gradients(
-                    self._shaped, grads, limits, self._row_of, grad_scale
-                )
-                if skip_nonfinite and not math.isfinite(norm):
-                    return norm, True, absent
-                grads = [
-                    g if g is None or f is None else apply_factors(p, g, f)
-                    for p, g, f in zip(self._shaped, grads, of_units, strict=True)
-                ]
-            for i, grad in enumerate(grads):
-                if grad is not None:
-                    row = self._row_of[i]
-                    self._update(i, grad, rows[row], grad_scale * of_rows[row], of_tensors[i])
-        self._last_step = given, absent
-        return norm, False, absent
+            self._limited = limit_gradients(
+                self._shaped, grads, limits, self._row_of, self._grad_scale
+            )
+        return self._limited.norm
 
-    def _settled(self, leaves: Sequence[object]) -> list[Array | None]:
-        """Arrays of all gradients, once a look finds nothing to convert.
+    def _apply(self, first: int, grads: Sequence[Array | None]) -> None:
+        there = {i: grad for i, grad in enumerate(grads, first) if grad is not None}
+        for i, grad in there.items():
+            with np.errstate(all="ignore"):
+                factors = self._limited.units[i]
+                if factors is not None:
+                    grad = apply_factors(self._shaped[i], grad, factors)
+                row = self._row_of[i]
+                scale = self._grad_scale * self._limited.rows[row]
+                self._update(i, grad, self._rows[row], scale, self._limited.tensors[i])
+            self._applied.add(i)
 
-        A conversion may run anybody's code, and so change what was looked at before.
+    def _settled(self, first: int, leaves: Sequence[object]) -> list[Array | None]:
+        """The gradients of the parameters from `first` on, flat, as their parameters are.
+
+        A conversion may run anybody's code, and so change what was looked at before: they are taken
+        once a look finds nothing to convert.
         """
         grads: list[Any] = list(leaves)
-        if len(grads) != len(self._params):
-            raise ValueError(f"expected {len(self._params)} gradients, got {len(grads)}")
+        params = self._shaped[first : first + len(grads)]
         for _ in range(LOOKS):
             before = grads
-            grads = [None if g is None else self._convert(i, g) for i, g in enumerate(before)]
+            grads = [
+                None if g is None else self._convert(i, g) for i, g in enumerate(before, first)
+            ]
             if all(map(operator.is_, grads, before)):
-                return grads
+                return [
+                    None if g is None else flat(beside(p, g))
+                    for p, g in zip(params, grads, strict=True)
+                ]
         raise RuntimeError(
             "the gradients change while they are read; leave them alone until the step has returned"
         )
+
+    def _settled_all(self, leaves: Sequence[object]) -> list[Array | None]:
+        leaves = tuple(leaves)
+        if len(leaves) != len(self._params):
+            raise ValueError(f"expected {len(self._params)} gradients, got {len(leaves)}")
+        return self._settled(0, leaves)
 
     def _read(self, r: int, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """The parts of a row as plain numbers, the rule's coefficients together."""
@@ -131,8 +203,13 @@ class ParamTable:
             return [slot[run] for slot in self._slots[i]]
 
         if cautious:
-            agreeing = sum(rule.count_agreeing(prepared(r, True), slots(r), own) for r in runs)
-            cautious_scale = cast(grad.size / (agreeing + 1))
+
+            def agreeing(run: slice) -> Array:
+                suits = rule.agreeing(prepared(run, True), slots(run), own)
+                return suits.astype(np.float64)
+
+            count = of_elements(agreeing, 0, grad.size)
+            cautious_scale = cast(grad.size / (count + 1))
         for run in runs:
             p, g = decay * self._params[i][run], prepared(run, with_extras)
             if cautious:
