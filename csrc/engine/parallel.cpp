@@ -15,7 +15,7 @@ namespace {
 
 std::atomic<int> chosen_threads{0};  // 0: one for each usable core
 std::atomic<int> cores{0};           // 0: not counted yet
-std::atomic<std::size_t> least_awake{24576}, least_asleep{131072};
+std::atomic<std::size_t> least_awake{24576}, least_asleep{196608};
 std::atomic<Pool*> own_pool{nullptr};  // never deleted: its threads live as long as the process
 std::atomic<bool> in_forked_child{false};
 std::atomic<std::optional<Threads>> for_all{std::nullopt};
