@@ -1,0 +1,24 @@
+"""An optimizer in one line."""
+
+from __future__ import annotations
+
+import math
+
+from gradstep.method.options import SHARED_DEFAULTS
+from gradstep.optimizer.layout import Layout
+
+
+def describe(kind: str, layout: Layout) -> str:
+    """Its settings, but for the shared options that are off, and the size of its parameters."""
+    params, groups = layout.params, layout.groups
+    elements = sum(param.size for param in params.values())
+    size = f"{len(params)} tensors, {elements:,} elements"
+    if len(groups) > 1:
+        return f"{kind}({len(groups)} groups; {size})"
+    shown = {
+        name: value
+        for name, value in groups[0].items()
+        if name != "params" and SHARED_DEFAULTS.get(name, math.nan) != value
+    }
+    settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+    return f"{kind}({settings}; {size})"

@@ -1,0 +1,152 @@
+"""An optimizer's tensors: parameters, groups, state, and the parameter table over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gradstep import runtime
+from gradstep.arrays.gradients import GradientReader
+from gradstep.arrays.groups import align_groups, split_groups
+from gradstep.arrays.memory import allocate
+from gradstep.arrays.parameters import check_disjoint
+from gradstep.arrays.structure import Align
+from gradstep.method.method import Method
+from gradstep.optimizer.cohorts import Cohort, advance
+from gradstep.optimizer.group import Group
+from gradstep.reference import RULES
+
+Array = NDArray[Any]
+
+
+class Layout:
+    """What an optimizer works on. `stale` says that hyperparameters ask for another preparation."""
+
+    def __init__(self, method: Method, defaults: Mapping[str, Any], params: Any) -> None:
+        self.method = method
+        self.defaults = defaults
+        self.steps = 0  # completed ones: what schedules are functions of
+        self.params: dict[str, Array] = {}
+        self.groups: list[Group] = []
+        self.cohorts: list[Cohort] = []
+        self.state: dict[str, dict[str, Array]] = {}
+        self.ema: dict[str, Array] = {}
+        self.grouped, groups = split_groups(params)
+        for group in groups:
+            self._add(group)
+        if not self.params:
+            raise ValueError("params holds no parameters; give at least one array")
+        check_disjoint(self.params)
+        self.prepare()
+
+    def add_group(self, group: Mapping[str, Any]) -> None:
+        """One more group; an illegal one changes nothing."""
+        before = {
+            name: copy(value) if isinstance(value, (dict, list)) else value
+            for name, value in vars(self).items()
+        }
+        try:
+            self.grouped, (checked,) = split_groups([group])
+            self._add(checked)
+            check_disjoint(self.params)
+            self.prepare()
+        except BaseException:
+            vars(self).update(before)
+            raise
+
+    def _add(self, entry: Mapping[str, Any]) -> None:
+        given = {name: value for name, value in entry.items() if name != "params"}
+        self.method.refuse_unknown(given)
+        structure, named = entry["params"](len(self.groups) if self.grouped else None)
+        for name in named:
+            if name in self.params:
+                raise ValueError(
+                    f"two groups have a parameter named {name!r}; rename one of their dict keys"
+                )
+        first = len(self.params)
+        values = {**self.defaults, **given}
+        group = Group(self.method, values, tuple(named), structure, self.mark_stale)
+        self.groups.append(group)
+        self.params.update(named)
+        self.cohorts.append(Cohort(group, 0, list(range(first, len(self.params)))))
+
+    def mark_stale(self) -> None:
+        self.stale = True
+
+    def refresh(self) -> None:
+        if self.stale:
+            self.prepare()
+
+    def rows(self) -> list[tuple[Any, dict[str, float]]]:
+        """A row for every cohort, for the next step; prepares what has to be."""
+        steps, step_coefficients = self.steps, self.method.step_coefficients
+        while True:
+            if self.stale or self.table_type is not runtime.table_type:
+                self.prepare()
+            rows, group = [], None
+            for cohort in self.cohorts:
+                if cohort.group is not group:
+                    group = cohort.group
+                    settings = group.settings
+                    h, parts = settings.fixed or settings.prepared(steps)
+                at_step = step_coefficients(cohort.rule, h, cohort.count + 1)
+                rows.append((parts, at_step))
+            if not self.stale:  # by a hyperparameter that was set meanwhile
+                return rows
+
+    def prepare(self) -> None:
+        """Bring state, averages and the parameter table in line with the hyperparameters."""
+        slots, averages = [], []
+        for group in self.groups:
+            h = group.at(self.steps)
+            for name in group.names:
+                slots.append(self._slots_of(name, group, h))
+                averages.append(self._average_of(name, group))
+        params = list(self.params.values())
+        written = [s for of_one in slots for s in of_one] + [a for a in averages if a is not None]
+        reader = GradientReader(list(self.params), params, written)
+        self.table_type = runtime.table_type
+        self.table = self.table_type(params, slots, averages, reader)
+        self.align: Align = align_groups([group.structure for group in self.groups], self.grouped)
+        plans = [group.plan for group in self.groups]
+        self.skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
+        self.needs_norm = self.skips_nonfinite or any(plan.limits_norms for plan in plans)
+        self.assign()
+        self.stale = False
+
+    def _slots_of(self, name: str, group: Group, h: Mapping[str, Any]) -> list[Array]:
+        slots = self.state.setdefault(name, {})
+        wanted = RULES[group.plan.rule].slots
+        for slot in wanted:
+            if slot not in slots:
+                fill = self.method.initial(slot, h)
+                slots[slot] = allocate(self.params[name], fill, len(slots))
+        return [slots[slot] for slot in wanted]
+
+    def _average_of(self, name: str, group: Group) -> Array | None:
+        if not group.plan.averages:
+            self.ema.pop(name, None)
+        elif name not in self.ema:
+            average = allocate(self.params[name], 0.0, len(self.state[name]))
+            average[...] = self.params[name]
+            self.ema[name] = average
+        return self.ema.get(name)
+
+    def count_step(self, absent: Sequence[int]) -> None:
+        """Count a step for all tensors but those in `absent`."""
+        self.steps += 1
+        if advance(self.cohorts, absent):
+            self.assign()
+
+    def assign(self) -> None:
+        """Tell the table which rule every cohort follows, and every tensor's cohort."""
+        row_of = [0] * len(self.params)
+        for row, cohort in enumerate(self.cohorts):
+            cohort.rule = cohort.group.plan.rule
+            for i in cohort.members:
+                row_of[i] = row
+        plans = [cohort.group.plan for cohort in self.cohorts]
+        self.table.assign([(plan.rule, plan.cautious) for plan in plans], row_of)

@@ -1,0 +1,62 @@
+"""The point that momentum leads to: parameters moved there, and put back bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from gradstep.arrays.parameters import check_writeable
+from gradstep.optimizer.front import Optimizer
+from gradstep.reference.arithmetic import subtract_scaled
+
+
+class NesterovPoint(Optimizer):
+    """An optimizer whose ``momentum_buffer`` says where the next step leads."""
+
+    def lead(self, h: Mapping[str, Any]) -> float:
+        """The factor f of the point p − f·buffer."""
+        factor: float = h["lr"] * h["momentum"]
+        return factor
+
+    @contextmanager
+    def lookahead(self) -> Iterator[None]:
+        """Within the ``with`` block the parameters stand at θ − lr·μ·v, where momentum leads.
+
+        Evaluating the gradient there and stepping with plain momentum is Nesterov's method in its
+        textbook form (Sutskever et al. 2013; Goodfellow et al. 2016, algorithms 8.3 and 8.6).
+        Afterwards the parameters are restored bit for bit.
+
+        Raises
+        ------
+        RuntimeError
+            If :meth:`step` is called within the block.
+        ValueError
+            If a parameter is not writeable any more. Nothing has been changed then.
+
+        Examples
+        --------
+        >>> import numpy as np, gradstep as gs
+        >>> w = np.array([1.0])
+        >>> opt = gs.SGD(w, lr=0.1, momentum=0.5)
+        >>> info = opt.step(np.array([2.0]))
+        >>> with opt.lookahead():
+        ...     ahead = w.copy()
+        >>> ahead, w
+        (array([0.7]), array([0.8]))
+        """
+        with self._exclusive("lookahead()"):
+            saved = []
+            try:
+                for group in self.groups:
+                    factor = self.lead(group.at(self.steps))
+                    for name in group.names:
+                        param, buffer = self.params[name], self.state[name].get("momentum_buffer")
+                        if buffer is not None:
+                            check_writeable(f"parameter {name!r}", param)
+                            saved.append((param, param.copy(order="K")))
+                            subtract_scaled(param, factor, buffer)
+                yield
+            finally:
+                for param, before in saved:
+                    param[...] = before
