@@ -15,7 +15,7 @@ import gradstep
 PACKAGE = Path(gradstep.__file__).parent
 # From the bottom to the top: a room knows those before it.
 ROOMS = (
-    "values", "arrays", "reference", "runtime", "schedules", "method", "optimizer", "methods",
+    "values", "arrays", "reference", "runtime", "schedules", "method", "methods", "optimizer",
     "loop", "saving",
 )  # fmt: skip
 SOURCES = {

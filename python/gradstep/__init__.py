@@ -15,19 +15,29 @@ from gradstep.loop.early_stopping import EarlyStopping
 from gradstep.loop.gradient_sum import GradientSum
 from gradstep.loop.loss_scaling import LossScaler
 from gradstep.loop.minibatches import minibatches
-from gradstep.methods.adagrad import Adadelta, Adagrad
-from gradstep.methods.adam import Adam, AdamW
-from gradstep.methods.adam_variants import NAdam, RAdam
-from gradstep.methods.adamax import Adamax
-from gradstep.methods.asgd import ASGD
-from gradstep.methods.belief import AdaBelief, Yogi
-from gradstep.methods.ftrl import FTRL
-from gradstep.methods.mixture import Adan, AdEMAMix
-from gradstep.methods.normalized import ADOPT, LaProp
-from gradstep.methods.rmsprop import RMSprop
-from gradstep.methods.rprop import Rprop
-from gradstep.methods.sgd import SGD
-from gradstep.methods.sign import Lion, SignSGD, Signum
+from gradstep.optimizer.classes import (
+    ADOPT,
+    ASGD,
+    FTRL,
+    SGD,
+    AdaBelief,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Adan,
+    AdEMAMix,
+    LaProp,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SignSGD,
+    Signum,
+    Yogi,
+)
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.runtime import BackendWarning

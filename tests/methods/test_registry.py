@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,16 @@ import gradstep as gs
 from gradstep.reference import RULES
 from tests.specs import CASES, SPECS
 
-REFERENCE = {name: (r.coefficients, r.slots, r.has_momentum) for name, r in RULES.items()}
+
+def coefficients(function: Callable[..., object]) -> tuple[str, ...]:
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+REFERENCE = {
+    name: (coefficients(rule.function), rule.slots, rule.has_momentum)
+    for name, rule in RULES.items()
+}
 
 
 @pytest.mark.usefixtures("native")
@@ -36,9 +46,10 @@ def test_every_rule_is_reached_by_a_spec_and_every_variant_selects_its_rule() ->
     for spec, variant in CASES:
         opt = spec.cls(np.zeros(3), **variant.options)
         h = opt.groups[0].at(0)
-        assert opt.rule(h) == variant.rule
-        fixed = opt.coefficients(variant.rule, h)
-        at_step = opt.step_coefficients(variant.rule, h, 1)
+        method = opt.method
+        assert method.rule(h) == variant.rule
+        fixed = method.coefficients(variant.rule, h)
+        at_step = method.step_coefficients(variant.rule, h, 1)
         assert fixed.keys() | at_step.keys() == set(REFERENCE[variant.rule][0])
         assert not fixed.keys() & at_step.keys()
         assert tuple(opt.state["0"]) == REFERENCE[variant.rule][1]

@@ -1,37 +1,17 @@
-"""The options that every optimizer takes, as keywords and by default."""
+"""Options that many methods have, but not all."""
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from gradstep.method.hyperparameters import Flag, Number
 
-from gradstep.method.hyperparameters import Scalar
+COUPLED_DECAY = Number(0.0, "Coupled (L2) unless ``decoupled_weight_decay=True``.")
+DECOUPLED_DECAY = Number(0.0, "Decoupled unless ``decoupled_weight_decay=False``.")
+DECOUPLED = Flag(True)
 
-
-class SharedOptions(TypedDict, total=False):
-    """The options of every optimizer; :class:`Optimizer` documents them."""
-
-    decoupled_weight_decay: bool
-    maximize: bool
-    clip_norm: Scalar | None
-    clip_tensor_norm: Scalar | None
-    clip_adaptive: Scalar | None
-    clip_adaptive_eps: Scalar
-    clip_value: Scalar | None
-    skip_nonfinite: bool
-    l1: Scalar
-    ema_decay: Scalar | None
-
-
-SHARED_DEFAULTS: dict[str, Any] = {
-    "weight_decay": 0.0,
-    "decoupled_weight_decay": False,
-    "maximize": False,
-    "clip_norm": None,
-    "clip_tensor_norm": None,
-    "clip_adaptive": None,
-    "clip_adaptive_eps": 1e-3,
-    "clip_value": None,
-    "skip_nonfinite": False,
-    "l1": 0.0,
-    "ema_decay": None,
-}
+CAUTIOUS = Flag(
+    False,
+    "Leave out the elements of a step that do not move against their gradient, and scale the "
+    "others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085). Needs "
+    "momentum, and reads gradient and state once more.",
+)
+EPS_INSIDE_SQRT = Flag(False, "Add eps to the sum under the root, as Optax does, not to the root.")

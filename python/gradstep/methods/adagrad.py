@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradstep.method.hyperparameters import Flag, Number, Scalar
-from gradstep.method.options import SharedOptions
-from gradstep.optimizer.front import Optimizer
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+from gradstep.method.hyperparameters import Number
+from gradstep.method.method import Method
+from gradstep.method.options import COUPLED_DECAY, EPS_INSIDE_SQRT
+from gradstep.method.slots import Slot
 
 
 def eps_in_its_place(h: Mapping[str, Any]) -> dict[str, float]:
@@ -22,37 +20,13 @@ def eps_in_its_place(h: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-class Adagrad(Optimizer):
+class Adagrad(Method):
     r"""Adagrad: step sizes that fall with the sum of all squared gradients of an element.
 
     ::
 
         s ← s + g²
         p ← p − lr_t·g/(√s + ε),   lr_t = lr/(1 + (t−1)·lr_decay)
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size.
-    lr_decay : float or schedule, ≥ 0
-        Decay of lr on top.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2) unless ``decoupled_weight_decay=True``.
-    initial_accumulator_value : float, ≥ 0
-        What s starts from.
-    eps : float or schedule, ≥ 0
-        Added to the root.
-    eps_inside_sqrt : bool
-        Add eps to the sum under the root, as Optax and Goodfellow et al. do, not to the root.
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -73,38 +47,17 @@ class Adagrad(Optimizer):
     array([-0.8536,  0.8536])
     """
 
-    lr = Number()
-    lr_decay = Number()
-    initial_accumulator_value = Number()
-    eps = Number()
-    eps_inside_sqrt = Flag()
+    lr = Number(1e-2, "Step size.")
+    lr_decay = Number(0.0, "Decay of lr on top.")
+    weight_decay = COUPLED_DECAY
+    initial_accumulator_value = Number(0.0, "What s starts from.")
+    eps = Number(1e-10, "Added to the root.")
+    eps_inside_sqrt = EPS_INSIDE_SQRT
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-2,
-        lr_decay: Scalar = 0.0,
-        weight_decay: Scalar = 0.0,
-        initial_accumulator_value: float = 0.0,
-        eps: Scalar = 1e-10,
-        eps_inside_sqrt: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "eps": eps,
-            "eps_inside_sqrt": eps_inside_sqrt,
-        }
-        super().__init__(params, own, shared)
+    sum = Slot("initial_accumulator_value")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adagrad"
-
-    def initial(self, slot: str, h: Mapping[str, Any]) -> float:
-        return float(h["initial_accumulator_value"])
 
     def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         return eps_in_its_place(h)
@@ -113,7 +66,7 @@ class Adagrad(Optimizer):
         return {"lr": h["lr"] / (1.0 + (t - 1) * h["lr_decay"])}
 
 
-class Adadelta(Optimizer):
+class Adadelta(Method):
     r"""Adadelta: steps in units of the parameters, from running averages of steps and gradients.
 
     ::
@@ -122,26 +75,6 @@ class Adadelta(Optimizer):
         δ ← √(a + ε)/√(s + ε)·g
         a ← ρ·a + (1−ρ)·δ²
         p ← p − lr·δ
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Factor on the step; 1 in the paper.
-    rho : float or schedule, in [0, 1)
-        Decay of both averages.
-    eps : float or schedule, > 0
-        Added under both roots; it sets the size of the first steps.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2) unless ``decoupled_weight_decay=True``.
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -161,26 +94,15 @@ class Adadelta(Optimizer):
     array([-0.0064,  0.0064])
     """
 
-    lr = Number()
-    rho = Number(high=1.0)
-    eps = Number(above_low=True)
+    lr = Number(1.0, "Factor on the step; 1 in the paper.")
+    rho = Number(0.9, "Decay of both averages.", high=1.0)
+    eps = Number(
+        1e-6, "Added under both roots; it sets the size of the first steps.", above_low=True
+    )
+    weight_decay = COUPLED_DECAY
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1.0,
-        rho: Scalar = 0.9,
-        eps: Scalar = 1e-6,
-        weight_decay: Scalar = 0.0,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "rho": rho,
-            "eps": eps,
-            "weight_decay": weight_decay,
-        }
-        super().__init__(params, own, shared)
+    square_avg = Slot()
+    acc_delta = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adadelta"

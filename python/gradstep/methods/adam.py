@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradstep.method.hyperparameters import Flag, Number, Numbers, Scalar
-from gradstep.method.options import SharedOptions
-from gradstep.optimizer.front import Optimizer
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-Betas = tuple[Scalar, Scalar]
+from gradstep.method.hyperparameters import Flag, Number, decays
+from gradstep.method.method import Method
+from gradstep.method.options import CAUTIOUS, DECOUPLED
+from gradstep.method.slots import Slot
 
 
 def averages(beta1: float, beta2: float) -> dict[str, float]:
@@ -35,7 +31,7 @@ def bias_corrections(h: Mapping[str, Any], t: int) -> dict[str, float]:
     }
 
 
-class Adam(Optimizer):
+class Adam(Method):
     r"""Adam: steps of nearly equal size in every coordinate, from two running averages.
 
     ::
@@ -44,32 +40,6 @@ class Adam(Optimizer):
         p ← p − lr·(m/(1−β1ᵗ)) / (√v/√(1−β2ᵗ) + ε)
 
     With ``amsgrad=True`` the root is taken of the largest v so far.
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size: about how far each element moves per step.
-    betas : (float or schedule, float or schedule), each in [0, 1)
-        Decay of the averages of the gradient and of its square.
-    eps : float or schedule, ≥ 0
-        Added to the root, after bias correction.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2); for decoupled decay see :class:`AdamW`.
-    amsgrad : bool
-        Never let the denominator shrink.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085). It
-        reads gradient and state once more.
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -92,32 +62,16 @@ class Adam(Optimizer):
     array([-0.01, -0.01,  0.01])
     """
 
-    lr = Number()
-    betas = Numbers((Number(high=1.0), Number(high=1.0)))
-    eps = Number()
-    amsgrad = Flag()
-    cautious = Flag()
+    lr = Number(1e-3, "Step size: about how far each element moves per step.")
+    betas = decays((0.9, 0.999), "Decay of the averages of the gradient and of its square.")
+    eps = Number(1e-8, "Added to the root, after bias correction.")
+    weight_decay = Number(0.0, "Coupled (L2); for decoupled decay see :class:`AdamW`.")
+    amsgrad = Flag(False, "Never let the denominator shrink.")
+    cautious = CAUTIOUS
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-3,
-        betas: Betas = (0.9, 0.999),
-        eps: Scalar = 1e-8,
-        weight_decay: Scalar = 0.0,
-        amsgrad: bool = False,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    exp_avg = Slot()
+    exp_avg_sq = Slot()
+    max_exp_avg_sq = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adam_amsgrad" if h["amsgrad"] else "adam"
@@ -138,9 +92,6 @@ class AdamW(Adam):
         m ← β1·m + (1−β1)·g              v ← β2·v + (1−β2)·g²
         p ← p − lr·(m/(1−β1ᵗ)) / (√v/√(1−β2ᵗ) + ε)
 
-    Parameters, ranges, state and errors are those of :class:`Adam`, but ``weight_decay`` (λ, by
-    default 0.01) shrinks the parameters directly instead of passing through the averages.
-
     Notes
     -----
     State: as for :class:`Adam`. The common choice wherever weight decay is wanted.
@@ -157,16 +108,7 @@ class AdamW(Adam):
     (array([0.95, 0.95, 0.95], dtype=float32), 3.4641)
     """
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-3,
-        betas: Betas = (0.9, 0.999),
-        eps: Scalar = 1e-8,
-        weight_decay: Scalar = 0.01,
-        amsgrad: bool = False,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        shared.setdefault("decoupled_weight_decay", True)
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, cautious, **shared)
+    weight_decay = Number(
+        0.01, "λ: shrinks the parameters directly, instead of passing through the averages."
+    )
+    decoupled_weight_decay = DECOUPLED

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradstep.method.hyperparameters import Flag, Number, Numbers, Scalar
-from gradstep.method.options import SharedOptions
-from gradstep.methods.adam import Betas, averages
-from gradstep.optimizer.front import Optimizer
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+from gradstep.method.hyperparameters import Number, decays
+from gradstep.method.method import Method
+from gradstep.method.options import CAUTIOUS, COUPLED_DECAY
+from gradstep.method.slots import Slot
+from gradstep.methods.adam import averages
 
 
 def momentum_at(beta1: float, decay: float, t: int) -> float:
@@ -42,7 +40,7 @@ def momentum_product(beta1: float, decay: float, t: int) -> float:
     return products[t] if t <= last else products[last] * beta1 ** (t - last)
 
 
-class NAdam(Optimizer):
+class NAdam(Method):
     r"""NAdam: Adam with Nesterov's look ahead.
 
     ::
@@ -51,31 +49,6 @@ class NAdam(Optimizer):
         m ← β1·m + (1−β1)·g              v ← β2·v + (1−β2)·g²
         p ← p − lr·((1−μ_t)/(1−Π_t)·g + μ_{t+1}/(1−Π_{t+1})·m) / (√v/√(1−β2ᵗ) + ε)
         with Π_t = μ_1·…·μ_t
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size.
-    betas : (float or schedule, float or schedule), each in [0, 1)
-        Decay of the averages of the gradient and of its square.
-    eps : float or schedule, ≥ 0
-        Added to the root, after bias correction.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2) unless ``decoupled_weight_decay=True``.
-    momentum_decay : float or schedule, ≥ 0
-        ψ: how fast the momentum rises to β1.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085).
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -97,32 +70,15 @@ class NAdam(Optimizer):
     array([-0.0106, -0.0106,  0.0106])
     """
 
-    lr = Number()
-    betas = Numbers((Number(high=1.0), Number(high=1.0)))
-    eps = Number()
-    momentum_decay = Number()
-    cautious = Flag()
+    lr = Number(2e-3, "Step size.")
+    betas = decays((0.9, 0.999), "Decay of the averages of the gradient and of its square.")
+    eps = Number(1e-8, "Added to the root, after bias correction.")
+    weight_decay = COUPLED_DECAY
+    momentum_decay = Number(4e-3, "ψ: how fast the momentum rises to β1.")
+    cautious = CAUTIOUS
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 2e-3,
-        betas: Betas = (0.9, 0.999),
-        eps: Scalar = 1e-8,
-        weight_decay: Scalar = 0.0,
-        momentum_decay: Scalar = 4e-3,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    exp_avg = Slot()
+    exp_avg_sq = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "nadam"
@@ -142,7 +98,7 @@ class NAdam(Optimizer):
         }
 
 
-class RAdam(Optimizer):
+class RAdam(Method):
     r"""RAdam: Adam that leaves out the root until its estimate can be trusted.
 
     ::
@@ -150,29 +106,6 @@ class RAdam(Optimizer):
         ρ_∞ = 2/(1−β2) − 1,   ρ_t = ρ_∞ − 2t·β2ᵗ/(1−β2ᵗ)
         p ← p − lr·m̂·r_t·√(1−β2ᵗ)/(√v + ε)   where ρ_t > 5,   else p ← p − lr·m̂
         r_t = √((ρ_t−4)(ρ_t−2)ρ_∞ / ((ρ_∞−4)(ρ_∞−2)ρ_t)),     m̂ = m/(1−β1ᵗ)
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size.
-    betas : (float or schedule, float or schedule), each in [0, 1)
-        Decay of the averages of the gradient and of its square.
-    eps : float or schedule, ≥ 0
-        Added to the root, before bias correction.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2) unless ``decoupled_weight_decay=True``.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085).
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -193,29 +126,14 @@ class RAdam(Optimizer):
     array([-0.01,  0.03])
     """
 
-    lr = Number()
-    betas = Numbers((Number(high=1.0), Number(high=1.0)))
-    eps = Number()
-    cautious = Flag()
+    lr = Number(1e-3, "Step size.")
+    betas = decays((0.9, 0.999), "Decay of the averages of the gradient and of its square.")
+    eps = Number(1e-8, "Added to the root, before bias correction.")
+    weight_decay = COUPLED_DECAY
+    cautious = CAUTIOUS
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-3,
-        betas: Betas = (0.9, 0.999),
-        eps: Scalar = 1e-8,
-        weight_decay: Scalar = 0.0,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    exp_avg = Slot()
+    exp_avg_sq = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "radam"

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradstep.method.hyperparameters import Flag, Number, Numbers, Scalar
-from gradstep.method.options import SharedOptions
-from gradstep.methods.adam import Betas
-from gradstep.optimizer.front import Optimizer
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+from gradstep.method.hyperparameters import Number, decays
+from gradstep.method.method import Method
+from gradstep.method.options import CAUTIOUS, COUPLED_DECAY
+from gradstep.method.slots import Slot
 
 
-class Adamax(Optimizer):
+class Adamax(Method):
     r"""Adamax: Adam with the largest recent gradient in place of the root.
 
     ::
@@ -22,29 +19,6 @@ class Adamax(Optimizer):
         m ← β1·m + (1−β1)·g
         u ← max(β2·u, |g| + ε)
         p ← p − lr/(1−β1ᵗ)·m/u
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size: no element moves much further per step.
-    betas : (float or schedule, float or schedule), each in [0, 1)
-        Decay of the averages of the gradient and of its maximum.
-    eps : float or schedule, > 0
-        Added to |g|.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2) unless ``decoupled_weight_decay=True``.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085).
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -65,29 +39,14 @@ class Adamax(Optimizer):
     array([-0.01, -0.01,  0.01])
     """
 
-    lr = Number()
-    betas = Numbers((Number(high=1.0), Number(high=1.0)))
-    eps = Number(above_low=True)
-    cautious = Flag()
+    lr = Number(2e-3, "Step size: no element moves much further per step.")
+    betas = decays((0.9, 0.999), "Decay of the averages of the gradient and of its maximum.")
+    eps = Number(1e-8, "Added to |g|.", above_low=True)
+    weight_decay = COUPLED_DECAY
+    cautious = CAUTIOUS
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 2e-3,
-        betas: Betas = (0.9, 0.999),
-        eps: Scalar = 1e-8,
-        weight_decay: Scalar = 0.0,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    exp_avg = Slot()
+    exp_inf = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adamax"

@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradstep.method.hyperparameters import Number, Scalar
-from gradstep.method.options import SharedOptions
-from gradstep.optimizer.front import Optimizer
+from gradstep.method.hyperparameters import Number
+from gradstep.method.method import Method
+from gradstep.method.options import COUPLED_DECAY
+from gradstep.method.slots import Slot
 from gradstep.values import power
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
-
-class ASGD(Optimizer):
+class ASGD(Method):
     r"""Averaged SGD: a decaying step, and the average of the parameters from step t0 on.
 
     ::
 
         p ← (1 − λ·η)·p − η·g,   η = lr/(1 + λ·lr·(t−1))^α
         a ← a + μ·(p − a),       μ = 1/max(1, t−1−t0)
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        The first step size.
-    lambd : float or schedule, ≥ 0
-        Decay λ of the parameters and of the step size.
-    alpha : float or schedule, ≥ 0
-        Power of the step size's decay.
-    t0 : float or schedule, ≥ 0
-        The step after which averaging begins; until then the average is the parameter itself.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2) unless ``decoupled_weight_decay=True``.
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -64,29 +40,16 @@ class ASGD(Optimizer):
     (array([0.8]), array([0.8]))
     """
 
-    lr = Number()
-    lambd = Number()
-    alpha = Number()
-    t0 = Number()
+    lr = Number(1e-2, "The first step size.")
+    lambd = Number(1e-4, "Decay λ of the parameters and of the step size.")
+    alpha = Number(0.75, "Power of the step size's decay.")
+    t0 = Number(
+        1e6,
+        "The step after which averaging begins; until then the average is the parameter itself.",
+    )
+    weight_decay = COUPLED_DECAY
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-2,
-        lambd: Scalar = 1e-4,
-        alpha: Scalar = 0.75,
-        t0: Scalar = 1e6,
-        weight_decay: Scalar = 0.0,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "lambd": lambd,
-            "alpha": alpha,
-            "t0": t0,
-            "weight_decay": weight_decay,
-        }
-        super().__init__(params, own, shared)
+    ax = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "asgd"

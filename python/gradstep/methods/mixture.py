@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradstep.method.hyperparameters import Flag, Number, Numbers, Scalar
-from gradstep.method.options import SharedOptions
+from gradstep.method.hyperparameters import Number, decays
+from gradstep.method.method import Method
+from gradstep.method.options import CAUTIOUS, DECOUPLED, DECOUPLED_DECAY
+from gradstep.method.slots import Slot
 from gradstep.methods.adam import averages
-from gradstep.optimizer.front import Optimizer
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-Betas3 = tuple[Scalar, Scalar, Scalar]
 
 
 def warmed_up(first: float, last: float, done: float) -> float:
@@ -25,7 +21,7 @@ def warmed_up(first: float, last: float, done: float) -> float:
     return min(math.exp(log_first * log_last / ((1.0 - done) * log_last + done * log_first)), last)
 
 
-class Adan(Optimizer):
+class Adan(Method):
     r"""Adan: Nesterov's method in Adam's form, from averages of gradients and of their differences.
 
     ::
@@ -33,29 +29,6 @@ class Adan(Optimizer):
         d = g − g_before (0 on the first step)
         m ← β1·m + (1−β1)·g,   w ← β2·w + (1−β2)·d,   n ← β3·n + (1−β3)·(g + β2·d)²
         p ← p − lr·(m/(1−β1ᵗ) + β2·w/(1−β2ᵗ)) / (√n/√(1−β3ᵗ) + ε)
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size.
-    betas : three floats or schedules, each in [0, 1)
-        Decay of the averages of the gradient, of its differences and of the squares.
-    eps : float or schedule, ≥ 0
-        Added to the root, after bias correction.
-    weight_decay : float or schedule, ≥ 0
-        Decoupled unless ``decoupled_weight_decay=False``.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085).
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -78,30 +51,20 @@ class Adan(Optimizer):
     array([-0.01, -0.01,  0.01])
     """
 
-    lr = Number()
-    betas = Numbers((Number(high=1.0), Number(high=1.0), Number(high=1.0)))
-    eps = Number()
-    cautious = Flag()
+    lr = Number(1e-3, "Step size.")
+    betas = decays(
+        (0.98, 0.92, 0.99),
+        "Decay of the averages of the gradient, of its differences and of the squares.",
+    )
+    eps = Number(1e-8, "Added to the root, after bias correction.")
+    weight_decay = DECOUPLED_DECAY
+    cautious = CAUTIOUS
+    decoupled_weight_decay = DECOUPLED
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-3,
-        betas: Betas3 = (0.98, 0.92, 0.99),
-        eps: Scalar = 1e-8,
-        weight_decay: Scalar = 0.0,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        shared.setdefault("decoupled_weight_decay", True)
-        own = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    exp_avg = Slot()
+    exp_avg_diff = Slot()
+    exp_avg_sq = Slot()
+    previous_grad = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adan"
@@ -125,41 +88,13 @@ class Adan(Optimizer):
         }
 
 
-class AdEMAMix(Optimizer):
+class AdEMAMix(Method):
     r"""AdEMAMix: AdamW with a second, very slow average of gradients.
 
     ::
 
         m ← β1·m + (1−β1)·g,   s ← β3_t·s + (1−β3_t)·g,   v ← β2·v + (1−β2)·g²
         p ← p − lr·(m/(1−β1ᵗ) + α_t·s) / (√v/√(1−β2ᵗ) + ε)
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size.
-    betas : three floats or schedules, each in [0, 1)
-        Decay of the fast average, of the squares, and of the slow average.
-    alpha : float or schedule, ≥ 0
-        Weight of the slow average.
-    warmup_steps : float, schedule or None, > 0
-        Over this many steps α rises in a straight line from 0, and β3 from β1 so that the slow
-        average's half-life does; None begins with both in full.
-    eps : float or schedule, ≥ 0
-        Added to the root, after bias correction.
-    weight_decay : float or schedule, ≥ 0
-        Decoupled unless ``decoupled_weight_decay=False``.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085).
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -181,36 +116,26 @@ class AdEMAMix(Optimizer):
     array([-0.01, -0.01,  0.01])
     """
 
-    lr = Number()
-    betas = Numbers((Number(high=1.0), Number(high=1.0), Number(high=1.0)))
-    alpha = Number()
-    warmup_steps = Number(above_low=True, optional=True)
-    eps = Number()
-    cautious = Flag()
+    lr = Number(1e-3, "Step size.")
+    betas = decays(
+        (0.9, 0.999, 0.9999), "Decay of the fast average, of the squares, and of the slow average."
+    )
+    alpha = Number(5.0, "Weight of the slow average.")
+    warmup_steps = Number(
+        None,
+        "Over this many steps α rises in a straight line from 0, and β3 from β1 so that the"
+        " slow average's half-life does; None begins with both in full.",
+        above_low=True,
+        optional=True,
+    )
+    eps = Number(1e-8, "Added to the root, after bias correction.")
+    weight_decay = DECOUPLED_DECAY
+    cautious = CAUTIOUS
+    decoupled_weight_decay = DECOUPLED
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-3,
-        betas: Betas3 = (0.9, 0.999, 0.9999),
-        alpha: Scalar = 5.0,
-        warmup_steps: Scalar | None = None,
-        eps: Scalar = 1e-8,
-        weight_decay: Scalar = 0.0,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        shared.setdefault("decoupled_weight_decay", True)
-        own = {
-            "lr": lr,
-            "betas": betas,
-            "alpha": alpha,
-            "warmup_steps": warmup_steps,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    exp_avg = Slot()
+    exp_avg_slow = Slot()
+    exp_avg_sq = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "ademamix"

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradstep.method.hyperparameters import Flag, Number, Numbers, Scalar
-from gradstep.method.options import SharedOptions
-from gradstep.methods.adam import Betas, averages, bias_corrections
-from gradstep.optimizer.front import Optimizer
+from gradstep.method.hyperparameters import Flag, Number, decays
+from gradstep.method.method import Method
+from gradstep.method.options import CAUTIOUS, COUPLED_DECAY, DECOUPLED, DECOUPLED_DECAY
+from gradstep.method.slots import Slot
+from gradstep.methods.adam import averages, bias_corrections
 from gradstep.values import power
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
-
-class ADOPT(Optimizer):
+class ADOPT(Method):
     r"""ADOPT: Adam that divides by the second moment of the step before, and converges for any β2.
 
     ::
@@ -25,31 +23,6 @@ class ADOPT(Optimizer):
         m ← β1·m + (1−β1)·n
         p ← p − lr·m
         v ← β2·v + (1−β2)·g²
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size.
-    betas : (float or schedule, float or schedule), each in [0, 1)
-        Decay of the averages of the gradient and of its square.
-    eps : float or schedule, > 0
-        Least denominator.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2) unless ``decoupled_weight_decay=True``.
-    clip_exponent : float, schedule or None, ≥ 0
-        c: normalised gradients are limited to t^c at step t; None does not limit them.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085).
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -70,32 +43,19 @@ class ADOPT(Optimizer):
     array([-0.001,  0.001])
     """
 
-    lr = Number()
-    betas = Numbers((Number(high=1.0), Number(high=1.0)))
-    eps = Number(above_low=True)
-    clip_exponent = Number(optional=True)
-    cautious = Flag()
+    lr = Number(1e-3, "Step size.")
+    betas = decays((0.9, 0.9999), "Decay of the averages of the gradient and of its square.")
+    eps = Number(1e-6, "Least denominator.", above_low=True)
+    weight_decay = COUPLED_DECAY
+    clip_exponent = Number(
+        0.25,
+        "c: normalised gradients are limited to t^c at step t; None does not limit them.",
+        optional=True,
+    )
+    cautious = CAUTIOUS
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-3,
-        betas: Betas = (0.9, 0.9999),
-        eps: Scalar = 1e-6,
-        weight_decay: Scalar = 0.0,
-        clip_exponent: Scalar | None = 0.25,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "clip_exponent": clip_exponent,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    exp_avg = Slot()
+    exp_avg_sq = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adopt"
@@ -111,7 +71,7 @@ class ADOPT(Optimizer):
         return {**weights, "limit": limit}
 
 
-class LaProp(Optimizer):
+class LaProp(Method):
     r"""LaProp: Adam that normalises gradients first and averages them afterwards.
 
     ::
@@ -119,31 +79,6 @@ class LaProp(Optimizer):
         v ← β2·v + (1−β2)·g²
         m ← β1·m + (1−β1)·g/(√v/√(1−β2ᵗ) + ε)
         p ← p − lr·m/(1−β1ᵗ)
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size.
-    betas : (float or schedule, float or schedule), each in [0, 1)
-        Decay of the averages of the gradient and of its square.
-    eps : float or schedule, ≥ 0
-        Added to the root, after bias correction.
-    weight_decay : float or schedule, ≥ 0
-        Decoupled unless ``decoupled_weight_decay=False``.
-    amsgrad : bool
-        Never let the denominator shrink.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085).
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -165,33 +100,17 @@ class LaProp(Optimizer):
     array([-0.01, -0.01,  0.01])
     """
 
-    lr = Number()
-    betas = Numbers((Number(high=1.0), Number(high=1.0)))
-    eps = Number()
-    amsgrad = Flag()
-    cautious = Flag()
+    lr = Number(4e-4, "Step size.")
+    betas = decays((0.9, 0.999), "Decay of the averages of the gradient and of its square.")
+    eps = Number(1e-15, "Added to the root, after bias correction.")
+    weight_decay = DECOUPLED_DECAY
+    amsgrad = Flag(False, "Never let the denominator shrink.")
+    cautious = CAUTIOUS
+    decoupled_weight_decay = DECOUPLED
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 4e-4,
-        betas: Betas = (0.9, 0.999),
-        eps: Scalar = 1e-15,
-        weight_decay: Scalar = 0.0,
-        amsgrad: bool = False,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        shared.setdefault("decoupled_weight_decay", True)
-        own = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    exp_avg = Slot()
+    exp_avg_sq = Slot()
+    max_exp_avg_sq = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "laprop_amsgrad" if h["amsgrad"] else "laprop"

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradstep.method.hyperparameters import Flag, Number, Scalar
-from gradstep.method.options import SharedOptions
+from gradstep.method.hyperparameters import Flag, Number
+from gradstep.method.method import WithVelocity
+from gradstep.method.options import CAUTIOUS, COUPLED_DECAY, EPS_INSIDE_SQRT
+from gradstep.method.slots import Slot
 from gradstep.methods.adagrad import eps_in_its_place
-from gradstep.optimizer.nesterov_point import NesterovPoint
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
-class RMSprop(NesterovPoint):
+class RMSprop(WithVelocity):
     r"""RMSprop: gradients divided by the root of their running mean square.
 
     ::
@@ -24,39 +22,6 @@ class RMSprop(NesterovPoint):
         b ← μ·b + g/d,        p ← p − lr·b                          momentum = μ
         b ← μ·b + g/d,        p ← p − lr·(μ·b + g/d)                nesterov
         c ← α·c + (1−α)·g,    d = √(s − c²) + ε                     centered
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size.
-    alpha : float or schedule, in [0, 1)
-        Decay of the averages.
-    eps : float or schedule, ≥ 0
-        Added to the root.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2) unless ``decoupled_weight_decay=True``.
-    momentum : float or schedule, in [0, 1)
-        How much of the velocity is kept; 0 keeps none.
-    centered : bool
-        Divide by the standard deviation.
-    nesterov : bool
-        Use the gradient as if it had been taken a momentum step ahead. Needs momentum. For the
-        textbook form, which evaluates the gradient there, see :meth:`lookahead`.
-    eps_inside_sqrt : bool
-        Add eps to the sum under the root, as Optax and Goodfellow et al. do, not to the root.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085).
-        Needs momentum.
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -80,41 +45,23 @@ class RMSprop(NesterovPoint):
     (array([23.4]), array([-0.564]))
     """
 
-    lr = Number()
-    alpha = Number(high=1.0)
-    eps = Number()
-    momentum = Number(high=1.0)
-    centered = Flag()
-    nesterov = Flag()
-    eps_inside_sqrt = Flag()
-    cautious = Flag()
+    lr = Number(1e-2, "Step size.")
+    alpha = Number(0.99, "Decay of the averages.", high=1.0)
+    eps = Number(1e-8, "Added to the root.")
+    weight_decay = COUPLED_DECAY
+    momentum = Number(0.0, "How much of the velocity is kept; 0 keeps none.", high=1.0)
+    centered = Flag(False, "Divide by the standard deviation.")
+    nesterov = Flag(
+        False,
+        "Use the gradient as if it had been taken a momentum step ahead. Needs momentum. "
+        "For the textbook form, which evaluates the gradient there, see :meth:`lookahead`.",
+    )
+    eps_inside_sqrt = EPS_INSIDE_SQRT
+    cautious = CAUTIOUS
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-2,
-        alpha: Scalar = 0.99,
-        eps: Scalar = 1e-8,
-        weight_decay: Scalar = 0.0,
-        momentum: Scalar = 0.0,
-        centered: bool = False,
-        nesterov: bool = False,
-        eps_inside_sqrt: bool = False,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "alpha": alpha,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "centered": centered,
-            "nesterov": nesterov,
-            "eps_inside_sqrt": eps_inside_sqrt,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    square_avg = Slot()
+    grad_avg = Slot()
+    momentum_buffer = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         rule = "rmsprop_centered" if h["centered"] else "rmsprop"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradstep.method.hyperparameters import Flag, Number, Scalar
-from gradstep.method.options import SharedOptions
-from gradstep.optimizer.nesterov_point import NesterovPoint
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+from gradstep.method.hyperparameters import Flag, Number
+from gradstep.method.method import WithVelocity
+from gradstep.method.options import CAUTIOUS, COUPLED_DECAY
+from gradstep.method.slots import Slot
 
 
-class SGD(NesterovPoint):
+class SGD(WithVelocity):
     r"""Gradient descent, with momentum if asked for.
 
     ::
@@ -25,36 +23,6 @@ class SGD(NesterovPoint):
         v ← μ·v + lr·g,              p ← p − (μ·v + lr·g)        lr_in_velocity, nesterov
 
     Each tensor's first step sets v = g (v = lr·g), whatever the dampening.
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        Step size.
-    momentum : float or schedule, in [0, 1)
-        How much of the velocity is kept; 0 keeps no state at all.
-    dampening : float or schedule, in [0, 1)
-        Share of each gradient that does not enter the velocity.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2) unless ``decoupled_weight_decay=True``.
-    nesterov : bool
-        Use the gradient as if it had been taken a momentum step ahead. Needs momentum, and no
-        dampening. For the textbook form, which evaluates the gradient there, see :meth:`lookahead`.
-    lr_in_velocity : bool
-        Scale gradients by lr as they enter the velocity, as Goodfellow et al. and Keras do, rather
-        than the velocity as it is applied, as PyTorch does. The two differ only while lr changes.
-        Needs momentum, and no dampening.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024). Needs momentum.
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -78,35 +46,25 @@ class SGD(NesterovPoint):
     (array([0.44]), array([3.6]))
     """
 
-    lr = Number()
-    momentum = Number(high=1.0)
-    dampening = Number(high=1.0)
-    nesterov = Flag()
-    lr_in_velocity = Flag()
-    cautious = Flag()
+    lr = Number(1e-3, "Step size.")
+    momentum = Number(0.0, "How much of the velocity is kept; 0 keeps no state at all.", high=1.0)
+    dampening = Number(0.0, "Share of each gradient that does not enter the velocity.", high=1.0)
+    weight_decay = COUPLED_DECAY
+    nesterov = Flag(
+        False,
+        "Use the gradient as if it had been taken a momentum step ahead. Needs momentum, "
+        "and no dampening. For the textbook form, which evaluates the gradient there, see "
+        ":meth:`lookahead`.",
+    )
+    lr_in_velocity = Flag(
+        False,
+        "Scale gradients by lr as they enter the velocity, as Goodfellow et al. and Keras "
+        "do, rather than the velocity as it is applied, as PyTorch does. The two differ "
+        "only while lr changes. Needs momentum, and no dampening.",
+    )
+    cautious = CAUTIOUS
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-3,
-        momentum: Scalar = 0.0,
-        dampening: Scalar = 0.0,
-        weight_decay: Scalar = 0.0,
-        nesterov: bool = False,
-        lr_in_velocity: bool = False,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "lr_in_velocity": lr_in_velocity,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    momentum_buffer = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         nesterov, lr_in_velocity = h["nesterov"], h["lr_in_velocity"]

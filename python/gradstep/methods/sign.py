@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradstep.method.hyperparameters import Flag, Number, Numbers, Scalar
-from gradstep.method.options import SharedOptions
-from gradstep.methods.adam import Betas, averages
-from gradstep.optimizer.front import Optimizer
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+from gradstep.method.hyperparameters import Number, decays
+from gradstep.method.method import Method
+from gradstep.method.options import CAUTIOUS, COUPLED_DECAY, DECOUPLED
+from gradstep.method.slots import Slot
+from gradstep.methods.adam import averages
 
 
-class SignSGD(Optimizer):
+class SignSGD(Method):
     r"""Sign descent: every element moves by lr, down its gradient.
 
     ::
 
         p ← p − lr·sign(g)                                  momentum = 0
         m ← μ·m + (1−μ)·g,   p ← p − lr·sign(m)             momentum = μ
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        How far each element moves per step.
-    momentum : float or schedule, in [0, 1)
-        How much of the average gradient is kept; 0 keeps no state at all.
-    weight_decay : float or schedule, ≥ 0
-        Coupled (L2) unless ``decoupled_weight_decay=True``.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085).
-        Needs momentum.
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -64,26 +40,14 @@ class SignSGD(Optimizer):
     array([-0.5,  0.5,  0. ])
     """
 
-    lr = Number()
-    momentum = Number(high=1.0)
-    cautious = Flag()
+    lr = Number(1e-3, "How far each element moves per step.")
+    momentum = Number(
+        0.0, "How much of the average gradient is kept; 0 keeps no state at all.", high=1.0
+    )
+    weight_decay = COUPLED_DECAY
+    cautious = CAUTIOUS
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-3,
-        momentum: Scalar = 0.0,
-        weight_decay: Scalar = 0.0,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        own = {
-            "lr": lr,
-            "momentum": momentum,
-            "weight_decay": weight_decay,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    momentum_buffer = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "signsgd" if h["momentum"] == 0.0 else "signum"
@@ -102,8 +66,6 @@ class Signum(SignSGD):
 
         m ← μ·m + (1−μ)·g,   p ← p − lr·sign(m)
 
-    Parameters, ranges and errors are those of :class:`SignSGD`.
-
     Notes
     -----
     State: 4 bytes per float32 parameter (``momentum_buffer``). Bernstein et al., ICML 2018,
@@ -120,19 +82,10 @@ class Signum(SignSGD):
     array([0., 0.])
     """
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-3,
-        momentum: Scalar = 0.9,
-        weight_decay: Scalar = 0.0,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        super().__init__(params, lr, momentum, weight_decay, cautious, **shared)
+    momentum = Number(0.9, high=1.0)
 
 
-class Lion(Optimizer):
+class Lion(Method):
     r"""Lion: sign descent along an interpolation of gradient and average.
 
     ::
@@ -140,27 +93,6 @@ class Lion(Optimizer):
         u ← β1·m + (1−β1)·g
         p ← p − lr·sign(u)
         m ← β2·m + (1−β2)·g
-
-    Parameters
-    ----------
-    params : array, list, dict or groups
-        float32 or float64 arrays of any shape, updated in place.
-    lr : float or schedule, ≥ 0
-        How far each element moves per step; 3 to 10 times smaller than for AdamW.
-    betas : (float or schedule, float or schedule), each in [0, 1)
-        Weight of the average in the step, and its decay.
-    weight_decay : float or schedule, ≥ 0
-        Decoupled unless ``decoupled_weight_decay=False``; 3 to 10 times larger than for AdamW.
-    cautious : bool
-        Leave out the elements of a step that do not move against their gradient, and scale the
-        others up by size/(count + 1) within each tensor (Liang et al. 2024, arXiv:2411.16085).
-    **shared
-        The options that every optimizer takes: see :class:`Optimizer`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter cannot be updated in place, or a hyperparameter is out of its range.
 
     Notes
     -----
@@ -180,27 +112,16 @@ class Lion(Optimizer):
     array([-0.5,  0.5,  0. ])
     """
 
-    lr = Number()
-    betas = Numbers((Number(high=1.0), Number(high=1.0)))
-    cautious = Flag()
+    lr = Number(1e-4, "How far each element moves per step; 3 to 10 times smaller than for AdamW.")
+    betas = decays((0.9, 0.99), "Weight of the average in the step, and its decay.")
+    weight_decay = Number(
+        0.0,
+        "Decoupled unless ``decoupled_weight_decay=False``; 3 to 10 times larger than for AdamW.",
+    )
+    cautious = CAUTIOUS
+    decoupled_weight_decay = DECOUPLED
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Scalar = 1e-4,
-        betas: Betas = (0.9, 0.99),
-        weight_decay: Scalar = 0.0,
-        cautious: bool = False,
-        **shared: Unpack[SharedOptions],
-    ) -> None:
-        shared.setdefault("decoupled_weight_decay", True)
-        own = {
-            "lr": lr,
-            "betas": betas,
-            "weight_decay": weight_decay,
-            "cautious": cautious,
-        }
-        super().__init__(params, own, shared)
+    exp_avg = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "lion"

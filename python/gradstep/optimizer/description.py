@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
-from gradstep.method.options import SHARED_DEFAULTS
+from gradstep.method.method import SHARED
 from gradstep.optimizer.layout import Layout
 
 
-def describe(kind: str, layout: Layout) -> str:
+def describe(layout: Layout) -> str:
     """Its settings, but for the shared options that are off, and the size of its parameters."""
-    params, groups = layout.params, layout.groups
+    kind, params, groups = layout.kind, layout.params, layout.groups
     elements = sum(param.size for param in params.values())
     size = f"{len(params)} tensors, {elements:,} elements"
     if len(groups) > 1:
@@ -18,7 +16,7 @@ def describe(kind: str, layout: Layout) -> str:
     shown = {
         name: value
         for name, value in groups[0].items()
-        if name != "params" and SHARED_DEFAULTS.get(name, math.nan) != value
+        if name != "params" and not (name in SHARED and SHARED[name].default == value)
     }
     settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
     return f"{kind}({settings}; {size})"

@@ -6,13 +6,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from gradstep.method.method import Method
-from gradstep.method.options import SHARED_DEFAULTS
+from gradstep.method.help import help_of, signature_of
+from gradstep.method.hyperparameters import Hyperparameter
+from gradstep.method.method import Method, of_type
 from gradstep.optimizer import state_dict as states
+from gradstep.optimizer.attributes import MadeOfMethod, OfAllGroups
 from gradstep.optimizer.averages import exchanged, pairs_of
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
@@ -23,47 +25,33 @@ from gradstep.values import check_grad_scale
 Array = NDArray[Any]
 
 
-class Optimizer(Method):
-    """The base of all optimizers. Every one of them takes these options, by keyword:
+class Optimizer:
+    """The NumPy front of a method: it holds parameters, groups and state, and takes the steps.
 
-    Parameters
-    ----------
-    weight_decay : float or schedule, λ ≥ 0
-        Coupled, ``g ← g + λ·p`` (L2 regularisation), or, with ``decoupled_weight_decay=True``,
-        ``p ← (1 − lr·λ)·p``.
-    decoupled_weight_decay : bool
-    maximize : bool
-        Follow the gradient uphill.
-    clip_norm : float > 0, schedule or None
-        Where the norm of all gradients together exceeds this, scale them all down to it.
-    clip_tensor_norm : float > 0, schedule or None
-        Scale each gradient down to this norm.
-    clip_adaptive : float > 0, schedule or None
-        Adaptive clipping (AGC): scale the gradient of each unit down to this times the norm of the
-        unit's parameters, or times ``clip_adaptive_eps`` where that is larger. A unit is a slice
-        along the last axis: a column of a ``(fan_in, fan_out)`` weight. Brock et al. 2021,
-        arXiv:2102.06171. Of several limits this is the first, then those of tensors, of all
-        gradients and of elements.
-    clip_adaptive_eps : float or schedule, ≥ 0
-    clip_value : float > 0, schedule or None
-        Limit every gradient element to ±clip_value.
-    skip_nonfinite : bool
-        Where the norm of all gradients is not finite, change nothing and report ``skipped``.
-    l1 : float or schedule, ≥ 0
-        Proximal L1 penalty: after the update p is drawn towards zero by ``lr·l1``, to exact zeros.
-    ema_decay : float in [0, 1], schedule or None
-        Keep ``opt.ema[name] ← d·ema + (1−d)·p``, starting from the first parameters. With
-        ``schedules.debiased_ema``, ``ema_warmup`` or ``equal_average`` (SWA) it soon forgets those.
-
-    All of it happens within the one pass over memory that the step makes anyway. Any of these, and
-    any other hyperparameter, can be changed at any time on the optimizer or on one of its groups.
+    A subclass names its `method`; a hyperparameter declared in its body takes the place of the
+    method's. ``__doc__`` and the signature are made of the declarations.
     """
 
-    def __init__(self, params: Any, own: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
-        self.refuse_unknown(shared)
+    method: ClassVar[Method] = Method()
+    __signature__ = MadeOfMethod(signature_of)
+    __doc__ = MadeOfMethod(help_of)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__doc__ is None:
+            cls.__doc__ = vars(Optimizer)["__doc__"]
+        if declared := of_type(cls, Hyperparameter):
+            base = type(cls.method)
+            cls.method = type(base.__name__, (base,), {"__doc__": base.__doc__, **declared})()
+        for name, hyperparameter in cls.method.hyperparameters.items():
+            setattr(cls, name, OfAllGroups(hyperparameter))
+
+    def __init__(self, params: Any, *by_place: Any, **by_name: Any) -> None:
+        kind = type(self).__name__
+        values = self.method.values(kind, by_place, by_name)
         self._lock = threading.Lock()
         self._busy = "another step"
-        self._layout = Layout(self, {**SHARED_DEFAULTS, **own, **shared}, params)
+        self._layout = Layout(kind, self.method, values, params)
 
     # What users call.
 
@@ -191,7 +179,7 @@ class Optimizer(Method):
         Schedules are functions and not in it; the optimizer that loads it has its own.
         """
         with self._exclusive("state_dict()"):
-            return states.to_dict(type(self).__name__, self._layout, copied=True)
+            return states.to_dict(self._layout, copied=True)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue, bit for bit, where :meth:`state_dict` was taken.
@@ -203,12 +191,12 @@ class Optimizer(Method):
             and dtypes. Nothing has been changed then.
         """
         with self._exclusive("load_state_dict()"):
-            checked = states.check(type(self).__name__, self._layout, state_dict)
+            checked = states.check(self._layout, state_dict)
             checked.check_schedules()
             checked.take_over()
 
     def __repr__(self) -> str:
-        return describe(type(self).__name__, self._layout)
+        return describe(self._layout)
 
     # How it is done.
 

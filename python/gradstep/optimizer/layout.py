@@ -17,6 +17,7 @@ from gradstep.arrays.structure import Align
 from gradstep.method.method import Method
 from gradstep.optimizer.cohorts import Cohort, advance
 from gradstep.optimizer.group import Group
+from gradstep.optimizer.slots import allocate_slot
 from gradstep.reference import RULES
 
 Array = NDArray[Any]
@@ -25,7 +26,8 @@ Array = NDArray[Any]
 class Layout:
     """What an optimizer works on. `stale` says that hyperparameters ask for another preparation."""
 
-    def __init__(self, method: Method, defaults: Mapping[str, Any], params: Any) -> None:
+    def __init__(self, kind: str, method: Method, defaults: Mapping[str, Any], params: Any) -> None:
+        self.kind = kind
         self.method = method
         self.defaults = defaults
         self.steps = 0  # completed ones: what schedules are functions of
@@ -59,7 +61,7 @@ class Layout:
 
     def _add(self, entry: Mapping[str, Any]) -> None:
         given = {name: value for name, value in entry.items() if name != "params"}
-        self.method.refuse_unknown(given)
+        self.method.refuse_unknown(self.kind, given)
         structure, named = entry["params"](len(self.groups) if self.grouped else None)
         for name in named:
             if name in self.params:
@@ -82,7 +84,7 @@ class Layout:
 
     def rows(self) -> list[tuple[Any, dict[str, float]]]:
         """A row for every cohort, for the next step; prepares what has to be."""
-        steps, step_coefficients = self.steps, self.method.step_coefficients
+        steps, method = self.steps, self.method
         while True:
             if self.stale or self.table_type is not runtime.table_type:
                 self.prepare()
@@ -92,7 +94,7 @@ class Layout:
                     group = cohort.group
                     settings = group.settings
                     h, parts = settings.fixed or settings.prepared(steps)
-                at_step = step_coefficients(cohort.rule, h, cohort.count + 1)
+                at_step = method.step_coefficients(cohort.rule, h, cohort.count + 1)
                 rows.append((parts, at_step))
             if not self.stale:  # by a hyperparameter that was set meanwhile
                 return rows
@@ -122,8 +124,9 @@ class Layout:
         wanted = RULES[group.plan.rule].slots
         for slot in wanted:
             if slot not in slots:
-                fill = self.method.initial(slot, h)
-                slots[slot] = allocate(self.params[name], fill, len(slots))
+                slots[slot] = allocate_slot(
+                    self.method.slots[slot], self.params[name], h, len(slots)
+                )
         return [slots[slot] for slot in wanted]
 
     def _average_of(self, name: str, group: Group) -> Array | None:

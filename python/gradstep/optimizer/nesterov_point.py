@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import ClassVar
 
 from gradstep.arrays.parameters import check_writeable
+from gradstep.method.method import WithVelocity
 from gradstep.optimizer.front import Optimizer
 from gradstep.reference.arithmetic import subtract_scaled
 
@@ -14,10 +15,7 @@ from gradstep.reference.arithmetic import subtract_scaled
 class NesterovPoint(Optimizer):
     """An optimizer whose ``momentum_buffer`` says where the next step leads."""
 
-    def lead(self, h: Mapping[str, Any]) -> float:
-        """The factor f of the point p − f·buffer."""
-        factor: float = h["lr"] * h["momentum"]
-        return factor
+    method: ClassVar[WithVelocity] = WithVelocity()
 
     @contextmanager
     def lookahead(self) -> Iterator[None]:
@@ -49,7 +47,7 @@ class NesterovPoint(Optimizer):
             saved = []
             try:
                 for group in self.groups:
-                    factor = self.lead(group.at(self.steps))
+                    factor = self.method.lead(group.at(self.steps))
                     for name in group.names:
                         param, buffer = self.params[name], self.state[name].get("momentum_buffer")
                         if buffer is not None:

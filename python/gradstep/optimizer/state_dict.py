@@ -21,17 +21,16 @@ Array = NDArray[Any]
 
 FORMAT = 1
 COUNT_LIMIT = 2**53  # below it, float64 holds every count
-SLOTS = {slot for rule in RULES.values() for slot in rule.slots}
 
 
-def to_dict(kind: str, layout: Layout, *, copied: bool) -> dict[str, Any]:
+def to_dict(layout: Layout, *, copied: bool) -> dict[str, Any]:
     """The state, of copies or of the live arrays. The caller holds the optimizer's lock."""
     layout.refresh()
     names = list(layout.params)
     counts = {names[i]: cohort.count for cohort in layout.cohorts for i in cohort.members}
     arrays = copies if copied else dict
     return {
-        "optimizer": kind,
+        "optimizer": layout.kind,
         "steps": layout.steps,
         "format": FORMAT,
         "groups": [{"params": list(group.names)} | group.numbers() for group in layout.groups],
@@ -104,9 +103,9 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
     return check_count("steps", given["steps"])
 
 
-def check(kind: str, layout: Layout, given: Mapping[str, Any]) -> Checked:
+def check(layout: Layout, given: Mapping[str, Any]) -> Checked:
     """An error where `given` does not fit `layout`; nothing is changed. Needs the lock, too."""
-    steps = check_header(given, kind)
+    steps = check_header(given, layout.kind)
     values = check_groups(layout, given["groups"])
     plans = [group.plan_of(of_group) for group, of_group in zip(layout.groups, values, strict=True)]
     counts = check_state(layout, given["state"], plans)
@@ -179,7 +178,7 @@ def check_state(layout: Layout, given: Any, plans: list[Plan]) -> dict[str, int]
                 raise ValueError(
                     f"state_dict['state'][{name!r}] must hold {['step', *slots]}; got {came!r}"
                 )
-            if not set(of_one) <= {"step", *SLOTS}:
+            if not set(of_one) <= {"step", *layout.method.slots}:
                 raise ValueError(
                     f"state_dict['state'][{name!r}] holds what is no state of an optimizer; "
                     f"got {came!r}"

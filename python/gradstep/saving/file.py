@@ -87,7 +87,7 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Stateful)
         content = {
             "version": VERSION,
             "params": dict(opt.params) if params else None,
-            "optimizer": states.to_dict(type(opt).__name__, opt._layout, copied=False),
+            "optimizer": states.to_dict(opt._layout, copied=False),
             "others": {name: other.state_dict() for name, other in others.items()},
         }
         text, tensors = to_json(content)
@@ -130,7 +130,7 @@ def load(path: Path, opt: Optimizer, **others: Stateful | None) -> None:
     path = os.fspath(path)
     with opt._exclusive("load()"), saying(f"cannot load {path}: "):
         content = read(path)
-        checked = states.check(type(opt).__name__, opt._layout, content["optimizer"])
+        checked = states.check(opt._layout, content["optimizer"])
         params = check_params(opt.params, content["params"])
         check_names(content["others"], others)
         with ExitStack() as undo:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from gradstep.method.options import SHARED_DEFAULTS
+from gradstep.method.method import SHARED
 from gradstep.methods.adam_variants import momentum_product
 from gradstep.optimizer.front import Optimizer
 
@@ -31,7 +31,7 @@ IGNORED = {"params", "param_names", "foreach", "fused", "capturable", "different
 }  # fmt: skip
 DERIVED = {"NAdam": {"mu_product"}, "ASGD": {"eta", "mu"}}  # state that follows from the step
 NEUTRAL = {
-    **SHARED_DEFAULTS,
+    **{name: declared.default for name, declared in SHARED.items()},
     "cautious": False,
     "lr_in_velocity": False,
     "eps_inside_sqrt": False,

@@ -73,7 +73,7 @@ def load_torch_state_dict(
     if steps is not None:
         steps = check_count("steps", steps, 0)
     with opt._exclusive("load_torch_state_dict()"):
-        given = states.to_dict(type(opt).__name__, opt._layout, copied=False)
+        given = states.to_dict(opt._layout, copied=False)
         groups, theirs = opt._layout.groups, state_dict["param_groups"]
         check_groups(groups, theirs, state_dict["state"])
         counts = []
@@ -89,14 +89,14 @@ def load_torch_state_dict(
                 if count == 0:
                     param = opt.params[name]
                     arrays |= {
-                        slot: np.full_like(param, opt.initial(slot, h))
+                        slot: np.full_like(param, opt.method.slots[slot].first_value(h))
                         for slot in slots
                         if slot not in arrays
                     }
                 given["state"][name] = {"step": count, **arrays}
                 counts.append(count)
         given["steps"] = steps_of(kind, opt, counts) if steps is None else steps
-        checked = states.check(type(opt).__name__, opt._layout, given)
+        checked = states.check(opt._layout, given)
         checked.check_schedules()
         checked.take_over()
 
@@ -142,7 +142,7 @@ def torch_state_dict(opt: Optimizer) -> dict[str, Any]:
     scalar = torch.float64 if default == torch.float64 else torch.float32  # as torch.optim does
     state, groups = {}, []
     with opt._exclusive("torch_state_dict()"):
-        given = states.to_dict(type(opt).__name__, opt._layout, copied=False)
+        given = states.to_dict(opt._layout, copied=False)
         first = 0
         for group in opt._layout.groups:
             h = group.at(opt.steps)
