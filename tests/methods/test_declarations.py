@@ -84,6 +84,18 @@ def test_what_a_subclass_declares_wins_over_its_base() -> None:
     assert "default True" in (Careful.__doc__ or "")
 
 
+def test_a_subclass_may_have_a_constructor_of_its_own() -> None:
+    class Slow(gs.SGD):
+        """Half as fast."""
+
+        def __init__(self, params: Any, speed: float) -> None:
+            super().__init__(params, lr=speed / 2)
+
+    assert list(inspect.signature(Slow).parameters) == ["params", "speed"]
+    assert Slow.__doc__ == "Half as fast."
+    assert Slow(np.zeros(1), 0.5).lr == 0.25
+
+
 def test_a_hyperparameter_without_a_default_has_to_be_given() -> None:
     class Strict(gs.SGD):
         temperature = Number()

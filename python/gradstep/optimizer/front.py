@@ -33,18 +33,25 @@ class Optimizer:
     """
 
     method: ClassVar[Method] = Method()
-    __signature__ = MadeOfMethod(signature_of)
+    __signature__: Any = MadeOfMethod(signature_of)
     __doc__ = MadeOfMethod(help_of)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__doc__ is None:
             cls.__doc__ = vars(Optimizer)["__doc__"]
+        if "__init__" in vars(cls):
+            cls.__signature__ = None
         if declared := of_type(cls, Hyperparameter):
             base = type(cls.method)
             cls.method = type(base.__name__, (base,), {"__doc__": base.__doc__, **declared})()
-        for name, hyperparameter in cls.method.hyperparameters.items():
-            setattr(cls, name, OfAllGroups(hyperparameter))
+        cls._show_hyperparameters()
+
+    @classmethod
+    def _show_hyperparameters(cls) -> None:
+        for name, declared in cls.method.hyperparameters.items():
+            if name in vars(cls) or getattr(cls, name, None) is not declared:
+                setattr(cls, name, OfAllGroups(declared))
 
     def __init__(self, params: Any, *by_place: Any, **by_name: Any) -> None:
         kind = type(self).__name__
@@ -220,3 +227,6 @@ class Optimizer:
         finally:
             self._busy = "another step"
             self._lock.release()
+
+
+Optimizer._show_hyperparameters()

@@ -84,7 +84,7 @@ class Layout:
 
     def rows(self) -> list[tuple[Any, dict[str, float]]]:
         """A row for every cohort, for the next step; prepares what has to be."""
-        steps, method = self.steps, self.method
+        method = self.method
         while True:
             if self.stale or self.table_type is not runtime.table_type:
                 self.prepare()
@@ -93,7 +93,7 @@ class Layout:
                 if cohort.group is not group:
                     group = cohort.group
                     settings = group.settings
-                    h, parts = settings.fixed or settings.prepared(steps)
+                    h, parts = settings.fixed or settings.prepared(self.steps)
                 at_step = method.step_coefficients(cohort.rule, h, cohort.count + 1)
                 rows.append((parts, at_step))
             if not self.stale:  # by a hyperparameter that was set meanwhile
