@@ -5,7 +5,8 @@ Also the backend where no compiler was found.
 
 from __future__ import annotations
 
-from gradstep.reference import (
+# Importing a family registers its rules.
+from gradstep.reference import (  # noqa: F401
     adagrad,
     adam,
     adam_variants,
@@ -23,11 +24,5 @@ from gradstep.reference import (
 from gradstep.reference.norms import sum_of_squares
 from gradstep.reference.rules import RULES
 from gradstep.reference.table import ParamTable
-
-# Importing a family registers its rules.
-FAMILIES = (
-    sgd, sign, asgd, rprop, adagrad, rmsprop, ftrl,
-    adam, adam_variants, adamax, belief, normalized, mixture,
-)  # fmt: skip
 
 __all__ = ["RULES", "ParamTable", "sum_of_squares"]

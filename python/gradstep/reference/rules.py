@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ Array = NDArray[Any]
 Function = Callable[..., Array]
 
 
-@dataclass(frozen=True)
 class Rule:
     """What the steps of some optimizers do, in NumPy.
 
@@ -21,11 +19,17 @@ class Rule:
     subtracted. Where `sets_parameter`, p comes before g and the new parameters are returned.
     """
 
-    name: str
-    function: Function
-    slots: tuple[str, ...]
-    has_momentum: bool
-    sets_parameter: bool
+    def __init__(
+        self,
+        function: Function,
+        slots: tuple[str, ...],
+        has_momentum: bool,
+        sets_parameter: bool,
+    ) -> None:
+        self.function = function
+        self.slots = slots
+        self.has_momentum = has_momentum
+        self.sets_parameter = sets_parameter
 
     def moved(self, p: Array, g: Array, slots: list[Array], own: dict[str, Any]) -> Array:
         """The parameters after the rule; the slots are written."""
@@ -59,8 +63,7 @@ def rule(
     """Register a function as the rule of its name, with these state slots."""
 
     def register(function: Function) -> Function:
-        name = function.__name__
-        RULES[name] = Rule(name, function, slots, momentum, sets_parameter)
+        RULES[function.__name__] = Rule(function, slots, momentum, sets_parameter)
         return function
 
     return register
