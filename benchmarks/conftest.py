@@ -21,7 +21,7 @@ import gradstep as gs
 from benchmarks import machine
 from benchmarks.contestants import NAMES, available
 from benchmarks.interleave import STEP_CLOCK
-from benchmarks.report import by_names
+from benchmarks.tables import by_names
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--tracked",
         action="store_true",
         help="only what benchmarks.regress compares: gradstep, the roofline and the pinned peer",
+    )
+    group.addoption(
+        "--wheel",
+        action="store_true",
+        help="loops with gradstep from a wheel that auditwheel repaired, too: a build first",
     )
     group.addoption("--rounds", type=int, help="so many rounds of every case, at the least")
 
@@ -62,7 +67,9 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: An
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     session = getattr(config, "_benchmarksession", None)
     rows = session.benchmarks if session else []
-    write_comparison(terminalreporter, [row for row in rows if "median_us" in row.extra_info])
+    write_comparison(terminalreporter, [row for row in rows if "resident" in row.extra_info])
+    write_loops(terminalreporter, [row for row in rows if "share" in row.extra_info])
+    write_two_at_once(terminalreporter, [row for row in rows if "slowdown" in row.extra_info])
     write_costs(terminalreporter, [row for row in rows if "off_and_on_us" in row.extra_info])
 
 
@@ -82,6 +89,40 @@ def write_comparison(terminalreporter: Any, rows: list[Any]) -> None:
             write(
                 f"    {name:<20}{info['median_us'][name]:>14,.1f}{info['ratio'][name]:>10.2f}"
                 f"   [{first:.2f}, {third:.2f}]"
+            )
+
+
+def write_loops(terminalreporter: Any, rows: list[Any]) -> None:
+    if not rows:
+        return
+    write = terminalreporter.write_line
+    terminalreporter.section(
+        "medians in µs of whole training steps, how many times gradstep's, the optimizer's share"
+    )
+    for row in rows:
+        info = row.extra_info
+        write(f"{row.name}, µs per {info['unit']}")
+        for name in info["median_us"]:
+            first, third = info["ratio_quartiles"][name]
+            share = f"{info['share'][name]:>8.0%}" if name in info["share"] else ""
+            write(
+                f"    {name:<40}{info['median_us'][name]:>14,.1f}{info['ratio'][name]:>10.2f}"
+                f"   [{first:.2f}, {third:.2f}]{share}"
+            )
+        for name, reason in info["left_out"].items():
+            write(f"    without {name}: {reason}")
+
+
+def write_two_at_once(terminalreporter: Any, rows: list[Any]) -> None:
+    if not rows:
+        return
+    terminalreporter.section("two processes at once: how many times as slow as one alone")
+    for row in rows:
+        terminalreporter.write_line(row.name)
+        for name, slowdown in row.extra_info["slowdown"].items():
+            first, third = row.extra_info["slowdown_quartiles"][name]
+            terminalreporter.write_line(
+                f"    {name:<40}{slowdown:>8.2f}   [{first:.2f}, {third:.2f}]"
             )
 
 

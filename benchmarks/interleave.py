@@ -113,12 +113,18 @@ def interleaved(
     return times
 
 
+def spread(values: Sequence[float]) -> list[float]:
+    """First quartile, median and third quartile."""
+    first, _, third = (
+        quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+    )
+    return [first, median(values), third]
+
+
 def ratios(times: Mapping[str, list[float]], over: str) -> dict[str, list[float]]:
     """How many times as long as `over` each contestant takes: first quartile, median and third
     quartile of the rounds' ratios."""
-    spread = {}
-    for name, of_one in times.items():
-        each = [a / b for a, b in zip(of_one, times[over], strict=True)]
-        first, _, third = quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
-        spread[name] = [first, median(each), third]
-    return spread
+    return {
+        name: spread([a / b for a, b in zip(of_one, times[over], strict=True)])
+        for name, of_one in times.items()
+    }

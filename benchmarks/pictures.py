@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from benchmarks import machine
 from benchmarks.contestants import MEASURED, ROOFLINE
-from benchmarks.report import BRIEFLY, Info, by_names, peers, setting
+from benchmarks.loops.loop import NO_OPTIMIZER
+from benchmarks.tables import BRIEFLY, Info, by_names, peers, setting
 from benchmarks.works import ADAMW
 
 STYLE = {"svg.hashsalt": "gradstep", "svg.fonttype": "none", "font.size": 9}
@@ -104,6 +105,27 @@ def over_tensors(infos: list[Info], color: Mapping[str, str]) -> Figure:
     return figure
 
 
+def whole_steps(infos: list[Info]) -> Figure:
+    """Each loop with the optimizer that it has without gradstep, and with gradstep: what the
+    optimizer takes stands beside the rest."""
+    figure = Figure(figsize=(8, 0.6 + 0.6 * len(infos)), layout="constrained")
+    axes = figure.subplots()
+    for y, info in enumerate(infos):
+        before = info["median_us"][info["peer"]]
+        rest = info["median_us"][NO_OPTIMIZER] / before
+        for name, place, color in ((info["peer"], y - 0.2, "C1"), (MEASURED, y + 0.2, "C0")):
+            whole = info["median_us"][name] / before
+            axes.barh(place, rest, 0.36, color="lightgrey")
+            axes.barh(place, max(0.0, whole - rest), 0.36, left=rest, color=color)
+            axes.text(max(whole, rest), place, f" {name}", va="center", fontsize=7)
+    axes.set_yticks(range(len(infos)), [info["loop"] for info in infos], fontsize=7)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_xlabel("time of the loop without gradstep = 1; grey: forward and backward")
+    axes.set_title("Whole training steps: what the optimizer takes")
+    return figure
+
+
 def models(infos: list[Info]) -> list[Info]:
     """AdamW in float32 on all sets of tensors, with the most threads."""
     found = [i for i in infos if i["optimizer"] == ADAMW.name and i["dtype"] == "float32"]
@@ -115,6 +137,11 @@ def figures(
     tests: Mapping[str, list[Info]], machine_info: Mapping[str, Any]
 ) -> Iterator[tuple[str, Figure]]:
     """Of what was measured, whatever can be drawn, by name."""
+    tests = dict(tests)
+    loops = [i for i in tests.pop("test_loop", []) if NO_OPTIMIZER in i["median_us"]]
+    tests.pop("test_two_at_once", None)
+    if loops:
+        yield "loops", whole_steps(loops)
     color = colors(peers(info for infos in tests.values() for info in infos))
     sets = models(tests.get("test_step", []))
     sizes = tests.get("test_over_sizes", [])

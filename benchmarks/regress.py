@@ -1,8 +1,10 @@
 """Did a step become slower? ``python -m benchmarks.regress results.json``
 
 What is tracked is gradstep's time over the roofline's and over a pinned peer's, measured in the
-same run: PyTorch's fused step, or plain NumPy where PyTorch has none. ``--update`` writes the
-results, several runs of them for an honest noise, into the baseline.
+same run: PyTorch's fused step, or plain NumPy where PyTorch has none. Of a loop it is the time of
+the whole training step, over that with a pinned peer's optimizer, and over that with gradstep on
+one thread. ``--update`` writes the results, several runs of them for an honest noise, into the
+baseline.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.compare import UNCLEAR, Measured, compare, merged, passes, summary, table
 from benchmarks.contestants import PINNED, ROOFLINE
+from benchmarks.loops.loop import ONE_THREAD
 
 BASELINE = Path(__file__).with_name("baseline.json")
-VERSION_OF = {"torch fused": "torch", "numpy": "numpy"}
+VERSION_OF = {"torch fused": "torch", "scikit-learn": "scikit-learn", "numpy": "numpy"}
 NOISY = 0.15
 LEAST = 0.05  # a change below five percent is nobody's concern
 
@@ -33,14 +36,14 @@ def inverse(ratio: float, quartiles: Iterable[float]) -> Measured:
 
 
 def tracked(results: Mapping[str, Any]) -> Rows:
-    """The ratios of a run: to the roofline, and to the pinned peer under its version."""
+    """The ratios of a run: to the roofline, to one thread, and to the pinned peer's version."""
     versions = results["machine_info"]["gradstep"]["versions"]
     rows = {}
     for entry in results["benchmarks"]:
         info = entry["extra_info"]
         if "ratio_quartiles" not in info:
             continue
-        over = {ROOFLINE: ROOFLINE} if ROOFLINE in info["ratio"] else {}
+        over = {name: name for name in (ROOFLINE, ONE_THREAD) if name in info["ratio"]}
         peer = next((peer for peer in PINNED if peer in info["ratio"]), None)
         if peer is not None:
             version = versions.get(VERSION_OF[peer], "?").split("+")[0]

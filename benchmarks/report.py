@@ -9,57 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.contestants import MEASURED, PEERS, ROOFLINE
+from benchmarks.contestants import PEERS
+from benchmarks.loop_tables import at_once_table, brief_loops, loop_tables, slower_loops
+from benchmarks.tables import BRIEFLY, Info, by_names, cell, setting, table
 
 MODELS = ("AdamW", "SGD, momentum", "clip_norm + AdamW")  # measured on more than one set of tensors
-BRIEFLY = ("torch fused", "optax", "deepspeed", "numba", "numpy")  # the fastest of each library
-Info = dict[str, Any]  # the extra_info of one benchmark
 Group = tuple[str, str, int]  # tensor set, dtype, threads
-
-
-def by_names(found: Iterable[str], order: Sequence[str]) -> list[str]:
-    """Those of `order` that were found, in its order."""
-    there = set(found)
-    return [name for name in order if name in there]
-
-
-def peers(rows: Iterable[Info]) -> list[str]:
-    """Whom gradstep is compared with."""
-    return by_names((name for info in rows for name in info["median_us"]), PEERS)
-
-
-def cell(info: Info, name: str) -> str:
-    """µs, how many times gradstep's, and half the range of the middle half of all rounds."""
-    if name not in info["median_us"]:
-        return ""
-    first, third = info["ratio_quartiles"][name]
-    spread = (third - first) / 2
-    return f"{info['median_us'][name]:,.1f} ({info['ratio'][name]:.2f} ± {spread:.2f})"
-
-
-def table(title: str, rows: list[tuple[str, Info]], among: Sequence[str] = PEERS) -> list[str]:
-    """Medians per step; last the share of the roofline that gradstep reaches."""
-    names = by_names(peers(info for _, info in rows), among)
-    lines = [f"| {title} | held by | gradstep | " + "".join(f"{name} | " for name in names)]
-    lines[0] += "of the roofline |"
-    lines.append("|" + "---|" * (len(names) + 4))
-    for label, info in rows:
-        share = ""
-        if ROOFLINE in info["ratio"]:
-            first, third = info["ratio_quartiles"][ROOFLINE]
-            share = f"{info['ratio'][ROOFLINE]:.2f} ± {(third - first) / 2:.2f}"
-        cells = [f"{info['median_us'][MEASURED]:,.1f}", *(cell(info, name) for name in names)]
-        lines.append(f"| {label} | {info['resident']} | " + " | ".join(cells) + f" | {share} |")
-    return lines
-
-
-def setting(dtype: str, threads: int) -> str:
-    return f"{dtype}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def step_tables(infos: list[Info]) -> list[list[str]]:
@@ -101,7 +61,7 @@ def by_test(results: dict[str, Any]) -> dict[str, list[Info]]:
     """What was measured, by the function that did it."""
     found: dict[str, list[Info]] = {}
     for entry in results["benchmarks"]:
-        if "median_us" in entry["extra_info"]:
+        if entry["extra_info"].keys() & {"median_us", "slowdown"}:
             found.setdefault(entry["name"].split("[")[0], []).append(entry["extra_info"])
     return found
 
@@ -138,7 +98,7 @@ def made_by(results: dict[str, Any]) -> str:
 
 
 def report(results: dict[str, Any], *, brief: bool = False) -> str:
-    """All tables, or one, under a description of machine, versions and command."""
+    """All tables, or two, under a description of machine, versions and command."""
     tests = by_test(results)
     parts = [
         machine.description(results["machine_info"]),
@@ -146,17 +106,24 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
         "Medians of interleaved rounds in µs per step; in brackets how many times gradstep's, ± "
         "half the range of the middle half of all rounds.",
     ]
+    loops, at_once = tests.pop("test_loop", []), tests.pop("test_two_at_once", [])
     if brief:
-        return "\n\n".join([*parts, "\n".join(brief_table(tests["test_step"]))])
-    tables = step_tables(tests.get("test_step", []))
-    tables += curve_tables(
+        tables = [brief_loops(loops)] if loops else []
+        tables += [brief_table(tests["test_step"])] if "test_step" in tests else []
+        return "\n\n".join([*parts, *("\n".join(lines) for lines in tables)])
+    tables = loop_tables(loops)
+    tables += [slower_loops(loops)] if loops else []
+    tables += [at_once_table(at_once)] if at_once else []
+    step_results = step_tables(tests.get("test_step", []))
+    step_results += curve_tables(
         tests.get("test_over_sizes", []), tests.get("test_over_tensor_counts", [])
     )
-    if tables:
-        tables.append(slower(info for infos in tests.values() for info in infos))
+    if step_results:
+        step_results.append(slower(info for infos in tests.values() for info in infos))
+    tables += step_results
     left_out = {
         f"{name}: {reason}": None
-        for infos in tests.values()
+        for infos in (loops, at_once, *tests.values())
         for info in infos
         for name, reason in info["left_out"].items()
     }
@@ -169,12 +136,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmark results as Markdown and pictures.")
     parser.add_argument("results", type=Path, help="what --benchmark-json wrote")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write SVG files there")
-    parser.add_argument("--brief", action="store_true", help="the models' table alone")
+    parser.add_argument("--brief", action="store_true", help="one table of loops, one of models")
     parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the screen")
     options = parser.parse_args()
     results = json.loads(options.results.read_text("utf-8"))
-    if options.brief and "test_step" not in by_test(results):
-        parser.error(f"{options.results} has no results of benchmarks/test_step.py")
+    if options.brief and not by_test(results).keys() & {"test_step", "test_loop"}:
+        parser.error(f"{options.results} has no results of test_step.py or test_loops.py")
     text = report(results, brief=options.brief)
     if options.pictures:
         try:

@@ -29,7 +29,7 @@ def low_threshold(native: None) -> Iterator[None]:
     """Threads are woken for small tensors too, so that small tensors can test them."""
     from gradstep import _native
 
-    before = _native.elements_per_thread()
-    _native.set_elements_per_thread(LOW_THRESHOLD // 2)
+    before = _native.least_work()
+    _native.set_least_work(LOW_THRESHOLD // 2, LOW_THRESHOLD // 2)
     yield
-    _native.set_elements_per_thread(before)
+    _native.set_least_work(*before)

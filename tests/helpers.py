@@ -12,7 +12,7 @@ import gradstep as gs
 
 Array = NDArray[Any]
 
-THRESHOLD = gs.runtime.thread_threshold() or 32768
+THRESHOLD = 32768  # elements
 LOW_THRESHOLD = 1024  # what the `low_threshold` fixture sets
 
 

@@ -7,23 +7,33 @@ from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import ModuleType
 
+import benchmarks
 import pytest
 
 import gradstep
 
-PACKAGE = Path(gradstep.__file__).parent
 # From the bottom to the top: a room knows those before it.
 ROOMS = (
     "values", "arrays", "reference", "runtime", "schedules", "method", "methods", "optimizer",
     "loop", "saving",
 )  # fmt: skip
-SOURCES = {
-    ".".join(("gradstep", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
-        ".__init__"
-    ): path
-    for path in PACKAGE.rglob("*.py")
-}
+
+
+def sources(package: ModuleType) -> dict[str, Path]:
+    """The files of all modules of a package, by name."""
+    root = Path(str(package.__file__)).parent
+    return {
+        ".".join((package.__name__, *path.relative_to(root).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        ): path
+        for path in root.rglob("*.py")
+    }
+
+
+OURS = sources(gradstep)
+SOURCES = OURS | sources(benchmarks)
 
 
 def imported(node: ast.AST) -> Iterator[str]:
@@ -38,7 +48,7 @@ def imported(node: ast.AST) -> Iterator[str]:
 
 @cache
 def imports() -> dict[str, set[str]]:
-    """The modules of the package that each of them imports, anywhere in its text."""
+    """The modules of both packages that each of them imports, anywhere in its text."""
     return {
         name: {
             target
@@ -59,11 +69,11 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 
 def test_rooms_know_only_those_below_them() -> None:
     upward = []
-    for name, targets in imports().items():
+    for name in OURS:
         room = name.split(".")[1] if "." in name else None
         if room is None or room == "__main__":
             continue  # the roof
-        for target in targets:
+        for target in imports()[name]:
             known = target.split(".")[1] if "." in target else None
             if known is None or ROOMS.index(known) > ROOMS.index(room):
                 upward.append(f"{name} → {target}")
@@ -71,5 +81,5 @@ def test_rooms_know_only_those_below_them() -> None:
 
 
 def test_every_room_is_in_the_drawing() -> None:
-    rooms = {name.split(".")[1] for name in SOURCES if "." in name} - {"__main__"}
+    rooms = {name.split(".")[1] for name in OURS if "." in name} - {"__main__"}
     assert rooms == set(ROOMS)

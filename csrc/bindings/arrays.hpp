@@ -3,7 +3,9 @@
 
 #include <pybind11/numpy.h>
 
+#include <cstdint>
 #include <stdexcept>
+#include <vector>
 
 #include "engine/kernel_table.hpp"
 
@@ -31,6 +33,16 @@ inline DType dtype_of(const pybind11::array& array) {
   throw pybind11::type_error("array must be native-endian float32 or float64");
 }
 
+// Whether an array is a view of a PyTorch tensor's memory, as tensor.numpy() gives.
+inline bool views_torch(const pybind11::array& array) {
+  pybind11::object owner = array.base();
+  while (owner && pybind11::isinstance<pybind11::array>(owner))
+    owner = pybind11::reinterpret_borrow<pybind11::array>(owner).base();
+  if (!owner) return false;
+  const auto module = pybind11::str(pybind11::type::of(owner).attr("__module__"));
+  return std::string(module).rfind("torch", 0) == 0;
+}
+
 // What an array looked like when it was handed over. A table holds its arrays' addresses, so it
 // must notice when one has been changed behind its back.
 class ArrayView {
@@ -52,11 +64,8 @@ class ArrayView {
            (proxy()->flags & (order_flags | writeable)) == (order_ | writeable);
   }
 
-  // Whether `object` is a plain ndarray that can be read in place beside this one: same dtype,
-  // shape and memory order.
-  bool matches(PyObject* object) const {
-    if (Py_TYPE(object) != NumpyApi::get().PyArray_Type_) return false;
-    const auto* other = pybind11::detail::array_proxy(object);
+  // Whether an array can be read in place beside this one: same dtype, shape and memory order.
+  bool matches(const pybind11::detail::PyArray_Proxy* other) const {
     const auto* own = proxy();
     return other->descr == descr_ && (other->flags & order_) &&
            (other->flags & NumpyApi::NPY_ARRAY_ALIGNED_) && other->nd == own->nd &&
@@ -99,6 +108,41 @@ class ArrayView {
   char* data_;
   PyObject* descr_;
   int order_;
+};
+
+// An array that goes element by element with a parameter. It is a view of memory that cannot be
+// resized (see python/gradstep/arrays/memory.py), so there is less to notice.
+class Beside {
+ public:
+  explicit Beside(const pybind11::array& array) : array_(array), data_(proxy()->data) {}
+
+  bool unchanged() const { return flags() && !moved(); }
+
+  // Whether all are. Without branches but for the end: a step looks at them all.
+  static bool unchanged(const std::vector<Beside>& all) {
+    int flags = NumpyApi::NPY_ARRAY_WRITEABLE_;
+    std::uintptr_t moved = 0;
+    for (const Beside& each : all) {
+      flags &= each.flags();
+      moved |= each.moved();
+    }
+    return flags && !moved;
+  }
+
+ private:
+  int flags() const { return proxy()->flags & NumpyApi::NPY_ARRAY_WRITEABLE_; }
+
+  std::uintptr_t moved() const {
+    return reinterpret_cast<std::uintptr_t>(proxy()->data) ^
+           reinterpret_cast<std::uintptr_t>(data_);
+  }
+
+  const pybind11::detail::PyArray_Proxy* proxy() const {
+    return pybind11::detail::array_proxy(array_.ptr());
+  }
+
+  pybind11::array array_;
+  const char* data_;
 };
 
 }  // namespace gradstep

@@ -1,12 +1,14 @@
 // gradstep._native.ParamTable: NumPy arrays in, checked addresses out to the engine.
 //
-// A step first looks at every gradient and only then writes. What can be read in place is taken at
-// a glance; everything else is handed to `convert`, the Python function shared with the reference
-// backend, which returns an array that can be read in place or raises the error the user sees.
+// A step first looks at all arrays at once, which runs no Python code, and only then writes. What
+// can be read in place is taken at that glance. A gradient that cannot is handed to `convert`, the
+// Python function shared with the reference backend, which returns an array that can be read in
+// place or raises the error the user sees. It may run anybody's code, so all are looked at again.
 #include "engine/param_table.hpp"
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -23,6 +25,13 @@ namespace py = pybind11;
 namespace gradstep {
 namespace {
 
+// From so many tensors on threads are called before gradients are checked, as it takes a while.
+constexpr size_t many = 32;
+// Gradients are settled at the second look, or the third where a conversion changed another one.
+constexpr int most_looks = 8;
+constexpr char unsettled[] =
+    "the gradients change while they are read; leave them alone until the step has returned";
+
 class BoundTable {
  public:
   BoundTable(const std::vector<py::array>& params, const std::vector<std::vector<py::array>>& slots,
@@ -31,6 +40,7 @@ class BoundTable {
     if (slots.size() != params.size() || averages.size() != params.size())
       throw py::value_error("params, slots and averages must be equally long");
     for (size_t i = 0; i < params.size(); ++i) add(params[i], slots[i], averages[i]);
+    if (std::any_of(params.begin(), params.end(), views_torch)) threads_ = Threads::openmp;
     memory_.sort();
     gaps_.resize(tensors_.size());
   }
@@ -60,31 +70,39 @@ class BoundTable {
       tensors_[i].row = row_of[i];
       tensors_[i].cost = element_cost(kernels.rules[rows[row_of[i]].rule], tensors_[i].dtype);
     }
+    work_ = 0;
+    for (const Tensor& tensor : tensors_) work_ += tensor.span.size * tensor.cost;
     rows_ = std::move(rows);
     readers_ = std::move(readers);
   }
 
   py::tuple step(const py::object& leaves, const py::sequence& rows, double scale, bool with_norm,
                  bool skip_nonfinite) {
-    const auto grads = py::reinterpret_steal<py::tuple>(PySequence_Tuple(leaves.ptr()));
+    auto grads = py::reinterpret_steal<py::tuple>(PySequence_Tuple(leaves.ptr()));
     if (!grads) throw py::error_already_set();
-    std::vector<py::object> converted;
-    const py::tuple absent = collect(grads, converted);
     read_rows(rows, scale);
+    const Crew crew(threads_, work_);
+    if (tensors_.size() > many) crew.call();
+    std::vector<size_t> absent;
+    for (int look = 1; !take(grads, absent); ++look) {
+      if (look == most_looks) throw std::runtime_error(unsettled);
+      grads = converted(grads);
+    }
     double norm = 0;
     bool skipped = false;
     {
       py::gil_scoped_release release;
       if (with_norm) {
-        norm = limit_gradients(tensors_, rows_, scale, workspace_);
+        norm = limit_gradients(tensors_, rows_, scale, workspace_, crew);
         skipped = skip_nonfinite && !std::isfinite(norm);
       } else {
         lift_limits(tensors_, workspace_);
       }
-      if (!skipped) last_isa_ = update(tensors_, rows_, workspace_);
+      if (!skipped) last_isa_ = update(tensors_, rows_, workspace_, crew);
     }
     if (!skipped) last_rows_ = rows;
-    return py::make_tuple(with_norm ? py::object(py::float_(norm)) : py::none(), skipped, absent);
+    return py::make_tuple(with_norm ? py::object(py::float_(norm)) : py::none(), skipped,
+                          absent.empty() ? none_absent_ : py::tuple(py::cast(absent)));
   }
 
   // The instruction set that the last step ran on.
@@ -114,24 +132,27 @@ class BoundTable {
     if (!average.is_none()) tensor.span.average = beside(view, py::cast<py::array>(average));
     tensors_.push_back(tensor);
     slot_counts_.push_back(slots.size());
+    beside_from_.push_back(beside_.size());
   }
 
   // The address of an array that goes element by element with a parameter.
   void* beside(const ArrayView& param, const py::array& array) {
     const ArrayView view(array);
-    if (!param.matches(array.ptr()))
+    if (!is_ndarray(array.ptr()) || !param.matches(py::detail::array_proxy(array.ptr())))
       throw py::value_error("state must have its parameter's shape, dtype and order");
     memory_.add(view.data(), view.bytes());
-    held_.push_back(array);
+    beside_.emplace_back(array);
     return view.data();
   }
 
-  // Sets every tensor's gradient; returns the indices of those that have none.
-  py::tuple collect(const py::tuple& grads, std::vector<py::object>& converted) {
+  // Sets every tensor's gradient and lists those that have none; false where one cannot be read, or
+  // its parameter and state not written, in place.
+  bool take(const py::tuple& grads, std::vector<size_t>& absent) {
     if (grads.size() != tensors_.size())
       throw py::value_error("expected " + std::to_string(tensors_.size()) + " gradients, got " +
                             std::to_string(grads.size()));
-    std::vector<size_t> absent;
+    absent.clear();
+    const bool all_writeable = Beside::unchanged(beside_);
     for (size_t i = 0, count = tensors_.size(); i < count; ++i) {
       PyObject* grad = PyTuple_GET_ITEM(grads.ptr(), static_cast<Py_ssize_t>(i));
       if (grad == Py_None) {
@@ -139,21 +160,40 @@ class BoundTable {
         absent.push_back(i);
         continue;
       }
-      if (!readable(i, grad)) {
-        converted.push_back(convert_(i, py::handle(grad)));
-        grad = converted.back().ptr();
-        if (!readable(i, grad))
-          throw py::value_error("convert returned an array that cannot be read in place");
-      }
+      if (!readable(i, grad) || !(all_writeable || writeable_beside(i))) return false;
       tensors_[i].span.grad = py::detail::array_proxy(grad)->data;
     }
-    return absent.empty() ? none_absent_ : py::tuple(py::cast(absent));
+    return true;
+  }
+
+  // The same gradients, with an array in the place of each that cannot be taken as it is.
+  py::tuple converted(const py::tuple& grads) {
+    py::tuple arrays(grads.size());
+    for (size_t i = 0; i < grads.size(); ++i) {
+      py::object grad = grads[i];
+      if (!grad.is_none() && !(readable(i, grad.ptr()) && writeable_beside(i)))
+        grad = convert_(i, grad);
+      arrays[i] = std::move(grad);
+    }
+    return arrays;
   }
 
   bool readable(size_t i, PyObject* grad) {
+    if (!is_ndarray(grad)) return false;
     const ArrayView& param = params_[i];
-    return param.unchanged() && param.matches(grad) &&
-           !memory_.overlaps(py::detail::array_proxy(grad)->data, param.bytes(), gaps_[i]);
+    const auto* array = py::detail::array_proxy(grad);
+    return param.unchanged() && param.matches(array) &&
+           !memory_.overlaps(array->data, param.bytes(), gaps_[i]);
+  }
+
+  bool writeable_beside(size_t i) const {
+    for (size_t k = beside_from_[i]; k < beside_from_[i + 1]; ++k)
+      if (!beside_[k].unchanged()) return false;
+    return true;
+  }
+
+  bool is_ndarray(PyObject* object) const {
+    return reinterpret_cast<PyObject*>(Py_TYPE(object)) == ndarray_;
   }
 
   void read_rows(const py::sequence& rows, double scale) {
@@ -162,15 +202,19 @@ class BoundTable {
       readers_[r].read(py::object(rows[r]).ptr(), scale, rows_[r]);
   }
 
+  PyObject* ndarray_ = reinterpret_cast<PyObject*>(NumpyApi::get().PyArray_Type_);
   py::function convert_;
   std::vector<ArrayView> params_;
-  std::vector<py::array> held_;
+  std::vector<Beside> beside_;          // all tensors' slots and averages
+  std::vector<size_t> beside_from_{0};  // where those of each begin
   std::vector<Tensor> tensors_;
+  size_t work_ = 0;  // of a step in which no gradient is None, in elements of plain SGD
   std::vector<size_t> slot_counts_;
   Intervals memory_;
   std::vector<std::uint32_t> gaps_;
   std::vector<Row> rows_;
   Workspace workspace_;
+  Threads threads_ = Threads::parking;
   std::vector<RowReader> readers_;
   py::tuple none_absent_;
   const char* last_isa_ = "";
@@ -188,8 +232,10 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
     tensors.push_back(tensor);
   }
   py::gil_scoped_release release;
+  size_t elements = 0;
+  for (const Tensor& tensor : tensors) elements += tensor.span.size;
   Workspace workspace;
-  return sum_of_squares(tensors, workspace);
+  return sum_of_squares(tensors, workspace, Crew(Threads::parking, elements));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "bindings/bindings.hpp"
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
+#include "engine/openmp.hpp"
 #include "engine/parallel.hpp"
 #include "engine/param_table.hpp"
 
@@ -36,8 +37,24 @@ py::dict build_info() {
   py::dict info;
   info["compiler"] = GRADSTEP_COMPILER;
   info["flags"] = GRADSTEP_FLAGS;
-  info["openmp"] = has_openmp();
   return info;
+}
+
+constexpr const char* as_wished = "auto";
+const std::pair<const char*, Threads> pools[] = {{"parking", Threads::parking},
+                                                 {"openmp", Threads::openmp}};
+
+std::string name_of(std::optional<Threads> whose) {
+  for (const auto& [name, threads] : pools)
+    if (whose == threads) return name;
+  return as_wished;
+}
+
+std::string set_pool(const std::string& wanted) {
+  for (const auto& [name, threads] : pools)
+    if (wanted == name) return name_of(set_pool_for_all(threads));
+  if (wanted != as_wished) throw py::value_error("pool must be 'auto', 'parking' or 'openmp'");
+  return name_of(set_pool_for_all(std::nullopt));
 }
 
 void stream_arrays(const py::array& read, const std::vector<py::array>& written,
@@ -69,6 +86,7 @@ void divide_arrays(size_t roots, size_t quotients, const py::array& of, const py
                    py::array& to) {
   if (roots > most_roots || quotients > most_quotients)
     throw py::value_error("roots must be at most 2, quotients at most 3");
+  if (!to.writeable()) throw py::value_error("to must be writeable");
   active_kernels().divide[dtype_of(of)][roots][quotients](beside(of, of), beside(of, by),
                                                           beside(of, to), of.size());
 }
@@ -81,6 +99,10 @@ void register_runtime(py::module_& module) {
   module.def("set_isa", &set_isa, py::arg("name"));
   module.def("num_threads", &num_threads);
   module.def("set_num_threads", &set_num_threads, py::arg("count"));
+  module.def("pool", [] { return name_of(pool_for_all()); });
+  module.def("set_pool", &set_pool, py::arg("name"));
+  module.def("loaded_openmp", &loaded_openmp, "The OpenMP library that the process has loaded.");
+  module.def("parked_workers", &parked_workers, "How many threads of our own there are.");
   module.def("flush_denormals", &flush_denormals);
   module.def("set_flush_denormals", &set_flush_denormals, py::arg("on"));
   module.def("rules", &rules,
@@ -93,9 +115,12 @@ void register_runtime(py::module_& module) {
       "divide", &divide_arrays, py::arg("roots"), py::arg("quotients"), py::arg("of"),
       py::arg("by"), py::arg("to"),
       "So many roots and quotients per element, on one thread: what bounds a step in cache.");
-  module.def("elements_per_thread", &elements_per_thread);
-  module.def("set_elements_per_thread", &set_elements_per_thread, py::arg("count"),
-             "For measuring the default: the least elements that a thread is woken for, > 0.");
+  module.def("least_work", [] { return std::make_pair(least_work().awake, least_work().asleep); });
+  module.def(
+      "set_least_work", [](size_t awake, size_t asleep) { set_least_work({awake, asleep}); },
+      py::arg("awake"), py::arg("asleep"),
+      "For measuring the defaults: the least work for each thread that is awake, or has to be "
+      "woken, > 0.");
   module.attr("norm_block") = norm_block;
 }
 

@@ -50,7 +50,7 @@ bool limited(const Row& row) { return adaptive(row) || std::isfinite(row.clip_te
 // The sums of squares of every unit of the tensors that are clipped adaptively: of the gradient's
 // elements, then of the parameter's.
 void sum_units(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
-               Workspace& workspace) {
+               Workspace& workspace, const Crew& crew) {
   std::size_t sums = 0, elements = 0;
   for (const Tensor& tensor : tensors)
     if (present(tensor) && adaptive(rows[tensor.row])) {
@@ -58,7 +58,7 @@ void sum_units(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
       elements += 2 * tensor.span.size;
     }
   workspace.unit_sums.resize(sums);
-  const int threads = threads_for(elements);
+  const int threads = crew.divide(elements).threads;
   std::vector<Task> tasks;
   double* next = workspace.unit_sums.data();
   for (std::size_t t = 0; t < tensors.size(); ++t) {
@@ -74,12 +74,10 @@ void sum_units(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
     }
     next += 2 * units;
   }
-  auto job = [&](int thread) {
-    for (std::size_t k = tasks.size() * thread / threads; k < tasks.size() * (thread + 1) / threads;
-         ++k)
-      tasks[k].tensor->alternating ? add_alternating(tasks[k]) : add_consecutive(tasks[k]);
+  auto job = [&](int k) {
+    tasks[k].tensor->alternating ? add_alternating(tasks[k]) : add_consecutive(tasks[k]);
   };
-  parallel(threads, job);
+  crew.run({threads, static_cast<int>(tasks.size())}, job);
 }
 
 double reduction(double norm, double limit) {
@@ -119,8 +117,8 @@ double limit_units(Tensor& tensor, const Row& row, double scale, const double* u
 
 // Sets what the limits of its row leave of every tensor; returns the sum of squares then.
 double limit_tensors(std::vector<Tensor>& tensors, const std::vector<Row>& rows, double scale,
-                     Workspace& workspace) {
-  sum_units(tensors, rows, workspace);
+                     Workspace& workspace, const Crew& crew) {
+  sum_units(tensors, rows, workspace, crew);
   workspace.factors.resize(workspace.unit_sums.size() / 2);
   workspace.float_factors.resize(workspace.unit_sums.size() / 2);
   const double* unit_sums = workspace.unit_sums.data();
@@ -169,13 +167,13 @@ void apply(const Tensor& tensor, std::size_t begin, std::size_t end, T* to) {
 }  // namespace
 
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
-                       Workspace& workspace) {
+                       Workspace& workspace, const Crew& crew) {
   lift_limits(tensors, workspace);
   scale = std::fabs(scale);
-  double left = sum_of_squares(tensors, workspace);
+  double left = sum_of_squares(tensors, workspace, crew);
   const double norm = std::sqrt(left) * scale;
   workspace.limited = std::any_of(rows.begin(), rows.end(), limited);
-  if (workspace.limited) left = limit_tensors(tensors, rows, scale, workspace);
+  if (workspace.limited) left = limit_tensors(tensors, rows, scale, workspace, crew);
   const double clipped = std::sqrt(left) * scale;
   for (Row& row : rows) row.shared[grad_scale] *= reduction(clipped, row.clip_norm);
   return norm;

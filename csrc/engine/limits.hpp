@@ -14,7 +14,7 @@ namespace gradstep {
 // The Euclidean norm of all gradients times |scale|, before any limit. Multiplies the rows'
 // grad_scale with what clip_norm leaves and sets the tensors' limits and factors.
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
-                       Workspace& workspace);
+                       Workspace& workspace, const Crew& crew);
 
 // Takes back what it set for tensors in an earlier step.
 void lift_limits(std::vector<Tensor>& tensors, Workspace& workspace);

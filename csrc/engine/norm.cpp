@@ -17,7 +17,7 @@ std::size_t blocks_of(const Tensor& tensor) {
 
 }  // namespace
 
-double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace) {
+double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, const Crew& crew) {
   const KernelTable& kernels = active_kernels();
   std::vector<std::size_t>& ends = workspace.ends;
   const std::size_t blocks = accumulate(tensors, blocks_of, ends);
@@ -29,10 +29,10 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace) 
   std::size_t adding = 0;  // the tensor whose blocks are being added
   for (std::size_t wave = 0; wave < blocks; wave += blocks_per_wave) {
     const std::size_t in_wave = std::min(blocks - wave, blocks_per_wave);
-    const int threads = threads_for(in_wave * norm_block);
-    auto job = [&](int thread) {
-      const std::size_t last = wave + in_wave * (thread + 1) / threads;
-      std::size_t block = wave + in_wave * thread / threads;
+    const Division division = crew.divide(in_wave * norm_block);
+    auto job = [&, chunks = division.chunks](int chunk) {
+      const std::size_t last = wave + in_wave * (chunk + 1) / chunks;
+      std::size_t block = wave + in_wave * chunk / chunks;
       for (std::size_t t = tensor_at(ends, block); block < last; ++t) {
         const Tensor& tensor = tensors[t];
         const std::size_t first = ends[t] - blocks_of(tensor);
@@ -45,7 +45,7 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace) 
         }
       }
     };
-    parallel(threads, job);
+    crew.run(division, job);
     for (std::size_t b = 0; b < in_wave; ++b) {
       while (wave + b == ends[adding]) ++adding;
       tensor_sums[adding] += sums[b];
@@ -57,12 +57,13 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace) 
 void stream(DType dtype, const void* read, void* const* written, std::size_t count,
             std::size_t size, std::uint32_t cost) {
   const StreamFn run = active_kernels().stream[dtype][count - 1];
-  const int threads = threads_for(size * cost);
-  auto job = [&](int thread) {
-    run(read, written, size / threads * thread,
-        thread + 1 == threads ? size : size / threads * (thread + 1));
+  const Crew crew(Threads::parking, size * cost);
+  const Division division = crew.divide(size * cost);
+  auto job = [&, chunks = division.chunks](int chunk) {
+    run(read, written, size / chunks * chunk,
+        chunk + 1 == chunks ? size : size / chunks * (chunk + 1));
   };
-  parallel(threads, job);
+  crew.run(division, job);
 }
 
 }  // namespace gradstep

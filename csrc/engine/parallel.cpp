@@ -3,67 +3,107 @@
 #include <algorithm>
 #include <atomic>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-#if defined(_OPENMP) && !defined(_WIN32)
+#include "engine/cores.hpp"
+#include "engine/openmp.hpp"
+
+#ifndef _WIN32
 #include <pthread.h>
 #endif
 
 namespace gradstep {
 namespace {
 
-std::atomic<int> chosen_threads{0};  // 0: as OpenMP finds fit
-std::atomic<std::size_t> least_elements{24576};
+std::atomic<int> chosen_threads{0};  // 0: one for each usable core
+std::atomic<int> cores{0};           // 0: not counted yet
+std::atomic<std::size_t> least_awake{24576}, least_asleep{131072};
+std::atomic<Pool*> own_pool{nullptr};  // never deleted: its threads live as long as the process
 std::atomic<bool> in_forked_child{false};
+std::atomic<std::optional<Threads>> for_all{std::nullopt};
 
-// An OpenMP runtime does not survive a fork: its worker threads are gone, and the child's first
-// parallel region waits for them for ever. A child therefore runs serially.
-#if defined(_OPENMP) && !defined(_WIN32)
-const int fork_handler_registered =
-    pthread_atfork(nullptr, nullptr, [] { in_forked_child = true; });
+// A child has none of its parent's threads. It starts its own when it needs them.
+#ifndef _WIN32
+const int fork_handler_registered = pthread_atfork(nullptr, nullptr, [] {
+  own_pool = nullptr;
+  cores = 0;
+  in_forked_child = true;
+});
 #endif
+
+// An OpenMP library that the parent has used waits in a child for its threads for ever.
+Threads available(Threads whose) {
+  return whose == Threads::openmp && !in_forked_child && loaded_openmp() ? whose : Threads::parking;
+}
+
+Pool& pool() {
+  Pool* there = own_pool.load();
+  if (there) return *there;
+  auto* made = new Pool;
+  if (own_pool.compare_exchange_strong(there, made)) return *made;
+  delete made;
+  return *there;
+}
 
 }  // namespace
 
-bool has_openmp() {
-#ifdef _OPENMP
-  return true;
-#else
-  return false;
-#endif
+std::optional<Threads> pool_for_all() { return for_all; }
+
+std::optional<Threads> set_pool_for_all(std::optional<Threads> whose) {
+  return for_all.exchange(whose);
 }
 
 int num_threads() {
-  if (in_forked_child) return 1;
-#ifdef _OPENMP
   const int chosen = chosen_threads;
-  return chosen > 0 ? chosen : omp_get_max_threads();
-#else
-  return 1;
-#endif
+  if (chosen > 0) return chosen;
+  int counted = cores;
+  if (counted == 0) cores = counted = usable_cores();
+  return counted;
 }
 
 int set_num_threads(int count) { return chosen_threads.exchange(count); }
 
-int threads_for(std::size_t elements) {
-  const std::size_t worth = elements / least_elements;
-  return worth < 2 ? 1 : static_cast<int>(std::min<std::size_t>(num_threads(), worth));
+LeastWork least_work() { return {least_awake, least_asleep}; }
+
+void set_least_work(LeastWork least) {
+  least_awake = least.awake;
+  least_asleep = least.asleep;
 }
 
-std::size_t elements_per_thread() { return least_elements; }
+int parked_workers() {
+  const Pool* there = own_pool.load();
+  return there ? there->workers() : 0;
+}
 
-void set_elements_per_thread(std::size_t count) { least_elements = count; }
+Crew::Crew(Threads whose, std::size_t work)
+    : whose_(available(for_all.load().value_or(whose))), work_(work), least_(least_awake) {
+  if (work < 2 * least_ || whose_ != Threads::parking || num_threads() == 1) return;
+  pool_ = &pool();
+  if (!pool_->begin_step()) least_ = least_asleep;
+}
 
-void detail::run_parallel(int threads, void (*body)(void* job, int thread), void* job) {
-  if (threads > 1 && !in_forked_child) {
-#ifdef _OPENMP
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-#endif
-    for (int thread = 0; thread < threads; ++thread) body(job, thread);
-  } else {
-    for (int thread = 0; thread < threads; ++thread) body(job, thread);
-  }
+Crew::~Crew() {
+  if (pool_) pool_->end_step();
+}
+
+void Crew::call() const {
+  const int threads = divide(work_).threads;
+  if (pool_ && threads > 1) pool_->expect(threads);
+}
+
+Division Crew::divide(std::size_t work) const {
+  const std::size_t worth = work / least_;
+  if (worth < 2) return {1, 1};
+  const int threads = static_cast<int>(std::min<std::size_t>(num_threads(), worth));
+  if (threads == 1) return {1, 1};
+  constexpr std::size_t fewest = 4, most = 64, wanted = 65536;
+  const auto per_thread = std::clamp(work / wanted / threads, fewest, most);
+  return {threads, threads * static_cast<int>(per_thread)};
+}
+
+void Crew::run_body(Division division, JobBody body, void* job) const {
+  const auto [threads, chunks] = division;
+  if (threads > 1 && pool_) return pool_->run(threads, chunks, body, job);
+  if (threads > 1) return run_on_openmp(threads, chunks, body, job);
+  for (int chunk = 0; chunk < chunks; ++chunk) body(job, chunk);
 }
 
 }  // namespace gradstep

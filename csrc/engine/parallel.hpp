@@ -1,32 +1,74 @@
-// Threads. The only place that knows OpenMP.
+// Threads: how many, whose, and the one door to them.
+//
+// Whether a second thread pays depends on what the program does between two steps: docs/threads.md.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "engine/pool.hpp"
 
 namespace gradstep {
 
-bool has_openmp();
+// Whose threads a job runs on: our own, which sleep between steps, or those of the OpenMP library
+// that the process has loaded, where it has one.
+enum class Threads : int { parking, openmp };
+
+// What is used for whatever wishes; none: as each job wishes. Returns the choice before.
+std::optional<Threads> pool_for_all();
+std::optional<Threads> set_pool_for_all(std::optional<Threads> whose);
+
 int num_threads();
-// 0: as many as OpenMP finds fit. Returns the choice before.
+// 0: one for each usable core. Returns the choice before.
 int set_num_threads(int count);
 
-// How many threads a job of this many elements, each as cheap as one of plain SGD, is worth. A
-// thread is woken for at least elements_per_thread of them, so a job of fewer than twice as many
-// stays on the calling thread.
-// Its default is measured in docs/decisions/0004-thread-threshold.md.
-int threads_for(std::size_t elements);
-std::size_t elements_per_thread();
-void set_elements_per_thread(std::size_t count);
+// Work is counted in elements as cheap as those of plain SGD in float32. A thread that is awake is
+// used for at least the first number of them, one that has to be woken for the second. The
+// defaults are measured in docs/decisions/0004-thread-threshold.md.
+struct LeastWork {
+  std::size_t awake, asleep;
+};
+LeastWork least_work();
+void set_least_work(LeastWork least);
 
-namespace detail {
-void run_parallel(int threads, void (*body)(void* job, int thread), void* job);
-}
+// How many threads of our own there are beside the callers'.
+int parked_workers();
 
-// Calls job(thread) for every thread in [0, threads), each on its own thread where that is
-// possible.
-template <class Job>
-void parallel(int threads, Job& job) {
-  detail::run_parallel(threads, [](void* j, int thread) { (*static_cast<Job*>(j))(thread); }, &job);
-}
+// Into how many chunks a job is cut, and how many threads take them.
+struct Division {
+  int threads, chunks;
+};
+
+// The threads of one step: of jobs that follow one another at once.
+class Crew {
+ public:
+  // `work` is that of its largest job.
+  Crew(Threads whose, std::size_t work);
+  ~Crew();
+  Crew(const Crew&) = delete;
+  Crew& operator=(const Crew&) = delete;
+
+  // Wakes who will be needed while the caller has other things to do.
+  void call() const;
+
+  // How many threads a job is worth, and several chunks for each, so that those who are done can
+  // help the others.
+  Division divide(std::size_t work) const;
+
+  // Calls job(chunk) for every chunk, each once. Jobs must not throw.
+  template <class Job>
+  void run(Division division, Job& job) const {
+    run_body(division, [](void* j, int chunk) { (*static_cast<Job*>(j))(chunk); }, &job);
+  }
+
+ private:
+  void run_body(Division division, JobBody body, void* job) const;
+
+  const Threads whose_;
+  const std::size_t work_;
+  std::size_t least_;     // elements for a thread
+  Pool* pool_ = nullptr;  // where the step is worth more than one thread
+};
 
 }  // namespace gradstep

@@ -3,11 +3,13 @@
 // Knows addresses, sizes and dtypes; not where they come from, and not what a rule computes.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "engine/kernel_table.hpp"
+#include "engine/parallel.hpp"
 
 namespace gradstep {
 
@@ -59,19 +61,19 @@ struct Workspace {
   std::vector<std::size_t> ends;  // the units (elements, blocks) in all tensors up to each
   std::vector<double> block_sums, tensor_sums, unit_sums, factors;
   std::vector<float> float_factors;
-  bool limited = false;               // whether tensors hold limits of a step
-  std::vector<std::size_t> agreeing;  // by thread and tensor: elements whose step suits g
+  bool limited = false;                            // whether tensors hold limits of a step
+  std::vector<std::atomic<std::size_t>> agreeing;  // by tensor: elements whose step suits g
 };
 
 // The sum of squares of all gradients: by blocks of norm_block elements from each tensor's start,
 // blocks added in order to their tensor's sum, which is kept in the workspace, and those in order
 // to the total. The same bits for every thread count.
-double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace);
+double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, const Crew& crew);
 
-// Updates every tensor that has a gradient, in one parallel region; where rows are cautious, after
+// Updates every tensor that has a gradient, in one parallel job; where rows are cautious, after
 // another one that counts. Returns the name of the instruction set whose kernels did it.
-const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
-                   Workspace& workspace);
+const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows, Workspace& workspace,
+                   const Crew& crew);
 
 // Adds `read` to each of `count` equally long arrays: the traffic of an update, for comparison, on
 // as many threads as one whose elements cost `cost`.

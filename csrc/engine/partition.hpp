@@ -1,4 +1,4 @@
-// The flat range of all elements of all tensors, cut into a share per thread.
+// The flat range of all elements of all tensors, cut into chunks that threads take.
 #pragma once
 
 #include <algorithm>
@@ -27,20 +27,20 @@ inline std::size_t tensor_at(const std::vector<std::size_t>& ends, std::size_t u
 
 class Partition {
  public:
-  Partition(const std::vector<Tensor>& tensors, std::vector<std::size_t>& ends)
+  Partition(const std::vector<Tensor>& tensors, std::vector<std::size_t>& ends, const Crew& crew)
       : tensors_(tensors), ends_(ends) {
     std::size_t work = 0;
     for (const Tensor& tensor : tensors) work += elements(tensor) * tensor.cost;
-    threads_ = threads_for(work);
-    if (threads_ > 1) total_ = accumulate(tensors, elements, ends);
+    division_ = crew.divide(work);
+    if (division_.chunks > 1) total_ = accumulate(tensors, elements, ends);
   }
 
-  int threads() const { return threads_; }
+  Division division() const { return division_; }
 
-  // Calls run(tensor, begin, end) for every part of a thread's share, in order.
+  // Calls run(tensor, begin, end) for every part of a chunk, in order.
   template <class Run>
-  void share(int thread, Run run) const {
-    const Border from = border(thread), to = border(thread + 1);
+  void chunk(int number, Run run) const {
+    const Border from = border(number), to = border(number + 1);
     const std::size_t last = std::min(to.tensor + 1, tensors_.size());
     const Tensor* tensor = tensors_.data() + from.tensor;
     for (std::size_t t = from.tensor; t < last; ++t, ++tensor) {
@@ -60,10 +60,11 @@ class Partition {
     return present(tensor) ? tensor.span.size : 0;
   }
 
-  Border border(int thread) const {
-    if (thread == 0) return {0, 0};
-    if (thread == threads_) return {tensors_.size(), 0};
-    const std::size_t unit = total_ / threads_ * thread + total_ % threads_ * thread / threads_;
+  Border border(int chunk) const {
+    if (chunk == 0) return {0, 0};
+    const std::size_t chunks = division_.chunks;
+    if (chunk == division_.chunks) return {tensors_.size(), 0};
+    const std::size_t unit = total_ / chunks * chunk + total_ % chunks * chunk / chunks;
     const std::size_t tensor = tensor_at(ends_, unit);
     const std::size_t start = ends_[tensor] - tensors_[tensor].span.size;
     return {tensor, unit == start ? 0 : at_cache_line(tensors_[tensor], unit - start)};
@@ -80,8 +81,8 @@ class Partition {
 
   const std::vector<Tensor>& tensors_;
   const std::vector<std::size_t>& ends_;
-  std::size_t total_ = 0;  // elements; needed, as ends_ is, where several threads share them
-  int threads_;
+  std::size_t total_ = 0;  // elements; needed, as ends_ is, where there are several chunks
+  Division division_;
 };
 
 }  // namespace gradstep

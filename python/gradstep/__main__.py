@@ -10,6 +10,16 @@ import gradstep
 from gradstep import runtime
 
 
+def pool() -> str:
+    """Whose threads steps run on, and what that means here."""
+    library = runtime.openmp_library() or "none is loaded"
+    return {
+        "auto": f"auto: parking; for PyTorch's memory openmp ({library})",
+        "parking": "parking",
+        "openmp": f"openmp ({library})",
+    }[runtime.pool()]
+
+
 def main() -> None:
     build = runtime.build_info()
     facts = {
@@ -21,7 +31,7 @@ def main() -> None:
         "isa in use": runtime.isa() or "none",
         "threads": runtime.num_threads(),
         "denormals": "flushed" if runtime.flush_denormals() else "kept",
-        "openmp": "yes" if build.get("openmp") else "no",
+        "pool": pool(),
         "compiler": build.get("compiler", "none"),
         "flags": build.get("flags", "none"),
     }

@@ -12,7 +12,8 @@ Results do not depend on any of these settings, not in a single bit, but for
 :func:`set_flush_denormals`.
 
 Environment, read at import: ``GRADSTEP_BACKEND`` (``native`` or ``numpy``), ``GRADSTEP_ISA``
-(one of :func:`available_isas`), and OpenMP's own ``OMP_NUM_THREADS``.
+(one of :func:`available_isas`), ``GRADSTEP_POOL`` (as :func:`set_pool`), and OpenMP's
+``OMP_NUM_THREADS``.
 """
 
 from __future__ import annotations
@@ -42,11 +43,17 @@ __all__ = [
     "flush_denormals",
     "isa",
     "num_threads",
+    "openmp_library",
+    "pool",
     "set_backend",
     "set_flush_denormals",
     "set_isa",
     "set_num_threads",
+    "set_pool",
 ]
+
+
+POOLS = ("auto", "parking", "openmp")
 
 
 class BackendWarning(RuntimeWarning):
@@ -134,14 +141,18 @@ def set_isa(name: str) -> Setting:
 
 
 def num_threads() -> int:
-    """How many threads a large step uses; a small one runs on the calling thread."""
+    """How many threads a large step uses; a small one runs on the calling thread.
+
+    By default one for each physical core that the process may use, by its CPU affinity and the
+    quota of its control group, or ``OMP_NUM_THREADS``.
+    """
     return _native.num_threads() if _native else 1
 
 
 def set_num_threads(count: int) -> Setting:
     """Use `count` threads for large steps.
 
-    The NumPy backend always uses one, and so does a build without OpenMP.
+    The NumPy backend always uses one. Where fewer threads can be had, fewer are used.
 
     Raises
     ------
@@ -155,6 +166,37 @@ def set_num_threads(count: int) -> Setting:
     if not 1 <= wanted <= 4096:
         raise ValueError(f"count must be from 1 to 4096 threads, got {count!r}")
     return set_native("num_threads", wanted)
+
+
+def pool() -> str:
+    """Whose threads steps run on, as :func:`set_pool` has it."""
+    return str(_native.pool()) if _native else "auto"
+
+
+def set_pool(name: str) -> Setting:
+    """Run steps on the threads of the pool `name`.
+
+    - ``"parking"``: threads of gradstep's own. They sleep between steps, unless these follow one
+      another at once, and so leave the cores to NumPy's matrix products.
+    - ``"openmp"``: those of the OpenMP library that the process has loaded, see
+      :func:`openmp_library`; as ``"parking"`` where there is none. PyTorch has one. Its threads
+      spin for milliseconds after a step: right where PyTorch itself is next to use them.
+    - ``"auto"``, the default: ``"openmp"`` for parameters that are views of PyTorch's tensors,
+      ``"parking"`` for all others.
+
+    Raises
+    ------
+    ValueError
+        If `name` is none of these.
+    """
+    if name not in POOLS:
+        raise ValueError(f"pool must be one of {list(POOLS)}, got {name!r}")
+    return set_native("pool", name)
+
+
+def openmp_library() -> str | None:
+    """The file of the GNU OpenMP library that the process has loaded, if any."""
+    return _native.loaded_openmp() if _native else None
 
 
 def flush_denormals() -> bool:
@@ -179,16 +221,8 @@ def set_flush_denormals(on: bool) -> Setting:
     return set_native("flush_denormals", on)
 
 
-def thread_threshold() -> int | None:
-    """Steps of fewer elements than this run on the calling thread; None on one thread anyway.
-
-    An element counts twice where the optimizer takes roots or quotients, as Adam does.
-    """
-    return 2 * _native.elements_per_thread() if _native else None
-
-
 def build_info() -> dict[str, Any]:
-    """Compiler, flags and OpenMP of the native backend; empty where it was not compiled."""
+    """Compiler and flags of the native backend; empty where it was not compiled."""
     return dict(_native.build_info()) if _native else {}
 
 
@@ -207,3 +241,5 @@ elif not _native:
     )
 if os.environ.get("GRADSTEP_ISA"):
     set_isa(os.environ["GRADSTEP_ISA"])
+if os.environ.get("GRADSTEP_POOL"):
+    set_pool(os.environ["GRADSTEP_POOL"])

@@ -33,6 +33,48 @@ def entry(case: str, ours: float, spread: float = 0.02, **others: float) -> dict
     }
 
 
+def loop_entry(loop: str, ours: float, spread: float = 0.02, **others: float) -> dict[str, Any]:
+    """The same of a loop of NumPy; times in µs, that without an optimizer half of gradstep's."""
+    times = {"no optimizer": ours / 2}
+    times |= {name.replace("_", " "): t for name, t in others.items()} | {"gradstep": ours}
+    ratio = {name: t / ours for name, t in times.items()}
+    share = {name: 1 - ours / 2 / t for name, t in times.items() if name != "no optimizer"}
+    return {
+        "name": f"test_loop[{loop}]",
+        "extra_info": {
+            "loop": loop,
+            "kind": loop.split()[0],
+            "unit": "training step",
+            "batch": 64,
+            "dtype": "float32",
+            "peer": "numpy",
+            "median_us": times,
+            "ratio": ratio,
+            "ratio_quartiles": {
+                name: [r * (1 - spread), r * (1 + spread)] for name, r in ratio.items()
+            },
+            "share": share,
+            "share_quartiles": {name: [s - spread, s + spread] for name, s in share.items()},
+            "left_out": {"gradstep wheel": "auditwheel is not installed"},
+        },
+    }
+
+
+def at_once_entry(loop: str, one_blas_thread: bool, **slowdown: float) -> dict[str, Any]:
+    return {
+        "name": f"test_two_at_once[{loop}]",
+        "extra_info": {
+            "loop": loop,
+            "one_blas_thread": one_blas_thread,
+            "unit": "training step",
+            "alone_us": dict.fromkeys(slowdown, 10.0),
+            "slowdown": slowdown,
+            "slowdown_quartiles": {name: [s - 0.1, s + 0.1] for name, s in slowdown.items()},
+            "left_out": {},
+        },
+    }
+
+
 def results(*entries: dict[str, Any], cpu: str = "Z80") -> dict[str, Any]:
     own = {
         "cores": 2,

@@ -75,8 +75,8 @@ def test_native_equals_reference(case: int, dtype: str, isa: str, threads: int) 
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=[s.cls.__name__ for s in SPECS])
-def test_native_equals_reference_at_the_real_thread_threshold(spec: Spec) -> None:
-    _native.set_elements_per_thread(THRESHOLD // 2)
+def test_native_equals_reference_on_threads_of_larger_shares(spec: Spec) -> None:
+    _native.set_least_work(THRESHOLD // 2, THRESHOLD // 2)
     options = spec.variants[0].options
 
     def run() -> dict[str, Array]:

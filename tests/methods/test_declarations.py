@@ -11,7 +11,7 @@ import pytest
 
 import gradstep as gs
 from gradstep import runtime
-from gradstep.arrays.gradients import GradientReader
+from gradstep.arrays.gradients import GradientReader, look
 from gradstep.method.hyperparameters import Flag, Number
 from gradstep.method.method import SHARED, Method
 from gradstep.method.slots import Slot
@@ -143,13 +143,13 @@ class OwnFront:
     def __init__(self, method: Method, param: Array, **options: Any) -> None:
         self.group = Group(method, method.values("OwnFront", (), options), ("0",), "0", list)
         h, rule = self.group.at(0), self.group.plan.rule
-        slots = [
-            allocate_slot(method.slots[name], param, h, i)
+        slots = {
+            name: allocate_slot(method.slots[name], param, h, i)
             for i, name in enumerate(RULES[rule].slots)
-        ]
-        reader = GradientReader(["0"], [param], slots)
+        }
+        reader = GradientReader({"0": param}, {"0": look(param)}, [slots])
         self.method, self.count = method, 0
-        self.table = runtime.table_type([param], [slots], [None], reader)
+        self.table = runtime.table_type([param], [list(slots.values())], [None], reader)
         self.table.assign([(rule, False)], [0])
 
     def step(self, grad: Array) -> None:

@@ -7,17 +7,37 @@ decides what is legal and one text for each error.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.memory import address, byte_range, memory_order
+from gradstep.arrays.memory import address, byte_range, held, memory_order
+from gradstep.arrays.parameters import check_writeable
 
 Array = NDArray[Any]
 
+Look = tuple[Any, ...]
+
 READABLE = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
+
+
+def look(param: Array) -> Look:
+    """What must stay as it is for a step to write `param`."""
+    flags = param.flags
+    order = flags.c_contiguous, flags.f_contiguous
+    return address(param), param.size, param.dtype, order, flags.writeable
+
+
+def check_unchanged(name: str, param: Array, seen: Look) -> None:
+    """Raise a ValueError where a step can no longer write a parameter as it could."""
+    if look(param) != seen:
+        raise ValueError(
+            f"parameter {name!r} is no longer the writeable array that the optimizer was given "
+            "(its memory, size, dtype, order or flags were changed in place); undo the change, "
+            "or make a new optimizer"
+        )
 
 
 class GradientReader:
@@ -25,29 +45,35 @@ class GradientReader:
 
     Parameters
     ----------
-    names, params
-        The parameters.
+    params
+        The parameters by name.
+    seen
+        How each looked when the optimizer was given it.
     state
-        Every other array that a step writes.
+        For every parameter the other arrays that a step writes, by what errors call them.
     """
 
-    def __init__(self, names: Sequence[str], params: Sequence[Array], state: Sequence[Array]):
-        self._names = list(names)
-        self._params = list(params)
-        self._seen = [self._look(param) for param in params]
-        self._state = list(state)
+    def __init__(
+        self,
+        params: Mapping[str, Array],
+        seen: Mapping[str, Look],
+        state: Sequence[Mapping[str, Array]],
+    ) -> None:
+        self._names = list(params)
+        self._params = list(params.values())
+        self._seen = [seen[name] for name in params]
+        self._held = held(self._params)
+        self._state = [
+            [(what, array, address(array)) for what, array in of_one.items()] for of_one in state
+        ]
         self._ranges: list[tuple[int, int, Array]] | None = None
 
     def __call__(self, i: int, gradient: object) -> Array:
         """Raise TypeError or ValueError, naming the parameter, where `gradient` is none of it."""
         name, param = self._names[i], self._params[i]
-        if self._look(param) != self._seen[i]:
-            raise ValueError(
-                f"parameter {name!r} is no longer the writeable array that the optimizer was given "
-                "(its memory, size, dtype, order or flags were changed in place); undo the change, "
-                "or make a new optimizer"
-            )
-        array = as_array(name, gradient)
+        array = as_array(name, gradient)  # anybody's code may run here, and nowhere below
+        check_unchanged(name, param, self._seen[i])
+        self.check_state(i)
         if array.dtype.newbyteorder("=") not in READABLE:
             raise TypeError(
                 f"gradient {name!r} has dtype {array.dtype}; expected float16, float32 or float64. "
@@ -72,15 +98,20 @@ class GradientReader:
             copy[...] = array
         return copy
 
-    @staticmethod
-    def _look(param: Array) -> tuple[Any, ...]:
-        flags = param.flags
-        order = flags.c_contiguous, flags.f_contiguous
-        return address(param), param.size, param.dtype, order, flags.writeable
+    def check_state(self, i: int) -> None:
+        """Raise a ValueError where a step can no longer write what goes with parameter `i`."""
+        for what, array, where in self._state[i]:
+            check_writeable(what, array)
+            if address(array) != where:
+                raise ValueError(
+                    f"{what} is no longer on the memory that the optimizer gave it; make a new "
+                    "optimizer, and write values into its state: array[...] = values"
+                )
 
     def _shares_memory(self, array: Array) -> bool:
         if self._ranges is None:
-            owned = [a for a in (*self._params, *self._state) if a.size]
+            state = [array for of_one in self._state for _, array, _ in of_one]
+            owned = [a for a in (*self._params, *state) if a.size]
             self._ranges = sorted(((*byte_range(a), a) for a in owned), key=lambda r: r[:2])
         begin, end = byte_range(array)
         # The ranges are disjoint, so only the one that starts below `begin` can reach into it.

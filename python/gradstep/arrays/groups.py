@@ -59,6 +59,8 @@ def align_grouped(
         expected += ", or one flat dict by name"
     if not isinstance(grads, (list, tuple)):
         raise TypeError(f"grads must be {expected}; got a {type(grads).__name__}")
-    if len(grads) != len(aligners):
-        raise ValueError(f"grads must be {expected}; got {len(grads)} entries")
-    return [leaf for align, entry in zip(aligners, grads, strict=True) for leaf in align(entry)]
+    entries = tuple(grads)
+    if len(entries) != len(aligners):
+        raise ValueError(f"grads must be {expected}; got {len(entries)} entries")
+    leaves = [tuple(align(entry)) for align, entry in zip(aligners, entries, strict=True)]
+    return [leaf for of_group in leaves for leaf in of_group]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
+from weakref import finalize, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,15 +53,29 @@ def allocate(param: Array, fill: float, place: int) -> Array:
     Zeros are untouched pages, which the first step places near the threads that use them. All
     start at their parameter's place within a cache line, and large ones at another place within a
     page: arrays walked at equal places get in each other's way, be they in cache or not
-    (docs/decisions/0005-state-placement.md). Being views, they cannot be resized.
+    (docs/decisions/0005-state-placement.md). Neither they nor their memory can be resized.
     """
     border, shift = CACHE_LINE, 0
     if param.nbytes >= PLACED_FROM:
         border, shift = PAGE, FROM_PARAM[place % len(FROM_PARAM)]
     lead = (place + 1) * PAGE if param.nbytes >= APART_FROM else 0
-    memory = np.zeros(param.nbytes + lead + border, np.uint8)
+    memory = unresizable(np.zeros(param.nbytes + lead + border, np.uint8))
     start = lead + (address(param) + shift - address(memory)) % border
     array: Array = memory[start : start + param.nbytes].view(param.dtype)
     if fill != 0.0:
         array[...] = fill
     return array.reshape(param.shape, order=memory_order(param))
+
+
+def unresizable(memory: Array) -> Array:
+    """`memory`, with a weak reference for life: NumPy never resizes what has one."""
+    finalize(memory, int).atexit = False
+    return memory
+
+
+def held(views: Iterable[Array]) -> list[ref[Array]]:
+    """While the result lives, the memory that `views` are of cannot be resized.
+
+    NumPy refuses to resize an array with a weak reference to it, even with ``refcheck=False``.
+    """
+    return [ref(view.base) for view in views if isinstance(view.base, np.ndarray)]

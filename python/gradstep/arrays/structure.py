@@ -129,12 +129,12 @@ def align(node: Node, grads: Any) -> list[Any]:
                 f"{where} must be {node.describe()}, like the parameters; "
                 f"got a {type(grads).__name__}"
             )
-        if len(grads) != len(node.children):
+        children: Sequence[Any] = tuple(grads)
+        if len(children) != len(node.children):
             raise ValueError(
-                f"{where} must be {node.describe()}, like the parameters; got {len(grads)} "
+                f"{where} must be {node.describe()}, like the parameters; got {len(children)} "
                 "entries. Give None for a parameter that has no gradient."
             )
-        children: Sequence[Any] = grads
     else:
         children = align_mapping(node, grads, where)
     return [

@@ -77,8 +77,9 @@ def clip_grads(
     value, adaptive = check_limit("value", value), check_limit("adaptive", adaptive)
     eps = check_finite("eps", eps, 0.0)
     structure, leaves = flatten(grads)
-    before = norm_of(leaves)
-    clipped = {name: as_readable(name, leaf).copy(order="K") for name, leaf in leaves.items()}
+    arrays = {name: as_readable(name, leaf) for name, leaf in leaves.items()}
+    before = norm_of(arrays)
+    clipped = {name: array.copy(order="K") for name, array in arrays.items()}
     with np.errstate(all="ignore"):
         if adaptive is not None:
             for name, param in matching_params(params, structure, clipped).items():

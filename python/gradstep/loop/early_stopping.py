@@ -97,18 +97,19 @@ class EarlyStopping:
         ValueError
             If `params` are not those of :meth:`update`. Nothing has been changed then.
         """
-        if self._kept is None:
+        best = self._kept
+        if best is None:
             raise RuntimeError(
                 "no parameters were kept: call update() first, with restore_best=True and a metric "
                 "that is not NaN or the worst infinity"
             )
         now = named(params)
         forms = {name: (array.shape, array.dtype.name) for name, array in now.items()}
-        kept = {name: (array.shape, array.dtype.name) for name, array in self._kept.items()}
+        kept = {name: (array.shape, array.dtype.name) for name, array in best.items()}
         if forms != kept:
             raise ValueError(f"params must be those of update(), {kept}; got {forms}")
         for name, array in now.items():
-            array[...] = self._kept[name]
+            array[...] = best[name]
 
     def state_dict(self) -> dict[str, Any]:
         """The best metric, how many were no better since, and copies of the kept parameters."""

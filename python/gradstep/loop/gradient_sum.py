@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.parameters import check_writeable
 from gradstep.arrays.trees import as_floats, flatten, rebuilt, same_structure
 
 Array = NDArray[Any]
@@ -65,31 +66,34 @@ class GradientSum:
             If it is something else. Nothing has been added then.
         """
         structure, leaves = flatten(grads)
+        arrays = {name: as_floats(name, leaf) for name, leaf in leaves.items()}
+        # Anybody's code may have run above; nobody's does below.
         if self.count and not same_structure(structure, self._structure):
             raise ValueError(
                 f"grads must have the structure of those before, {self._structure!r}; "
                 f"got {structure!r}. Call clear() to begin anew."
             )
-        arrays = {name: as_floats(name, leaf) for name, leaf in leaves.items()}
-        for name, array in arrays.items():
-            if name in self._sums and self._sums[name].shape != array.shape:
+        before = [name for name in arrays if name in self._sums]
+        for name in before:
+            if self._sums[name].shape != arrays[name].shape:
                 raise ValueError(
-                    f"gradient {name!r} has shape {array.shape}; expected "
+                    f"gradient {name!r} has shape {arrays[name].shape}; expected "
                     f"{self._sums[name].shape}, as before. Call clear() to begin anew."
                 )
+            check_writeable(f"the sum of gradient {name!r}", self._sums[name])
+        new = {name: self._copy(name, arrays[name]) for name in arrays if name not in before}
         if not self.count:
             self._structure = structure
         with np.errstate(all="ignore"):
-            for name, array in arrays.items():
-                if name in self._sums:
-                    self._sums[name] += array
-                else:
-                    self._sums[name] = self._copy(name, array)
+            for name in before:
+                self._sums[name] += arrays[name]
+        self._sums |= new
         self.count += 1
 
     def _copy(self, name: str, array: Array) -> Array:
         kept = self._kept.pop(name, None)
-        if kept is None or kept.shape != array.shape or kept.dtype != array.dtype:
+        fits = kept is not None and (kept.shape, kept.dtype) == (array.shape, array.dtype)
+        if kept is None or not (fits and kept.flags.writeable):
             return np.array(array, order="K")
         kept[...] = array
         return kept

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import starmap
 from operator import setitem
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.memory import flat
+from gradstep.arrays.memory import flat, held
 from gradstep.arrays.parameters import check_writeable
+
+if TYPE_CHECKING:
+    from gradstep.optimizer.layout import Layout
 
 Array = NDArray[Any]
 Pair = tuple[Array, Array]
@@ -22,26 +25,31 @@ Move = tuple[Any, Any, Any]
 RUN = 16384  # elements exchanged at a time, so that the copy stays in cache
 
 
-def pairs_of(params: Mapping[str, Array], averages: Mapping[str, Array]) -> list[Pair]:
+def pairs_of(layout: Layout) -> list[Pair]:
     """Every average with its parameter; an error where they cannot be exchanged."""
-    if not averages:
+    if not layout.ema:
         raise RuntimeError("there are no averages to swap in; set ema_decay")
-    for name, average in averages.items():
-        check_writeable(f"parameter {name!r}", params[name])
+    layout.check_params(layout.ema)
+    for name, average in layout.ema.items():
         check_writeable(f"the average of {name!r}", average)
-    return [(flat(params[name]), flat(average)) for name, average in averages.items()]
+    return [(flat(layout.params[name]), flat(average)) for name, average in layout.ema.items()]
 
 
 @contextmanager
 def exchanged(pairs: Sequence[Pair]) -> Iterator[None]:
-    """The values of both swapped, to the bit, and swapped back at the end."""
+    """The values of both swapped, to the bit, and swapped back at the end.
+
+    Meanwhile neither can be resized.
+    """
     swaps, swapped = moves(pairs), [False]
+    memory = held(array for pair in pairs for array in pair)
     try:
         make([*swaps, (swapped, 0, True)])
         yield
     finally:
         if swapped[0]:
             make(swaps)
+        del memory
 
 
 def moves(pairs: Sequence[Pair]) -> list[Move]:

@@ -161,11 +161,12 @@ class Optimizer:
         RuntimeError
             If there are no averages, or the optimizer is busy; they cannot be swapped in twice.
         ValueError
-            If a parameter is not writeable any more. Nothing has been changed then.
+            If a parameter or its average is not what it was, or is not writeable any more. Nothing
+            has been changed then.
         """
         with self._exclusive("swap_averages()"):
             self._layout.refresh()
-            with exchanged(pairs_of(self._layout.params, self._layout.ema)):
+            with exchanged(pairs_of(self._layout)):
                 yield
 
     @property

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any
 
 from numpy.typing import NDArray
 
 from gradstep import runtime
-from gradstep.arrays.gradients import GradientReader
+from gradstep.arrays.gradients import GradientReader, Look, check_unchanged, look
 from gradstep.arrays.groups import align_groups, split_groups
 from gradstep.arrays.memory import allocate
-from gradstep.arrays.parameters import check_disjoint
+from gradstep.arrays.parameters import check_disjoint, check_writeable
 from gradstep.arrays.structure import Align
 from gradstep.method.method import Method
 from gradstep.optimizer.cohorts import Cohort, advance
@@ -32,6 +32,7 @@ class Layout:
         self.defaults = defaults
         self.steps = 0  # completed ones: what schedules are functions of
         self.params: dict[str, Array] = {}
+        self.seen: dict[str, Look] = {}
         self.groups: list[Group] = []
         self.cohorts: list[Cohort] = []
         self.state: dict[str, dict[str, Array]] = {}
@@ -73,6 +74,7 @@ class Layout:
         group = Group(self.method, values, tuple(named), structure, self.mark_stale)
         self.groups.append(group)
         self.params.update(named)
+        self.seen.update((name, look(param)) for name, param in named.items())
         self.cohorts.append(Cohort(group, 0, list(range(first, len(self.params)))))
 
     def mark_stale(self) -> None:
@@ -101,17 +103,24 @@ class Layout:
 
     def prepare(self) -> None:
         """Bring state, averages and the parameter table in line with the hyperparameters."""
-        slots, averages = [], []
-        for group in self.groups:
-            h = group.at(self.steps)
+        values = [dict(group.at(self.steps)) for group in self.groups]
+        self.check_params(self.params)
+        slots, averages, state = [], [], []
+        for group, h in zip(self.groups, values, strict=True):
             for name in group.names:
-                slots.append(self._slots_of(name, group, h))
-                averages.append(self._average_of(name, group))
-        params = list(self.params.values())
-        written = [s for of_one in slots for s in of_one] + [a for a in averages if a is not None]
-        reader = GradientReader(list(self.params), params, written)
-        self.table_type = runtime.table_type
-        self.table = self.table_type(params, slots, averages, reader)
+                of_rule, average = self._slots_of(name, group, h), self._average_of(name, group)
+                slots.append(list(of_rule.values()))
+                averages.append(average)
+                named = {f"state[{name!r}][{slot!r}]": array for slot, array in of_rule.items()}
+                state.append(
+                    named if average is None else named | {f"the average of {name!r}": average}
+                )
+        reader = GradientReader(self.params, self.seen, state)
+        for i in range(len(self.params)):
+            reader.check_state(i)
+        table_type = runtime.table_type
+        self.table = table_type(list(self.params.values()), slots, averages, reader)
+        self.table_type = table_type
         self.align: Align = align_groups([group.structure for group in self.groups], self.grouped)
         plans = [group.plan for group in self.groups]
         self.skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
@@ -119,7 +128,13 @@ class Layout:
         self.assign()
         self.stale = False
 
-    def _slots_of(self, name: str, group: Group, h: Mapping[str, Any]) -> list[Array]:
+    def check_params(self, names: Iterable[str]) -> None:
+        """Raise a ValueError where one of these can no longer be written."""
+        for name in names:
+            check_writeable(f"parameter {name!r}", self.params[name])
+            check_unchanged(name, self.params[name], self.seen[name])
+
+    def _slots_of(self, name: str, group: Group, h: Mapping[str, Any]) -> dict[str, Array]:
         slots = self.state.setdefault(name, {})
         wanted = RULES[group.plan.rule].slots
         for slot in wanted:
@@ -127,7 +142,7 @@ class Layout:
                 slots[slot] = allocate_slot(
                     self.method.slots[slot], self.params[name], h, len(slots)
                 )
-        return [slots[slot] for slot in wanted]
+        return {slot: slots[slot] for slot in wanted}
 
     def _average_of(self, name: str, group: Group) -> Array | None:
         if not group.plan.averages:
@@ -141,7 +156,7 @@ class Layout:
     def count_step(self, absent: Sequence[int]) -> None:
         """Count a step for all tensors but those in `absent`."""
         self.steps += 1
-        if advance(self.cohorts, absent):
+        if advance(self.cohorts, absent) and not self.stale:
             self.assign()
 
     def assign(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from gradstep.arrays.parameters import check_writeable
+from gradstep.arrays.memory import flat, held
 from gradstep.method.method import WithVelocity
 from gradstep.optimizer.front import Optimizer
 from gradstep.reference.arithmetic import subtract_scaled
@@ -30,7 +30,8 @@ class NesterovPoint(Optimizer):
         RuntimeError
             If :meth:`step` is called within the block.
         ValueError
-            If a parameter is not writeable any more. Nothing has been changed then.
+            If a parameter is not what it was, or is not writeable any more. Nothing has been
+            changed then.
 
         Examples
         --------
@@ -44,17 +45,23 @@ class NesterovPoint(Optimizer):
         (array([0.7]), array([0.8]))
         """
         with self._exclusive("lookahead()"):
-            saved = []
+            layout = self._layout
+            factors = [self.method.lead(group.at(self.steps)) for group in layout.groups]
+            moved = [
+                (factor, name, layout.state[name]["momentum_buffer"])
+                for group, factor in zip(layout.groups, factors, strict=True)
+                for name in group.names
+                if "momentum_buffer" in layout.state[name]
+            ]
+            layout.check_params(name for _, name, _ in moved)
+            params = [flat(layout.params[name]) for _, name, _ in moved]
+            memory = held(params)  # nobody can resize it meanwhile
+            before = [param.copy() for param in params]
             try:
-                for group in self.groups:
-                    factor = self.method.lead(group.at(self.steps))
-                    for name in group.names:
-                        param, buffer = self.params[name], self.state[name].get("momentum_buffer")
-                        if buffer is not None:
-                            check_writeable(f"parameter {name!r}", param)
-                            saved.append((param, param.copy(order="K")))
-                            subtract_scaled(param, factor, buffer)
+                for param, (factor, _, buffer) in zip(params, moved, strict=True):
+                    subtract_scaled(param, factor, flat(buffer))
                 yield
             finally:
-                for param, before in saved:
-                    param[...] = before
+                for param, values in zip(params, before, strict=True):
+                    param[...] = values
+                del memory

@@ -56,9 +56,26 @@ class Checked:
     given: Mapping[str, Any]
 
     def check_schedules(self) -> None:
-        """Raise an error where a schedule of the optimizer gives no legal value at this step."""
+        """Raise an error where a schedule of the optimizer gives no legal value at this step.
+
+        It may have changed arrays, too, so they are checked after it. Nobody's code runs from here
+        on until all is taken over.
+        """
         for group, values in zip(self.layout.groups, self.groups, strict=True):
             group.evaluated(values, self.steps)
+        self.check_arrays()
+
+    def check_arrays(self) -> None:
+        """Raise an error where values do not fit, or cannot be written into, the live arrays."""
+        params = self.layout.params
+        for name, array in self.ema.items():
+            check_array(f"ema[{name!r}] in state_dict", self.given["ema"][name], params[name])
+            check_writeable(f"the average of {name!r}", array)
+        for name, slots in self.state.items():
+            for slot, array in slots.items():
+                what = f"state[{name!r}][{slot!r}]"
+                check_array(f"{what} in state_dict", self.given["state"][name][slot], params[name])
+                check_writeable(what, array)
 
     def take_over(self) -> None:
         layout = self.layout
@@ -105,6 +122,7 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
 
 def check(layout: Layout, given: Mapping[str, Any]) -> Checked:
     """An error where `given` does not fit `layout`; nothing is changed. Needs the lock, too."""
+    given = read_once(given)
     steps = check_header(given, layout.kind)
     values = check_groups(layout, given["groups"])
     plans = [group.plan_of(of_group) for group, of_group in zip(layout.groups, values, strict=True)]
@@ -116,8 +134,6 @@ def check(layout: Layout, given: Mapping[str, Any]) -> Checked:
         if plan.averages
     ]
     check_names("ema", given["ema"], averaged)
-    for name in averaged:
-        check_array(f"ema[{name!r}] in state_dict", given["ema"][name], layout.params[name])
     state = {
         name: {
             slot: live_or_new(layout.state[name], slot, param, place)
@@ -129,12 +145,23 @@ def check(layout: Layout, given: Mapping[str, Any]) -> Checked:
         name: live_or_new(layout.ema, name, layout.params[name], len(state[name]))
         for name in averaged
     }
-    for name, array in ema.items():
-        check_writeable(f"the average of {name!r}", array)
-    for name, slots in state.items():
-        for slot, array in slots.items():
-            check_writeable(f"state[{name!r}][{slot!r}]", array)
-    return Checked(layout, steps, counts, values, state, ema, given)
+    checked = Checked(layout, steps, counts, values, state, ema, given)
+    checked.check_arrays()
+    return checked
+
+
+def read_once(given: Any) -> Any:
+    """The same in dicts of this module's own, so that what is checked is what is taken over."""
+    if not isinstance(given, Mapping):
+        return given
+    read = dict(given)
+    if isinstance(read.get("state"), Mapping):
+        read["state"] = {name: own_dict(of_one) for name, of_one in dict(read["state"]).items()}
+    return read | {"ema": own_dict(read["ema"])} if "ema" in read else read
+
+
+def own_dict(given: Any) -> Any:
+    return dict(given) if isinstance(given, Mapping) else given
 
 
 def live_or_new(live: Mapping[str, Array], name: str, param: Array, place: int) -> Array:
@@ -184,10 +211,6 @@ def check_state(layout: Layout, given: Any, plans: list[Plan]) -> dict[str, int]
                     f"got {came!r}"
                 )
             counts[name] = check_count(f"state[{name!r}]['step']", of_one["step"])
-            for slot, array in of_one.items():
-                if slot != "step":
-                    what = f"state[{name!r}][{slot!r}] in state_dict"
-                    check_array(what, array, layout.params[name])
     return counts
 
 

@@ -28,6 +28,8 @@ class Rule:
     ) -> None:
         self.function = function
         self.slots = slots
+        code = function.__code__
+        self.coefficients = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
         self.has_momentum = has_momentum
         self.sets_parameter = sets_parameter
 

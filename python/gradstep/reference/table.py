@@ -7,6 +7,7 @@ runs of a few thousand elements, so temporaries stay in cache and do not grow wi
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from gradstep.reference.rules import RULES
 Array = NDArray[Any]
 
 RUN = 16384  # elements worked on at a time
+LOOKS = 8  # the second finds gradients settled; the third, where one's conversion changed another
 
 
 class ParamTable:
@@ -57,9 +59,11 @@ class ParamTable:
         with_norm: bool,
         skip_nonfinite: bool,
     ) -> tuple[float | None, bool, tuple[int, ...]]:
-        grads = [None if g is None else flat(self._convert(i, g)) for i, g in enumerate(leaves)]
+        given, with_norm, skip_nonfinite = rows, bool(with_norm), bool(skip_nonfinite)
+        rows = [self._read(r, row) for r, row in enumerate(rows)]
+        grads = [None if g is None else flat(g) for g in self._settled(leaves)]
         absent = tuple(i for i, g in enumerate(grads) if g is None)
-        limits = [Limits(*parts[0][1:5]) for parts, _ in rows]
+        limits = [Limits(*of_row[0][1:5]) for of_row in rows]
         norm, of_rows, of_tensors = None, [1.0] * len(rows), [1.0] * len(grads)
         with np.errstate(all="ignore"):
             if with_norm:
@@ -76,14 +80,38 @@ class ParamTable:
                 if grad is not None:
                     row = self._row_of[i]
                     self._update(i, grad, rows[row], grad_scale * of_rows[row], of_tensors[i])
-        self._last_step = rows, absent
+        self._last_step = given, absent
         return norm, False, absent
+
+    def _settled(self, leaves: Sequence[object]) -> list[Array | None]:
+        """Arrays of all gradients, once a look finds nothing to convert.
+
+        A conversion may run anybody's code, and so change what was looked at before.
+        """
+        grads: list[Any] = list(leaves)
+        if len(grads) != len(self._params):
+            raise ValueError(f"expected {len(self._params)} gradients, got {len(grads)}")
+        for _ in range(LOOKS):
+            before = grads
+            grads = [None if g is None else self._convert(i, g) for i, g in enumerate(before)]
+            if all(map(operator.is_, grads, before)):
+                return grads
+        raise RuntimeError(
+            "the gradients change while they are read; leave them alone until the step has returned"
+        )
+
+    def _read(self, r: int, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The parts of a row as plain numbers, the rule's coefficients together."""
+        (*parts, fixed), at_step = row
+        own = {name: float(value) for name, value in (fixed | at_step).items()}
+        if own.keys() != set(self._rules[r][0].coefficients):
+            raise TypeError("coefficients must be dicts of exactly the rule's coefficients")
+        return *(tuple(map(float, part)) for part in parts), own
 
     def _update(
         self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, limit: float
     ) -> None:
-        ((sign, *_, clip_value), (l2, decay, l1), (keep, take), fixed), at_step = row
-        coefficients = fixed | at_step
+        (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients = row
         scale = sign * grad_scale
         cast = self._params[i].dtype.type
         average = self._averages[i]

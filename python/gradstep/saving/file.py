@@ -131,7 +131,9 @@ def load(path: Path, opt: Optimizer, **others: Stateful | None) -> None:
     with opt._exclusive("load()"), saying(f"cannot load {path}: "):
         content = read(path)
         checked = states.check(opt._layout, content["optimizer"])
-        params = check_params(opt.params, content["params"])
+        params = content["params"]
+        if params is not None:  # else it was saved without them
+            check_params(opt, params)
         check_names(content["others"], others)
         with ExitStack() as undo:
             for name, other in wanted.items():
@@ -139,8 +141,10 @@ def load(path: Path, opt: Optimizer, **others: Stateful | None) -> None:
                 with saying(f"{name}: "):
                     other.load_state_dict(content["others"][name])
             checked.check_schedules()
+            if params is not None:
+                check_params(opt, params)
             undo.pop_all()
-        for name, values in params.items():
+        for name, values in (params or {}).items():
             opt.params[name][...] = values
         checked.take_over()
 
@@ -205,16 +209,14 @@ def read_tensor(file: Any, name: str) -> Array:
     return array
 
 
-def check_params(live: Mapping[str, Array], given: Mapping[str, Any] | None) -> Mapping[str, Array]:
-    """The values of the parameters; none where the checkpoint was saved without them."""
-    if given is None:
-        return {}
+def check_params(opt: Optimizer, given: Mapping[str, Any]) -> None:
+    """Raise an error where these are no values of the parameters, or cannot be written there."""
+    live = opt.params
     if set(given) != set(live):
         raise ValueError(f"its parameters are {list(given)}; those of opt are {list(live)}")
     for name, values in given.items():
         states.check_array(f"parameter {name!r} in it", values, live[name])
         check_writeable(f"parameter {name!r} of opt", live[name])
-    return given
 
 
 def check_names(saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:

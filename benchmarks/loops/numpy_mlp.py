@@ -1,0 +1,136 @@
+"""A multi-layer perceptron in plain NumPy, trained with Adam."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.loops.loop import (
+    BATCHES,
+    LABELINGS,
+    LR,
+    NO_OPTIMIZER,
+    Array,
+    Kind,
+    Loop,
+    Running,
+    data,
+    weights,
+)
+from benchmarks.loops.ours import apply_setting, installed
+
+BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+
+Update = Callable[[list[Array]], object]
+
+
+def loss_and_grads(params: list[Array], x: Array, labels: Array) -> tuple[float, list[Array]]:
+    """Mean softmax cross-entropy after layers of ReLUs, and its gradients."""
+    last = len(params) - 2
+    layers = [x]
+    for i in range(0, last, 2):
+        layers.append(np.maximum(layers[-1] @ params[i] + params[i + 1], 0.0))
+    logits = layers[-1] @ params[last] + params[last + 1]
+    logits -= logits.max(axis=1, keepdims=True)
+    log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    rows = np.arange(len(labels))
+    loss = -log_probs[rows, labels].mean()
+
+    delta = np.exp(log_probs)
+    delta[rows, labels] -= 1.0
+    delta /= len(labels)
+    grads = []
+    for i in range(last, -1, -2):
+        below = layers[i // 2]
+        grads += [delta.sum(axis=0), below.T @ delta]
+        if i:
+            delta = (delta @ params[i].T) * (below > 0.0)
+    return float(loss), grads[::-1]
+
+
+def with_temporaries(params: list[Array]) -> Update:
+    """Adam as people write it."""
+    averages = [(np.zeros_like(p), np.zeros_like(p)) for p in params]
+    steps = count(1)
+
+    def update(grads: list[Array]) -> None:
+        t = next(steps)
+        for p, g, (m, v) in zip(params, grads, averages, strict=True):
+            m *= BETA1
+            m += (1 - BETA1) * g
+            v *= BETA2
+            v += (1 - BETA2) * g * g
+            mhat = m / (1 - BETA1**t)
+            vhat = v / (1 - BETA2**t)
+            p -= LR * mhat / (np.sqrt(vhat) + EPS)
+
+    return update
+
+
+def without_temporaries(params: list[Array]) -> Update:
+    """Adam as those write it who know where NumPy's time goes."""
+    averages = [(np.zeros_like(p), np.zeros_like(p)) for p in params]
+    scratch = [(np.empty_like(p), np.empty_like(p)) for p in params]
+    steps = count(1)
+
+    def update(grads: list[Array]) -> None:
+        t = next(steps)
+        rate, root = LR / (1 - BETA1**t), 1 / math.sqrt(1 - BETA2**t)
+        for p, g, (m, v), (a, b) in zip(params, grads, averages, scratch, strict=True):
+            m *= BETA1
+            np.multiply(g, 1 - BETA1, out=a)
+            m += a
+            v *= BETA2
+            np.multiply(g, g, out=a)
+            a *= 1 - BETA2
+            v += a
+            np.sqrt(v, out=a)
+            a *= root
+            a += EPS
+            np.multiply(m, rate, out=b)
+            b /= a
+            p -= b
+
+    return update
+
+
+def adam_of_ours(params: list[Array], contestant: str, wheel: Path | None) -> Update:
+    gradstep = installed(contestant, wheel)
+    setting = apply_setting(gradstep, contestant)
+    opt = gradstep.Adam(params, lr=LR, betas=(BETA1, BETA2), eps=EPS)
+
+    def update(grads: list[Array], _kept: object = setting) -> None:
+        opt.step(grads)
+
+    return update
+
+
+class NumpyMLP(Kind):
+    name = "NumPy"
+    peer = pinned = "numpy"
+    others = (NO_OPTIMIZER, "numpy", "numpy out=")
+
+    def start(self, loop: Loop, contestant: str, wheel: Path | None = None) -> Running:
+        params, (inputs, labels) = weights(loop), data(loop)
+        update: Update
+        if contestant == NO_OPTIMIZER:
+            update = len
+        elif contestant == "numpy":
+            update = with_temporaries(params)
+        elif contestant == "numpy out=":
+            update = without_temporaries(params)
+        else:
+            update = adam_of_ours(params, contestant, wheel)
+        steps, loss = count(), math.nan
+
+        def step() -> None:
+            nonlocal loss
+            t = next(steps)
+            loss, grads = loss_and_grads(params, inputs[t % BATCHES], labels[t % LABELINGS])
+            update(grads)
+
+        return Running(step, lambda: loss)

@@ -1,0 +1,51 @@
+"""What reports, pictures and summaries have in common: contestants in order, numbers as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmarks.contestants import MEASURED, PEERS, ROOFLINE
+
+BRIEFLY = ("torch fused", "optax", "deepspeed", "numba", "numpy")  # the fastest of each library
+Info = dict[str, Any]  # the extra_info of one benchmark
+
+
+def by_names(found: Iterable[str], order: Sequence[str]) -> list[str]:
+    """Those of `order` that were found, in its order."""
+    there = set(found)
+    return [name for name in order if name in there]
+
+
+def peers(rows: Iterable[Info]) -> list[str]:
+    """Whom gradstep is compared with."""
+    return by_names((name for info in rows for name in info["median_us"]), PEERS)
+
+
+def cell(info: Info, name: str) -> str:
+    """µs, how many times gradstep's, and half the range of the middle half of all rounds."""
+    if name not in info["median_us"]:
+        return ""
+    first, third = info["ratio_quartiles"][name]
+    spread = (third - first) / 2
+    return f"{info['median_us'][name]:,.1f} ({info['ratio'][name]:.2f} ± {spread:.2f})"
+
+
+def table(title: str, rows: list[tuple[str, Info]], among: Sequence[str] = PEERS) -> list[str]:
+    """Medians per step; last the share of the roofline that gradstep reaches."""
+    names = by_names(peers(info for _, info in rows), among)
+    lines = [f"| {title} | held by | gradstep | " + "".join(f"{name} | " for name in names)]
+    lines[0] += "of the roofline |"
+    lines.append("|" + "---|" * (len(names) + 4))
+    for label, info in rows:
+        share = ""
+        if ROOFLINE in info["ratio"]:
+            first, third = info["ratio_quartiles"][ROOFLINE]
+            share = f"{info['ratio'][ROOFLINE]:.2f} ± {(third - first) / 2:.2f}"
+        cells = [f"{info['median_us'][MEASURED]:,.1f}", *(cell(info, name) for name in names)]
+        lines.append(f"| {label} | {info['resident']} | " + " | ".join(cells) + f" | {share} |")
+    return lines
+
+
+def setting(dtype: str, threads: int) -> str:
+    return f"{dtype}, {threads} thread{'s' if threads > 1 else ''}"

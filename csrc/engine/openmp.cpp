@@ -1,0 +1,80 @@
+#include "engine/openmp.hpp"
+
+#ifdef __linux__
+#include <dlfcn.h>
+#include <link.h>
+
+#include <atomic>
+#include <string>
+#endif
+
+namespace gradstep {
+
+#ifdef __linux__
+namespace {
+
+// The interface that compilers generate calls of; GCC has kept it since version 4.9.
+struct Openmp {
+  void (*parallel)(void (*body)(void*), void* data, unsigned threads, unsigned flags);
+  int (*thread)();
+  int (*threads)();
+  std::string file;
+};
+
+// PyTorch's wheels bring their libgomp under this name, so that whoever asks for it shares it.
+const Openmp* find() {
+  void* library = dlopen("libgomp.so.1", RTLD_NOW | RTLD_NOLOAD);
+  if (!library) return nullptr;
+  Openmp found;
+  const auto look_up = [&](auto& function, const char* name) {
+    function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(library, name));
+    return function != nullptr;
+  };
+  link_map* map = nullptr;
+  if (!look_up(found.parallel, "GOMP_parallel") || !look_up(found.thread, "omp_get_thread_num") ||
+      !look_up(found.threads, "omp_get_num_threads") || dlinfo(library, RTLD_DI_LINKMAP, &map))
+    return nullptr;
+  found.file = map->l_name;
+  return new Openmp(found);
+}
+
+// Looked for until it is there: it may be loaded at any time, and stays.
+const Openmp* openmp() {
+  static std::atomic<const Openmp*> known{nullptr};
+  const Openmp* found = known.load(std::memory_order_acquire);
+  if (!found) {
+    found = find();
+    if (found) known.store(found, std::memory_order_release);
+  }
+  return found;
+}
+
+struct Region {
+  const Openmp* openmp;
+  int chunks;
+  JobBody body;
+  void* job;
+};
+
+void take_share(void* data) {
+  const Region& region = *static_cast<const Region*>(data);
+  const int thread = region.openmp->thread(), threads = region.openmp->threads();
+  const int end = static_cast<int>(std::int64_t{region.chunks} * (thread + 1) / threads);
+  for (int c = static_cast<int>(std::int64_t{region.chunks} * thread / threads); c < end; ++c)
+    region.body(region.job, c);
+}
+
+}  // namespace
+
+const char* loaded_openmp() { return openmp() ? openmp()->file.c_str() : nullptr; }
+
+void run_on_openmp(int threads, int chunks, JobBody body, void* job) {
+  Region region{openmp(), chunks, body, job};
+  region.openmp->parallel(take_share, &region, static_cast<unsigned>(threads), 0);
+}
+#else
+const char* loaded_openmp() { return nullptr; }
+void run_on_openmp(int, int, JobBody, void*) {}
+#endif
+
+}  // namespace gradstep

@@ -1,0 +1,195 @@
+#include "engine/pool.hpp"
+
+#include <algorithm>
+#include <system_error>
+#include <thread>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+#ifndef _WIN32
+#include <pthread.h>
+#include <signal.h>
+#endif
+#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__)
+#include <immintrin.h>
+#endif
+
+namespace gradstep {
+namespace {
+
+// After a step that followed another one within `at_once`, workers wait awake so long for the next;
+// measured in docs/decisions/0015-threads-that-park.md.
+constexpr std::chrono::microseconds spin_time{25}, at_once{25};
+// How long workers at most wait awake within a step, whose thread may have lost its core.
+constexpr std::chrono::microseconds most_in_step{100};
+
+void pause() {
+#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__)
+  _mm_pause();
+#elif defined(__aarch64__) && !defined(_MSC_VER)
+  __asm__ volatile("isb");
+#else
+  std::this_thread::yield();
+#endif
+}
+
+#ifdef __linux__
+int current_cpu() { return sched_getcpu(); }
+
+// Where all CPUs are busy, as NumPy's BLAS keeps them for a while, the scheduler may put a worker
+// on the caller's, where it only delays it. There it is moved to another one, if it may run on
+// others.
+void leave(int cpu) {
+  if (cpu < 0 || sched_getcpu() != cpu) return;
+  cpu_set_t allowed;
+  if (cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed)) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(cpu, &others);
+  if (sched_setaffinity(0, sizeof others, &others) == 0)
+    sched_setaffinity(0, sizeof allowed, &allowed);
+}
+#else
+int current_cpu() { return -1; }
+void leave(int) {}
+#endif
+
+// Signals are for the threads of the program, whose handlers expect to run there.
+class SignalsBlocked {
+#ifndef _WIN32
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+#endif
+};
+
+}  // namespace
+
+int Pool::Share::take(bool first) {
+  std::uint64_t left = left_.load(std::memory_order_acquire);
+  for (;;) {
+    const auto next = static_cast<std::uint32_t>(left),
+               end = static_cast<std::uint32_t>(left >> 32);
+    if (next == end) return -1;
+    const std::uint64_t rest = first ? pack(next + 1, end) : pack(next, end - 1);
+    if (left_.compare_exchange_weak(left, rest)) return static_cast<int>(first ? next : end - 1);
+  }
+}
+
+void Pool::run(int threads, int chunks, JobBody body, void* job) {
+  const std::unique_lock<std::mutex> alone(busy_, std::try_to_lock);
+  threads = alone ? staffed(std::min(threads, chunks)) : 1;
+  if (threads == 1) {
+    for (int chunk = 0; chunk < chunks; ++chunk) body(job, chunk);
+    return;
+  }
+  body_ = body;
+  job_ = job;
+  chunks_ = static_cast<std::uint32_t>(chunks);
+  done_.reset(0);
+  threads_.store(threads, std::memory_order_relaxed);
+  caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
+  for (int t = 0; t < threads; ++t)
+    seats_[t].load()->share.fill(
+        static_cast<std::uint32_t>(std::int64_t{chunks} * t / threads),
+        static_cast<std::uint32_t>(std::int64_t{chunks} * (t + 1) / threads));
+  call_next(0);
+  std::uint32_t done = done_.add(static_cast<std::uint32_t>(take_part(0)));
+  for (const auto since = Clock::now(); done != chunks_; done = done_.value()) {
+    if (Clock::now() - since < spin_time)
+      pause();
+    else
+      done_.wait_while(done);
+  }
+}
+
+bool Pool::begin_step() {
+  const bool follows = Clock::now() - last_end_.load(std::memory_order_relaxed) < at_once;
+  follows_.store(follows, std::memory_order_relaxed);
+  in_step_.store(true, std::memory_order_relaxed);
+  return follows;
+}
+
+void Pool::end_step() {
+  last_end_.store(Clock::now(), std::memory_order_relaxed);
+  in_step_.store(false, std::memory_order_release);
+}
+
+void Pool::expect(int threads) {
+  const std::unique_lock<std::mutex> alone(busy_, std::try_to_lock);
+  if (!alone) return;
+  threads_.store(staffed(threads), std::memory_order_relaxed);
+  caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
+  call_next(0);
+}
+
+// As many threads as can be had, up to `threads`.
+int Pool::staffed(int threads) {
+  if (!seats_[0].load()) seats_[0] = new Seat;
+  int workers = workers_;
+  for (const int wanted = std::min(threads - 1, most_workers_); workers < wanted; ++workers) {
+    try {
+      const int number = workers + 1;
+      if (!seats_[number].load()) seats_[number] = new Seat;
+      [[maybe_unused]] const SignalsBlocked blocked;
+      std::thread([this, number] { serve(number); }).detach();
+    } catch (const std::exception&) {  // no memory, or no more threads
+      most_workers_ = workers;
+    }
+    if (workers == most_workers_) break;
+  }
+  workers_ = workers;
+  return std::min(threads, workers + 1);
+}
+
+void Pool::call(int number) { seats_[number].load(std::memory_order_acquire)->call.add(1); }
+
+// Everyone calls two others, so that many are awake in little time.
+void Pool::call_next(int number) {
+  const int threads = threads_.load(std::memory_order_relaxed);
+  for (const int next : {2 * number + 1, 2 * number + 2})
+    if (next < threads) call(next);
+}
+
+// Runs chunks until there are none, and returns how many it ran.
+int Pool::take_part(int number) {
+  int ran = 0;
+  const int threads = threads_.load(std::memory_order_relaxed);
+  for (int t = 0; t < threads; ++t) {
+    Share& share = seats_[(number + t) % threads].load(std::memory_order_acquire)->share;
+    for (int chunk; (chunk = t == 0 ? share.take_first() : share.take_last()) >= 0; ++ran)
+      body_(job_, chunk);
+  }
+  return ran;
+}
+
+bool Pool::worth_spinning(Clock::time_point since) const {
+  const auto now = Clock::now();
+  if (in_step_.load(std::memory_order_acquire)) return now - since < most_in_step;
+  return follows_.load(std::memory_order_relaxed) && now - last_end_.load() < spin_time;
+}
+
+void Pool::serve(int number) {
+  Seat& seat = *seats_[number].load();
+  for (std::uint32_t seen = 0;;) {
+    for (const auto since = Clock::now(); seat.call.value() == seen;) {
+      if (worth_spinning(since))
+        pause();
+      else
+        seat.call.wait_while(seen);
+    }
+    seen = seat.call.value();
+    leave(caller_cpu_.load(std::memory_order_relaxed));
+    call_next(number);
+    if (const int ran = take_part(number)) done_.add(static_cast<std::uint32_t>(ran));
+  }
+}
+
+}  // namespace gradstep

@@ -1,0 +1,86 @@
+// Threads of our own. Between steps they sleep, so that the cores belong to whoever works next.
+//
+// A job is cut into chunks, and every thread has a share of them, the same one from step to step.
+// Who is done with its own share takes from the ends of the others'. The calling thread therefore
+// never waits for a thread that has not begun: where all cores are busy it does everything itself.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "engine/signal.hpp"
+
+namespace gradstep {
+
+using JobBody = void (*)(void* job, int chunk);
+
+class Pool {
+ public:
+  static constexpr int most_threads = 1024;
+
+  // Calls body(job, chunk) for every chunk, on up to `threads` threads with the caller's. If
+  // another thread's job is running, or no thread can be had, the caller does it all.
+  void run(int threads, int chunks, JobBody body, void* job);
+
+  // Begins a step of several jobs. Returns whether it follows the one before it at once; if so,
+  // workers will stay awake for a while after it, too.
+  bool begin_step();
+  // Calls the workers of `threads` threads to the step's jobs, before these are there.
+  void expect(int threads);
+  void end_step();
+
+  // How many threads there are beside the callers'.
+  int workers() const { return workers_.load(std::memory_order_relaxed); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // The chunks [next, end) of one thread's share that nobody has taken yet.
+  class Share {
+   public:
+    void fill(std::uint32_t next, std::uint32_t end) { left_.store(pack(next, end)); }
+    int take_first() { return take(true); }
+    int take_last() { return take(false); }
+
+   private:
+    static std::uint64_t pack(std::uint32_t next, std::uint32_t end) {
+      return std::uint64_t{end} << 32 | next;
+    }
+    int take(bool first);  // -1: nothing is left
+
+    std::atomic<std::uint64_t> left_{0};
+  };
+
+  // On cache lines of its own, two of them: CPUs fetch lines in pairs.
+  struct alignas(128) Seat {
+    Share share;
+    Signal call;  // counts the jobs that its worker was called to
+  };
+
+  int staffed(int threads);
+  void serve(int number);
+  void call(int number);
+  void call_next(int number);
+  int take_part(int number);
+  bool worth_spinning(Clock::time_point since) const;
+
+  std::mutex busy_;
+  std::array<std::atomic<Seat*>, most_threads> seats_{};  // 0 is the caller's
+  std::atomic<int> workers_{0};
+  int most_workers_ = most_threads - 1;  // less once one could not be started
+  std::atomic<Clock::time_point> last_end_{};
+
+  // Of the job that is running. Who has taken a chunk may read them until it has reported it done.
+  JobBody body_ = nullptr;
+  void* job_ = nullptr;
+  std::uint32_t chunks_ = 0;
+  std::atomic<int> threads_{1}, caller_cpu_{-1};
+  std::atomic<bool> in_step_{false}, follows_{false};
+  alignas(128) Signal done_;  // counts chunks
+};
+
+}  // namespace gradstep

@@ -1,0 +1,64 @@
+// A number that one thread waits on until others change it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#ifdef __linux__
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#else
+#include <condition_variable>
+#include <mutex>
+#endif
+
+namespace gradstep {
+
+class Signal {
+ public:
+  std::uint32_t value() const { return value_.load(std::memory_order_acquire); }
+
+  void reset(std::uint32_t value) { value_.store(value, std::memory_order_relaxed); }
+
+  // Returns the new value. Wakes who waits; costs a system call only if somebody does.
+  std::uint32_t add(std::uint32_t number) {
+    const std::uint32_t now = value_.fetch_add(number) + number;
+    if (waiting_.load() && waiting_.exchange(false)) wake();
+    return now;
+  }
+
+  // Sleeps while the value is `old`.
+  void wait_while(std::uint32_t old) {
+    waiting_.store(true);
+    sleep_while(old);
+    waiting_.store(false, std::memory_order_relaxed);
+  }
+
+ private:
+#ifdef __linux__
+  void wake() { syscall(SYS_futex, &value_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0); }
+  void sleep_while(std::uint32_t old) {
+    while (value_.load() == old)
+      syscall(SYS_futex, &value_, FUTEX_WAIT_PRIVATE, old, nullptr, nullptr, 0);
+  }
+#else
+  void wake() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+    }
+    changed_.notify_one();
+  }
+  void sleep_while(std::uint32_t old) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [&] { return value_.load() != old; });
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+#endif
+
+  std::atomic<std::uint32_t> value_{0};
+  std::atomic<bool> waiting_{false};
+};
+
+}  // namespace gradstep
