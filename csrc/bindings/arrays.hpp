@@ -111,7 +111,7 @@ class ArrayView {
 };
 
 // An array that goes element by element with a parameter. It is a view of memory that cannot be
-// resized (see python/gradstep/optimizers/state.py), so there is less to notice.
+// resized (see python/gradstep/arrays/memory.py), so there is less to notice.
 class Beside {
  public:
   explicit Beside(const pybind11::array& array) : array_(array), data_(proxy()->data) {}

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.reference.rules import rule
+
 Array = NDArray[Any]
 
 
+@rule("square_avg")
 def rmsprop(
     g: Array,
     square_avg: Array,
@@ -25,6 +28,7 @@ def rmsprop(
     return lr * g / denominator
 
 
+@rule("square_avg", "momentum_buffer", momentum=True)
 def rmsprop_momentum(
     g: Array,
     square_avg: Array,
@@ -43,6 +47,7 @@ def rmsprop_momentum(
     return lr * momentum_buffer
 
 
+@rule("square_avg", "momentum_buffer", momentum=True)
 def rmsprop_nesterov(
     g: Array,
     square_avg: Array,
@@ -62,6 +67,7 @@ def rmsprop_nesterov(
     return lr * (momentum * momentum_buffer + pull)
 
 
+@rule("square_avg", "grad_avg")
 def rmsprop_centered(
     g: Array,
     square_avg: Array,
@@ -81,6 +87,7 @@ def rmsprop_centered(
     return lr * g / denominator
 
 
+@rule("square_avg", "grad_avg", "momentum_buffer", momentum=True)
 def rmsprop_centered_momentum(
     g: Array,
     square_avg: Array,
@@ -103,6 +110,7 @@ def rmsprop_centered_momentum(
     return lr * momentum_buffer
 
 
+@rule("square_avg", "grad_avg", "momentum_buffer", momentum=True)
 def rmsprop_centered_nesterov(
     g: Array,
     square_avg: Array,

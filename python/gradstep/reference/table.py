@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.params import flat
+from gradstep.arrays.memory import flat
 from gradstep.reference.arithmetic import clamp, soft_threshold
 from gradstep.reference.limits import Limits, apply_factors, limit_gradients
 from gradstep.reference.rules import RULES

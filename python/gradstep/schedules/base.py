@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from gradstep.checks import check_count, check_finite, check_metric
+from gradstep.values import check_count, check_finite, check_metric
 
 Function = Callable[[int], float]
 

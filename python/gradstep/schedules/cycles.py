@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gradstep.reals import power
 from gradstep.schedules.base import Schedule, hold_counts, hold_numbers
+from gradstep.values import power
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, pi, sqrt
 
-from gradstep.reals import power
 from gradstep.schedules.base import Schedule, check_ascending, hold, hold_counts, hold_numbers
+from gradstep.values import power
 
 
 @dataclass(frozen=True)

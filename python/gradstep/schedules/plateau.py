@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gradstep.checks import check_count, check_entries, check_finite, check_metric, metric_of
 from gradstep.schedules.base import Schedule
+from gradstep.values import check_count, check_entries, check_finite, check_metric, metric_of
 
 
 class ReduceLROnPlateau(Schedule):

@@ -1,0 +1,161 @@
+"""One gradient, checked against its parameter and made readable in place.
+
+Both backends send every gradient here that they cannot read as it is, so there is one place that
+decides what is legal and one text for each error.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradstep.arrays.memory import address, byte_range, held, memory_order
+from gradstep.arrays.parameters import check_writeable
+
+Array = NDArray[Any]
+
+Look = tuple[Any, ...]
+
+READABLE = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
+
+
+def look(param: Array) -> Look:
+    """What must stay as it is for a step to write `param`."""
+    flags = param.flags
+    order = flags.c_contiguous, flags.f_contiguous
+    return address(param), param.size, param.dtype, order, flags.writeable
+
+
+def check_unchanged(name: str, param: Array, seen: Look) -> None:
+    """Raise a ValueError where a step can no longer write a parameter as it could."""
+    if look(param) != seen:
+        raise ValueError(
+            f"parameter {name!r} is no longer the writeable array that the optimizer was given "
+            "(its memory, size, dtype, order or flags were changed in place); undo the change, "
+            "or make a new optimizer"
+        )
+
+
+class GradientReader:
+    """``reader(i, gradient)`` is the gradient of parameter `i`, in its dtype, shape and order.
+
+    Parameters
+    ----------
+    params
+        The parameters by name.
+    seen
+        How each looked when the optimizer was given it.
+    state
+        For every parameter the other arrays that a step writes, by what errors call them.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Array],
+        seen: Mapping[str, Look],
+        state: Sequence[Mapping[str, Array]],
+    ) -> None:
+        self._names = list(params)
+        self._params = list(params.values())
+        self._seen = [seen[name] for name in params]
+        self._held = held(self._params)
+        self._state = [
+            [(what, array, address(array)) for what, array in of_one.items()] for of_one in state
+        ]
+        self._ranges: list[tuple[int, int, Array]] | None = None
+
+    def __call__(self, i: int, gradient: object) -> Array:
+        """Raise TypeError or ValueError, naming the parameter, where `gradient` is none of it."""
+        name, param = self._names[i], self._params[i]
+        array = as_array(name, gradient)  # anybody's code may run here, and nowhere below
+        check_unchanged(name, param, self._seen[i])
+        self.check_state(i)
+        if array.dtype.newbyteorder("=") not in READABLE:
+            raise TypeError(
+                f"gradient {name!r} has dtype {array.dtype}; expected float16, float32 or float64. "
+                f"Convert it: g.astype(numpy.{param.dtype})."
+            )
+        if array.shape != param.shape:
+            turned = " It is transposed: pass g.T." if array.shape == param.shape[::-1] else ""
+            raise ValueError(
+                f"gradient {name!r} has shape {array.shape}; expected {param.shape}, the shape of "
+                f"its parameter.{turned}"
+            )
+        if self._shares_memory(array):
+            raise ValueError(
+                f"gradient {name!r} shares memory with a parameter or its state, which the step "
+                "overwrites. Pass a copy: g.copy()."
+            )
+        order = memory_order(param)
+        if type(gradient) is np.ndarray and matches(array, param, order):
+            return array
+        copy = np.empty(param.shape, param.dtype, order)
+        with np.errstate(over="ignore", under="ignore"):
+            copy[...] = array
+        return copy
+
+    def check_state(self, i: int) -> None:
+        """Raise a ValueError where a step can no longer write what goes with parameter `i`."""
+        for what, array, where in self._state[i]:
+            check_writeable(what, array)
+            if address(array) != where:
+                raise ValueError(
+                    f"{what} is no longer on the memory that the optimizer gave it; make a new "
+                    "optimizer, and write values into its state: array[...] = values"
+                )
+
+    def _shares_memory(self, array: Array) -> bool:
+        if self._ranges is None:
+            state = [array for of_one in self._state for _, array, _ in of_one]
+            owned = [a for a in (*self._params, *state) if a.size]
+            self._ranges = sorted(((*byte_range(a), a) for a in owned), key=lambda r: r[:2])
+        begin, end = byte_range(array)
+        # The ranges are disjoint, so only the one that starts below `begin` can reach into it.
+        first = max(bisect_left(self._ranges, begin, key=lambda r: r[0]) - 1, 0)
+        for low, high, owned_array in self._ranges[first:]:
+            if low >= end:
+                return False
+            if begin < high and np.shares_memory(array, owned_array):
+                return True
+        return False
+
+
+def matches(array: Array, param: Array, order: str) -> bool:
+    contiguous = array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
+    return array.dtype is param.dtype and contiguous and array.flags.aligned
+
+
+def as_array(name: str, gradient: object) -> Array:
+    """`gradient` as an ndarray, through NumPy's, DLPack's or ``__array__``'s way."""
+    if isinstance(gradient, np.ma.MaskedArray):
+        raise TypeError(
+            f"gradient {name!r} is a masked array, whose mask a step would ignore; decide what "
+            "masked entries mean: pass g.filled(0), say"
+        )
+    if isinstance(gradient, (np.ndarray, np.generic)):
+        return np.asarray(gradient)
+    if hasattr(gradient, "__dlpack__") or hasattr(gradient, "__array__"):
+        return import_array(name, gradient)
+    raise TypeError(
+        f"gradient {name!r} is a {type(gradient).__name__}; expected an array of its parameter's "
+        "shape (an ndarray, or an object with __dlpack__ or __array__), or None for no gradient. "
+        "Convert it: numpy.asarray(g, dtype=numpy.float32)."
+    )
+
+
+def import_array(name: str, gradient: Any) -> Array:
+    try:
+        return np.from_dlpack(gradient)
+    except Exception:
+        # Not every exporter can say everything in DLPack (read-only memory, dtypes); try the other.
+        try:
+            return np.asarray(gradient)
+        except Exception as error:
+            raise TypeError(
+                f"gradient {name!r} is a {type(gradient).__name__} that cannot be read as a CPU "
+                f"array ({error}). Detach it, move it to the CPU and convert it to float32."
+            ) from error

@@ -1,0 +1,53 @@
+"""What an optimizer's class has of its method: hyperparameters as attributes, help, signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gradstep.method.hyperparameters import Hyperparameter
+from gradstep.method.method import Method
+
+
+class OfAllGroups:
+    """A hyperparameter as an attribute: the value that all groups share, or that all are to have.
+
+    >>> import numpy as np, gradstep as gs
+    >>> opt = gs.SGD([np.zeros(3)], lr=0.1)
+    >>> opt.lr = -1.0
+    Traceback (most recent call last):
+        ...
+    ValueError: lr must be a finite number ≥ 0 or a schedule (of the completed steps), got -1.0
+    """
+
+    def __init__(self, declared: Hyperparameter) -> None:
+        self.declared = declared
+        self.__doc__ = declared.doc
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self.declared
+        name = self.declared.name
+        values = [group[name] for group in instance.groups]
+        if any(value != values[0] for value in values[1:]):
+            raise AttributeError(
+                f"{name} differs between groups: {values}; read opt.groups[i][{name!r}] instead"
+            )
+        return values[0]
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        name = self.declared.name
+        for group in instance.groups:
+            group.changed({name: value})
+        for group in instance.groups:
+            group[name] = value
+
+
+class MadeOfMethod:
+    """An attribute of the class that is made of its method when somebody looks."""
+
+    def __init__(self, make: Callable[[Method], Any]) -> None:
+        self._make = make
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self._make(owner.method)  # type: ignore[attr-defined]

@@ -1,0 +1,233 @@
+"""What every optimizer does: hold state, line gradients up, evaluate schedules, take the step."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from gradstep.method.help import help_of, signature_of
+from gradstep.method.hyperparameters import Hyperparameter
+from gradstep.method.method import Method, of_type
+from gradstep.optimizer import state_dict as states
+from gradstep.optimizer.attributes import MadeOfMethod, OfAllGroups
+from gradstep.optimizer.averages import exchanged, pairs_of
+from gradstep.optimizer.description import describe
+from gradstep.optimizer.group import Group
+from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.step_info import DONE, StepInfo
+from gradstep.values import check_grad_scale
+
+Array = NDArray[Any]
+
+
+class Optimizer:
+    """The NumPy front of a method: it holds parameters, groups and state, and takes the steps.
+
+    A subclass names its `method`; a hyperparameter declared in its body takes the place of the
+    method's. ``__doc__`` and the signature are made of the declarations.
+    """
+
+    method: ClassVar[Method] = Method()
+    __signature__: Any = MadeOfMethod(signature_of)
+    __doc__ = MadeOfMethod(help_of)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__doc__ is None:
+            cls.__doc__ = vars(Optimizer)["__doc__"]
+        if "__init__" in vars(cls):
+            cls.__signature__ = None
+        if declared := of_type(cls, Hyperparameter):
+            base = type(cls.method)
+            cls.method = type(base.__name__, (base,), {"__doc__": base.__doc__, **declared})()
+        cls._show_hyperparameters()
+
+    @classmethod
+    def _show_hyperparameters(cls) -> None:
+        for name, declared in cls.method.hyperparameters.items():
+            if name in vars(cls) or getattr(cls, name, None) is not declared:
+                setattr(cls, name, OfAllGroups(declared))
+
+    def __init__(self, params: Any, *by_place: Any, **by_name: Any) -> None:
+        kind = type(self).__name__
+        values = self.method.values(kind, by_place, by_name)
+        self._lock = threading.Lock()
+        self._busy = "another step"
+        self._layout = Layout(kind, self.method, values, params)
+
+    # What users call.
+
+    def step(
+        self,
+        grads: Any,
+        *,
+        grad_scale: float = 1.0,
+        with_norm: bool = False,
+        skip_nonfinite: bool = False,
+    ) -> StepInfo:
+        """Update all parameters in place.
+
+        Parameters
+        ----------
+        grads
+            Gradients in the structure of the parameters; for groups a list with one entry per
+            group, or one flat dict by name. Each is an array of its parameter's shape, or None to
+            leave that parameter, its state and its step count as they are. Never written.
+        grad_scale : float > 0
+            Factor on every gradient: 1/n for a sum of n, 1/S for a loss scaled by S.
+        with_norm : bool
+            Report ``grad_norm`` even if nothing else needs it, at one more read of the gradients.
+        skip_nonfinite : bool
+            As the option of that name, for this step.
+
+        Returns
+        -------
+        StepInfo
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a gradient or a schedule's value is not legal. Nothing has been changed then.
+        RuntimeError
+            If another step of this optimizer is running.
+        """
+        if not self._lock.acquire(False):
+            raise RuntimeError(f"this optimizer is busy with {self._busy}; step again after it")
+        try:
+            layout = self._layout
+            if grad_scale != 1.0:
+                grad_scale = check_grad_scale(grad_scale)
+            rows = layout.rows()
+            try:
+                norm, skipped, absent = layout.table.step(
+                    layout.align(grads),
+                    rows,
+                    grad_scale,
+                    with_norm or skip_nonfinite or layout.needs_norm,
+                    skip_nonfinite or layout.skips_nonfinite,
+                )
+            except BaseException:
+                # An interrupt waits for the kernels: the step may have been taken by now.
+                last, absent = layout.table.last_step
+                if last is rows:
+                    layout.count_step(absent)
+                raise
+            if not skipped:
+                if absent:
+                    layout.count_step(absent)
+                else:
+                    layout.steps += 1
+                    for cohort in layout.cohorts:
+                        cohort.count += 1
+            return DONE if norm is None else StepInfo(norm, skipped)
+        finally:
+            self._lock.release()
+
+    @property
+    def params(self) -> Mapping[str, Array]:
+        """The parameters by name."""
+        return MappingProxyType(self._layout.params)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The parameter groups; set a hyperparameter with ``opt.groups[i]["lr"] = 0.1``."""
+        return tuple(self._layout.groups)
+
+    @property
+    def state(self) -> Mapping[str, Mapping[str, Array]]:
+        """The live state arrays: ``opt.state[name][slot]``."""
+        state = self._refreshed().state
+        return MappingProxyType({name: MappingProxyType(of_one) for name, of_one in state.items()})
+
+    @property
+    def ema(self) -> Mapping[str, Array]:
+        """The live averages of the parameters in groups with ``ema_decay``."""
+        return MappingProxyType(self._refreshed().ema)
+
+    @contextmanager
+    def swap_averages(self) -> Iterator[None]:
+        """Within ``with opt.swap_averages():`` the parameters hold their averages, for evaluation.
+
+        Afterwards they are what they were, to the bit. Parameters without an average stay as they
+        are, and the optimizer takes no step meanwhile.
+
+        Raises
+        ------
+        RuntimeError
+            If there are no averages, or the optimizer is busy; they cannot be swapped in twice.
+        ValueError
+            If a parameter or its average is not what it was, or is not writeable any more. Nothing
+            has been changed then.
+        """
+        with self._exclusive("swap_averages()"):
+            self._layout.refresh()
+            with exchanged(pairs_of(self._layout)):
+                yield
+
+    @property
+    def steps(self) -> int:
+        """The number of completed steps: what schedules are functions of."""
+        return self._layout.steps
+
+    def add_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters: ``{"params": ..., "lr": ..., ...}``. Gradients then come per group."""
+        with self._exclusive("add_group()"):
+            if not isinstance(group, Mapping) or "params" not in group:
+                raise TypeError(f'group must be a dict with an entry "params", got {group!r}')
+            self._layout.add_group(group)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a step depends on, copied: plain dicts of arrays and numbers.
+
+        Schedules are functions and not in it; the optimizer that loads it has its own.
+        """
+        with self._exclusive("state_dict()"):
+            return states.to_dict(self._layout, copied=True)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue, bit for bit, where :meth:`state_dict` was taken.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not a state of this kind of optimizer over parameters of these names, shapes
+            and dtypes. Nothing has been changed then.
+        """
+        with self._exclusive("load_state_dict()"):
+            checked = states.check(self._layout, state_dict)
+            checked.check_schedules()
+            checked.take_over()
+
+    def __repr__(self) -> str:
+        return describe(self._layout)
+
+    # How it is done.
+
+    def _refreshed(self) -> Layout:
+        """In line with the hyperparameters, as a running step has brought it already."""
+        layout = self._layout
+        if layout.stale and self._lock.acquire(blocking=False):
+            try:
+                layout.refresh()
+            finally:
+                self._lock.release()
+        return layout
+
+    @contextmanager
+    def _exclusive(self, what: str) -> Iterator[None]:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(f"this optimizer is busy with {self._busy}; call {what} after it")
+        self._busy = what
+        try:
+            yield
+        finally:
+            self._busy = "another step"
+            self._lock.release()
+
+
+Optimizer._show_hyperparameters()

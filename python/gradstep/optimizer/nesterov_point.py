@@ -1,0 +1,67 @@
+"""The point that momentum leads to: parameters moved there, and put back bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from gradstep.arrays.memory import flat, held
+from gradstep.method.method import WithVelocity
+from gradstep.optimizer.front import Optimizer
+from gradstep.reference.arithmetic import subtract_scaled
+
+
+class NesterovPoint(Optimizer):
+    """An optimizer whose ``momentum_buffer`` says where the next step leads."""
+
+    method: ClassVar[WithVelocity] = WithVelocity()
+
+    @contextmanager
+    def lookahead(self) -> Iterator[None]:
+        """Within the ``with`` block the parameters stand at θ − lr·μ·v, where momentum leads.
+
+        Evaluating the gradient there and stepping with plain momentum is Nesterov's method in its
+        textbook form (Sutskever et al. 2013; Goodfellow et al. 2016, algorithms 8.3 and 8.6).
+        Afterwards the parameters are restored bit for bit.
+
+        Raises
+        ------
+        RuntimeError
+            If :meth:`step` is called within the block.
+        ValueError
+            If a parameter is not what it was, or is not writeable any more. Nothing has been
+            changed then.
+
+        Examples
+        --------
+        >>> import numpy as np, gradstep as gs
+        >>> w = np.array([1.0])
+        >>> opt = gs.SGD(w, lr=0.1, momentum=0.5)
+        >>> info = opt.step(np.array([2.0]))
+        >>> with opt.lookahead():
+        ...     ahead = w.copy()
+        >>> ahead, w
+        (array([0.7]), array([0.8]))
+        """
+        with self._exclusive("lookahead()"):
+            layout = self._layout
+            factors = [self.method.lead(group.at(self.steps)) for group in layout.groups]
+            moved = [
+                (factor, name, layout.state[name]["momentum_buffer"])
+                for group, factor in zip(layout.groups, factors, strict=True)
+                for name in group.names
+                if "momentum_buffer" in layout.state[name]
+            ]
+            layout.check_params(name for _, name, _ in moved)
+            params = [flat(layout.params[name]) for _, name, _ in moved]
+            memory = held(params)  # nobody can resize it meanwhile
+            before = [param.copy() for param in params]
+            try:
+                for param, (factor, _, buffer) in zip(params, moved, strict=True):
+                    subtract_scaled(param, factor, flat(buffer))
+                yield
+            finally:
+                for param, values in zip(params, before, strict=True):
+                    param[...] = values
+                del memory
