@@ -1,10 +1,10 @@
-"""From which size on do two threads pay, in loops? ``python -m benchmarks.studies.thread_threshold``
+"""How large are steps that gain by two threads? ``python -m benchmarks.studies.thread_threshold``
 
 What a second thread adds to the time of a round (negative: what it saves) beside the round on one
 thread, for steps of rising size with different work between them: nothing, so that threads are
-awake; NumPy on one thread, so that the second core has gone to sleep; matrix products, so that NumPy's
-BLAS keeps the second core for itself. With ``--defaults`` gradstep decides whether to use the second
-thread; without, it always does.
+awake; NumPy on one thread, so that the second core has gone to sleep; matrix products, so that
+NumPy's BLAS keeps the second core for itself. With ``--defaults`` gradstep decides whether to use
+the second thread; without, it always does.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ WORKS: dict[str, tuple[float, Callable[[], object]]] = {  # with their seconds, 
 }
 
 
-def study(cls: type[gs.Optimizer], size: int, work: Callable[[], object], steps: int) -> list[float]:
+def study(
+    cls: type[gs.Optimizer], size: int, work: Callable[[], object], steps: int
+) -> list[float]:
     """Microseconds per round with one thread, and how many more with two."""
     opt, grad = cls(np.ones(size, np.float32), lr=1e-3), np.ones(size, np.float32)
     pairs = []
