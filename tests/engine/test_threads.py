@@ -323,11 +323,12 @@ def test_the_number_of_threads_may_change_while_others_step() -> None:
 
 def test_the_programs_own_flushing_of_denormals_changes_no_bit() -> None:
     torch = pytest.importorskip("torch")
+    grads = [np.full(1_000_000, value, np.float32) for value in (1e-38, 1e-39)]
 
     def run() -> bytes:
         opt = gs.SGD(np.zeros(1_000_000, np.float32), lr=1.0, momentum=0.9)
-        for value in (1e-38, 1e-39):
-            opt.step(np.full(1_000_000, value, np.float32))
+        for grad in grads:
+            opt.step(grad)
         return opt.state["0"]["momentum_buffer"].tobytes()
 
     expected = run()
