@@ -36,14 +36,14 @@ def advance(cohorts: list[Cohort], absent: Sequence[int]) -> bool:
     return split
 
 
-def regroup(groups: Sequence[Group], counts: Mapping[str, int]) -> list[Cohort]:
-    """Cohorts from the completed steps of every tensor, by name."""
+def regroup(
+    groups: Sequence[Group], counts: Mapping[str, int], positions: Mapping[str, int]
+) -> list[Cohort]:
+    """Cohorts from the completed steps and the position of every tensor, by name."""
     cohorts: dict[tuple[int, int], Cohort] = {}
-    position = 0
     for number, group in enumerate(groups):
         for name in group.names:
             count = counts[name]
             cohort = cohorts.setdefault((number, count), Cohort(group, count, []))
-            cohort.members.append(position)
-            position += 1
+            cohort.members.append(positions[name])
     return list(cohorts.values())

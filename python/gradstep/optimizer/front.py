@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.selection import Groups
 from gradstep.method.help import help_of, signature_of
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.method.method import Method, of_type
 from gradstep.optimizer import state_dict as states
-from gradstep.optimizer.attributes import MadeOfMethod, OfAllGroups
+from gradstep.optimizer.attributes import KnownAttributes, MadeOfMethod, OfAllGroups
 from gradstep.optimizer.averages import exchanged, pairs_of
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
@@ -25,7 +26,7 @@ from gradstep.values import check_grad_scale
 Array = NDArray[Any]
 
 
-class Optimizer:
+class Optimizer(KnownAttributes):
     """The NumPy front of a method: it holds parameters, groups and state, and takes the steps.
 
     A subclass names its `method`; a hyperparameter declared in its body takes the place of the
@@ -53,12 +54,14 @@ class Optimizer:
             if name in vars(cls) or getattr(cls, name, None) is not declared:
                 setattr(cls, name, OfAllGroups(declared))
 
-    def __init__(self, params: Any, *by_place: Any, **by_name: Any) -> None:
+    def __init__(
+        self, params: Any, *by_place: Any, groups: Groups | None = None, **by_name: Any
+    ) -> None:
         kind = type(self).__name__
         values = self.method.values(kind, by_place, by_name)
         self._lock = threading.Lock()
         self._busy = "another step"
-        self._layout = Layout(kind, self.method, values, params)
+        self._layout = Layout(kind, self.method, values, params, groups)
 
     # What users call.
 
@@ -75,9 +78,10 @@ class Optimizer:
         Parameters
         ----------
         grads
-            Gradients in the structure of the parameters; for groups a list with one entry per
-            group, or one flat dict by name. Each is an array of its parameter's shape, or None to
-            leave that parameter, its state and its step count as they are. Never written.
+            Gradients in the structure of the parameters; for a list of groups a list with one entry
+            per group, or one flat dict by the names in :attr:`params`. Each is an array of its
+            parameter's shape, or None to leave that parameter, its state and its step count as they
+            are; a step counts for schedules though all are None. Never written.
         grad_scale : float > 0
             Factor on every gradient: 1/n for a sum of n, 1/S for a loss scaled by S.
         with_norm : bool
@@ -175,7 +179,11 @@ class Optimizer:
         return self._layout.steps
 
     def add_group(self, group: Mapping[str, Any]) -> None:
-        """Add parameters: ``{"params": ..., "lr": ..., ...}``. Gradients then come per group."""
+        """Add parameters: ``{"params": ..., "lr": ..., ...}``.
+
+        Gradients then come as a list: first those of what the optimizer was made with, if that was
+        no list of groups, then those of each group that was added.
+        """
         with self._exclusive("add_group()"):
             if not isinstance(group, Mapping) or "params" not in group:
                 raise TypeError(f'group must be a dict with an entry "params", got {group!r}')

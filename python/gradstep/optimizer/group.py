@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
-from gradstep.arrays.structure import Node
 from gradstep.method.method import Method
 from gradstep.method.rows import Plan
 from gradstep.optimizer.settings import Settings
@@ -26,13 +25,11 @@ class Group(MutableMapping[str, Any]):
         method: Method,
         values: Mapping[str, Any],
         names: tuple[str, ...],
-        structure: Node,
         on_new_plan: Callable[[], None],
     ) -> None:
         self._method = method
         self._declared = declared = method.hyperparameters
         self.names = names
-        self.structure = structure
         self._on_new_plan = on_new_plan
         checked = {name: declared[name].check(value) for name, value in values.items()}
         self.settings = Settings(method, checked)

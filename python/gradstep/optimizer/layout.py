@@ -13,7 +13,8 @@ from gradstep.arrays.gradients import GradientReader, Look, check_unchanged, loo
 from gradstep.arrays.groups import align_groups, split_groups
 from gradstep.arrays.memory import allocate
 from gradstep.arrays.parameters import check_disjoint, check_writeable
-from gradstep.arrays.structure import Align
+from gradstep.arrays.selection import Groups, pick_groups
+from gradstep.arrays.structure import Align, Node
 from gradstep.method.method import Method
 from gradstep.optimizer.cohorts import Cohort, advance
 from gradstep.optimizer.group import Group
@@ -26,7 +27,14 @@ Array = NDArray[Any]
 class Layout:
     """What an optimizer works on. `stale` says that hyperparameters ask for another preparation."""
 
-    def __init__(self, kind: str, method: Method, defaults: Mapping[str, Any], params: Any) -> None:
+    def __init__(
+        self,
+        kind: str,
+        method: Method,
+        defaults: Mapping[str, Any],
+        params: Any,
+        picked: Groups | None = None,
+    ) -> None:
         self.kind = kind
         self.method = method
         self.defaults = defaults
@@ -34,12 +42,17 @@ class Layout:
         self.params: dict[str, Array] = {}
         self.seen: dict[str, Look] = {}
         self.groups: list[Group] = []
+        self.structures: list[Node] = []  # of what was given at once: params, or each group
         self.cohorts: list[Cohort] = []
         self.state: dict[str, dict[str, Array]] = {}
         self.ema: dict[str, Array] = {}
         self.grouped, groups = split_groups(params)
+        if self.grouped and picked is not None:
+            raise TypeError(
+                "params is a list of groups, and groups= picks others out of it; give one of them"
+            )
         for group in groups:
-            self._add(group)
+            self._add(group, picked)
         if not self.params:
             raise ValueError("params holds no parameters; give at least one array")
         check_disjoint(self.params)
@@ -60,22 +73,30 @@ class Layout:
             vars(self).update(before)
             raise
 
-    def _add(self, entry: Mapping[str, Any]) -> None:
+    def _add(self, entry: Mapping[str, Any], picked: Groups | None = None) -> None:
         given = {name: value for name, value in entry.items() if name != "params"}
         self.method.refuse_unknown(self.kind, given)
-        structure, named = entry["params"](len(self.groups) if self.grouped else None)
+        structure, named = entry["params"](len(self.structures) if self.grouped else None)
         for name in named:
             if name in self.params:
                 raise ValueError(
                     f"two groups have a parameter named {name!r}; rename one of their dict keys"
                 )
-        first = len(self.params)
-        values = {**self.defaults, **given}
-        group = Group(self.method, values, tuple(named), structure, self.mark_stale)
-        self.groups.append(group)
+        self.structures.append(structure)
         self.params.update(named)
         self.seen.update((name, look(param)) for name, param in named.items())
-        self.cohorts.append(Cohort(group, 0, list(range(first, len(self.params)))))
+        positions = self.positions()
+        parts = [(given, tuple(named))] if picked is None else pick_groups(named, picked)
+        for options, names in parts:
+            self.method.refuse_unknown(self.kind, options)
+            values = {**self.defaults, **options}
+            group = Group(self.method, values, names, self.mark_stale)
+            self.groups.append(group)
+            self.cohorts.append(Cohort(group, 0, [positions[name] for name in names]))
+
+    def positions(self) -> dict[str, int]:
+        """Where each parameter stands in the table."""
+        return {name: i for i, name in enumerate(self.params)}
 
     def mark_stale(self) -> None:
         self.stale = True
@@ -106,22 +127,27 @@ class Layout:
         values = [dict(group.at(self.steps)) for group in self.groups]
         self.check_params(self.params)
         slots, averages, state = [], [], []
-        for group, h in zip(self.groups, values, strict=True):
-            for name in group.names:
-                of_rule, average = self._slots_of(name, group, h), self._average_of(name, group)
-                slots.append(list(of_rule.values()))
-                averages.append(average)
-                named = {f"state[{name!r}][{slot!r}]": array for slot, array in of_rule.items()}
-                state.append(
-                    named if average is None else named | {f"the average of {name!r}": average}
-                )
+        of = {
+            name: (group, h)
+            for group, h in zip(self.groups, values, strict=True)
+            for name in group.names
+        }
+        for name in self.params:
+            group, h = of[name]
+            of_rule, average = self._slots_of(name, group, h), self._average_of(name, group)
+            slots.append(list(of_rule.values()))
+            averages.append(average)
+            named = {f"state[{name!r}][{slot!r}]": array for slot, array in of_rule.items()}
+            state.append(
+                named if average is None else named | {f"the average of {name!r}": average}
+            )
         reader = GradientReader(self.params, self.seen, state)
         for i in range(len(self.params)):
             reader.check_state(i)
         table_type = runtime.table_type
         self.table = table_type(list(self.params.values()), slots, averages, reader)
         self.table_type = table_type
-        self.align: Align = align_groups([group.structure for group in self.groups], self.grouped)
+        self.align: Align = align_groups(self.structures, self.grouped)
         plans = [group.plan for group in self.groups]
         self.skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
         self.needs_norm = self.skips_nonfinite or any(plan.limits_norms for plan in plans)

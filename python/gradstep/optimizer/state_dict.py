@@ -86,7 +86,7 @@ class Checked:
             replace(layout.state[name], slots)
         fill(self.ema, self.given["ema"])
         replace(layout.ema, self.ema)
-        layout.cohorts = regroup(layout.groups, self.counts)
+        layout.cohorts = regroup(layout.groups, self.counts, layout.positions())
         layout.steps = self.steps
         layout.mark_stale()
 
