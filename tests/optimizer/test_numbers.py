@@ -215,7 +215,7 @@ def test_lookahead_is_the_textbook_nesterov() -> None:
 def test_lookahead_restores_every_bit_also_after_an_error() -> None:
     rng = np.random.default_rng(0)
     w = rng.normal(size=1000).astype(np.float32)
-    opt = gs.SGD(w, lr=0.1, momentum=0.9, nesterov=True)
+    opt = gs.SGD(w, lr=0.1, momentum=0.9)
     opt.step(rng.normal(size=1000).astype(np.float32))
     before = w.copy()
     with contextlib.suppress(KeyError), opt.lookahead():
@@ -225,6 +225,34 @@ def test_lookahead_restores_every_bit_also_after_an_error() -> None:
     with opt.lookahead(), pytest.raises(RuntimeError, match=r"busy with lookahead\(\)"):
         opt.step(np.zeros(1000, np.float32))
     np.testing.assert_array_equal(w, before)
+
+
+def test_lookahead_with_lr_in_velocity_is_goodfellows_algorithm_while_lr_changes() -> None:
+    """Algorithm 8.3: θ̃ = θ + αv; v ← αv − lr·g(θ̃); θ ← θ + v, beside plain Python."""
+    w, curvature = np.array([1.0, -2.0]), np.array([2.0, 16.0])
+    lr = gs.schedules.exponential(0.9) * 0.05
+    opt = gs.SGD(w, lr=lr, momentum=0.9, lr_in_velocity=True)
+    theta, v = w.copy(), np.zeros(2)
+    for step in range(30):
+        with opt.lookahead():
+            np.testing.assert_allclose(w, theta + 0.9 * v, rtol=1e-11)
+            grad = curvature * w
+        opt.step(grad)
+        v = 0.9 * v - lr(step) * curvature * (theta + 0.9 * v)
+        theta = theta + v
+    np.testing.assert_allclose(w, theta, rtol=1e-11)
+
+
+def test_lookahead_does_not_leap_twice() -> None:
+    w = np.ones(2)
+    for cls in (gs.SGD, gs.RMSprop):
+        opt = cls(w, momentum=0.9, nesterov=True)
+        text = r"lookahead\(\) with nesterov=True would lead twice.*opt\.nesterov = False"
+        with pytest.raises(ValueError, match=text), opt.lookahead():
+            pass
+        opt.nesterov = False
+        with opt.lookahead():
+            pass
 
 
 def test_rmsprop_lookahead_is_goodfellows_algorithm() -> None:

@@ -182,3 +182,62 @@ class TestPickedGroups:
     def test_groups_in_params_or_by_name_but_not_both(self) -> None:
         with pytest.raises(TypeError, match="params is a list of groups, and groups= picks others"):
             gs.SGD([{"params": {"b": zeros(2)}}], groups=[("b", {})])
+
+
+class TestCheck:
+    def test_the_optimizers_own_arrays_pass_in_any_container(self) -> None:
+        params = model()
+        opt = gs.Adam(params)
+        opt.check(params)
+        opt.check(dict(params, layers=tuple(params["layers"])))
+        w = zeros(2, 3)
+        gs.Adam(w).check(w.view())
+        first, second = zeros(2), {"b": zeros(2)}
+        groups = [{"params": [first]}, {"params": second, "lr": 0.1}]
+        gs.Adam(groups).check(groups)
+
+    @pytest.mark.parametrize(
+        "other", [zeros(2, 3), zeros(2, 3).T, zeros(3, 2).astype(np.float64), zeros(6)]
+    )
+    def test_another_in_their_place_is_named(self, other: Array) -> None:
+        params = {"W": zeros(3, 2), "b": zeros(2)}
+        opt = gs.Adam(params)
+        params["W"] = other
+        with pytest.raises(ValueError, match="parameter 'W' is not the array that the optimizer t"):
+            opt.check(params)
+
+    def test_another_look_at_their_memory_is_named(self) -> None:
+        w = zeros(3, 2)
+        opt = gs.Adam({"W": w})
+        for view in (w.T, w.ravel(), w[:2], w.view(np.int32).view(np.float32)[:0]):
+            with pytest.raises(ValueError, match="parameter 'W' is not the array"):
+                opt.check({"W": view})
+
+    def test_other_names_are_listed(self) -> None:
+        opt = gs.Adam({"W": zeros(3)})
+        with pytest.raises(ValueError, match=r"optimizer trains, \['W'\]; it holds \['V'\]"):
+            opt.check({"V": zeros(3)})
+
+
+@pytest.mark.parametrize("block", ["swap_averages", "lookahead"])
+def test_restoring_while_parameters_hold_other_values_is_refused(block: str) -> None:
+    params = {"w": np.ones(3), "b": np.ones(2)}
+    opt = gs.SGD(params, lr=0.1, momentum=0.9, ema_decay=0.5)
+    stopping = gs.EarlyStopping()
+    opt.step({"w": np.ones(3), "b": np.ones(2)})
+    stopping.update(1.0, params)
+    opt.step({"w": np.ones(3), "b": np.ones(2)})
+    before = everything(opt)
+    text = rf"for the time of {block}\(\).*call restore\(\) after its with block"
+    with getattr(opt, block)():
+        inside = params["w"].copy()
+        with pytest.raises(RuntimeError, match=text):
+            stopping.restore(params)
+        np.testing.assert_array_equal(params["w"], inside)
+        stopping.restore({"w": np.zeros(3), "b": np.zeros(2)})  # others may be
+    assert_same_bits(everything(opt), before)
+    with pytest.raises(KeyError) as caught, getattr(opt, block)():
+        raise KeyError
+    stopping.restore(params)
+    del caught
+    assert not np.array_equal(params["w"], before["w"])

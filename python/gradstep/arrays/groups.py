@@ -7,8 +7,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradstep.arrays.structure import Align, Branch, Node, aligner, flatten_params, leaves
+
+Array = NDArray[Any]
 
 
 def split_groups(params: Any) -> tuple[bool, list[dict[str, Any]]]:
@@ -63,6 +66,20 @@ def named_params(params: Any, group: int | None) -> tuple[Any, dict[str, Any]]:
         params = list(params)
     prefix = "" if group is None or isinstance(params, Mapping) else str(group)
     return flatten_params(params, prefix)
+
+
+def named_arrays(params: Any) -> dict[str, Array]:
+    """The arrays of parameters in any form that an optimizer takes, by name."""
+    grouped, groups = split_groups(params)
+    arrays: dict[str, Array] = {}
+    for index, group in enumerate(groups):
+        of_group = group["params"](index if grouped else None)[1]
+        if repeated := sorted(arrays.keys() & of_group.keys()):
+            raise ValueError(
+                f"two groups have parameters named {repeated}; rename some of their dict keys"
+            )
+        arrays |= of_group
+    return arrays
 
 
 def align_groups(structures: Sequence[Node], grouped: bool) -> Align:

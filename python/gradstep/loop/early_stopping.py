@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from gradstep.arrays.groups import split_groups
+from gradstep.arrays.groups import named_arrays
+from gradstep.arrays.loans import refuse_lent
 from gradstep.arrays.parameters import check_param
 from gradstep.values import (
     check_count,
@@ -81,7 +82,7 @@ class EarlyStopping:
         sign = 1.0 if self.mode == "min" else -1.0
         if sign * metric < sign * self.best - self.min_delta:
             if self.restore_best:
-                self._kept = copies(named(params))
+                self._kept = copies(named_arrays(params))
             self.best, self.bad = metric, 0
         else:
             self.bad += 1
@@ -93,7 +94,8 @@ class EarlyStopping:
         Raises
         ------
         RuntimeError
-            If nothing was kept.
+            If nothing was kept, or the parameters hold other values for the time of
+            ``swap_averages()`` or ``lookahead()``, which would be put back over the best ones.
         ValueError
             If `params` are not those of :meth:`update`. Nothing has been changed then.
         """
@@ -103,7 +105,8 @@ class EarlyStopping:
                 "no parameters were kept: call update() first, with restore_best=True and a metric "
                 "that is not NaN or the worst infinity"
             )
-        now = named(params)
+        now = named_arrays(params)
+        refuse_lent("restore()", now.values())
         forms = {name: (array.shape, array.dtype.name) for name, array in now.items()}
         kept = {name: (array.shape, array.dtype.name) for name, array in best.items()}
         if forms != kept:
@@ -137,17 +140,3 @@ class EarlyStopping:
 
 def copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name: array.copy(order="K") for name, array in arrays.items()}
-
-
-def named(params: Any) -> dict[str, Array]:
-    """The arrays of parameters in any form that an optimizer takes, by name."""
-    grouped, groups = split_groups(params)
-    arrays: dict[str, Array] = {}
-    for index, group in enumerate(groups):
-        of_group = group["params"](index if grouped else None)[1]
-        if repeated := sorted(arrays.keys() & of_group.keys()):
-            raise ValueError(
-                f"two groups have parameters named {repeated}; rename some of their dict keys"
-            )
-        arrays |= of_group
-    return arrays

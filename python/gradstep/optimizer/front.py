@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.loans import lent
 from gradstep.arrays.selection import Groups
 from gradstep.method.help import help_of, signature_of
 from gradstep.method.hyperparameters import Hyperparameter
@@ -17,6 +18,7 @@ from gradstep.method.method import Method, of_type
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.attributes import KnownAttributes, MadeOfMethod, OfAllGroups
 from gradstep.optimizer.averages import exchanged, pairs_of
+from gradstep.optimizer.checking import check_trained
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
@@ -137,6 +139,19 @@ class Optimizer(KnownAttributes):
         """The parameters by name."""
         return MappingProxyType(self._layout.params)
 
+    def check(self, params: Any) -> None:
+        """Raise an error where `params` do not hold the very arrays that the optimizer trains.
+
+        ``params["W"] = np.load(…)`` puts another array in the place of one that is trained, and no
+        step will ever reach it; ``params["W"][...] = np.load(…)`` writes values into it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is another one, is missing, or cannot be a parameter.
+        """
+        check_trained(self._layout, params)
+
     @property
     def groups(self) -> tuple[Group, ...]:
         """The parameter groups; set a hyperparameter with ``opt.groups[i]["lr"] = 0.1``."""
@@ -170,7 +185,8 @@ class Optimizer(KnownAttributes):
         """
         with self._exclusive("swap_averages()"):
             self._layout.refresh()
-            with exchanged(pairs_of(self._layout)):
+            pairs = pairs_of(self._layout)
+            with exchanged(pairs), lent("swap_averages()", (param for param, _ in pairs)):
                 yield
 
     @property

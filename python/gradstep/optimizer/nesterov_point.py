@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+from gradstep.arrays.loans import lent
 from gradstep.arrays.memory import flat, held
 from gradstep.method.method import WithVelocity
 from gradstep.optimizer.front import Optimizer
@@ -30,6 +31,7 @@ class NesterovPoint(Optimizer):
         RuntimeError
             If :meth:`step` is called within the block.
         ValueError
+            With ``nesterov=True``, whose steps lead there by themselves: it would be led twice.
             If a parameter is not what it was, or is not writeable any more. Nothing has been
             changed then.
 
@@ -46,6 +48,11 @@ class NesterovPoint(Optimizer):
         """
         with self._exclusive("lookahead()"):
             layout = self._layout
+            if any(group.get("nesterov") for group in layout.groups):
+                raise ValueError(
+                    "lookahead() with nesterov=True would lead twice: a step with it holds the "
+                    "parameters at the point ahead already. Set opt.nesterov = False."
+                )
             factors = [self.method.lead(group.at(self.steps)) for group in layout.groups]
             moved = [
                 (factor, name, layout.state[name]["momentum_buffer"])
@@ -60,7 +67,8 @@ class NesterovPoint(Optimizer):
             try:
                 for param, (factor, _, buffer) in zip(params, moved, strict=True):
                     subtract_scaled(param, factor, flat(buffer))
-                yield
+                with lent("lookahead()", params):
+                    yield
             finally:
                 for param, values in zip(params, before, strict=True):
                     param[...] = values
