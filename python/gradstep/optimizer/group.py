@@ -33,6 +33,7 @@ class Group(MutableMapping[str, Any]):
         self._on_new_plan = on_new_plan
         checked = {name: declared[name].check(value) for name, value in values.items()}
         self.settings = Settings(method, checked)
+        self.constructed = self.numbers()
 
     @property
     def plan(self) -> Plan:

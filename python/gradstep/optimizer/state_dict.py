@@ -120,20 +120,29 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
     return check_count("steps", given["steps"])
 
 
-def check(layout: Layout, given: Mapping[str, Any]) -> Checked:
-    """An error where `given` does not fit `layout`; nothing is changed. Needs the lock, too."""
+def check(layout: Layout, given: Mapping[str, Any], hyperparameters: bool = True) -> Checked:
+    """An error where `given` does not fit `layout`; nothing is changed. Needs the lock, too.
+
+    Without `hyperparameters` those of `layout` stay. State that they need and `given` lacks begins
+    anew, as if they had been set after the load; averages that nobody keeps any more are left out.
+    """
     given = read_once(given)
     steps = check_header(given, layout.kind)
     values = check_groups(layout, given["groups"])
+    if not hyperparameters:
+        values = [group.changed({}) for group in layout.groups]
     plans = [group.plan_of(of_group) for group, of_group in zip(layout.groups, values, strict=True)]
-    counts = check_state(layout, given["state"], plans)
+    counts = check_state(layout, given["state"], plans, complete=hyperparameters)
     averaged = [
         name
         for group, plan in zip(layout.groups, plans, strict=True)
         for name in group.names
         if plan.averages
     ]
-    check_names("ema", given["ema"], averaged)
+    if not hyperparameters and isinstance(given["ema"], Mapping):
+        averaged = [name for name in averaged if name in given["ema"]]
+    else:
+        check_names("ema", given["ema"], averaged)
     state = {
         name: {
             slot: live_or_new(layout.state[name], slot, param, place)
@@ -192,12 +201,12 @@ def check_groups(layout: Layout, given: Any) -> list[dict[str, Any]]:
     return values
 
 
-def check_state(layout: Layout, given: Any, plans: list[Plan]) -> dict[str, int]:
+def check_state(layout: Layout, given: Any, plans: list[Plan], *, complete: bool) -> dict[str, int]:
     """The step count of every parameter."""
     check_names("state", given, list(layout.params))
     counts = {}
     for group, plan in zip(layout.groups, plans, strict=True):
-        slots = RULES[plan.rule].slots
+        slots = RULES[plan.rule].slots if complete else ()
         for name in group.names:
             of_one = given[name]
             came = list(of_one) if isinstance(of_one, Mapping) else of_one
