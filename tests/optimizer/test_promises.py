@@ -241,3 +241,27 @@ def test_restoring_while_parameters_hold_other_values_is_refused(block: str) -> 
     stopping.restore(params)
     del caught
     assert not np.array_equal(params["w"], before["w"])
+
+
+class TestCurrent:
+    def test_is_what_the_next_step_uses(self) -> None:
+        w = np.zeros(1)
+        opt = gs.SGD(w, lr=gs.schedules.linear(10) * 0.5)
+        for _ in range(4):
+            before, lr = w.copy(), opt.current("lr")
+            opt.step(np.ones(1))
+            np.testing.assert_array_equal(w, before - lr)
+        assert (opt.current("momentum"), opt.current("clip_norm")) == (0.0, None)
+        betas = gs.Adam(w, betas=(lambda step: 0.5, 0.9)).current("betas")
+        assert betas == (0.5, 0.9)
+
+    def test_asks_for_a_group_where_they_differ(self) -> None:
+        opt = gs.SGD({"w": zeros(1), "b": zeros(1)}, lr=0.1, groups=[("b", {"lr": 0.2})])
+        with pytest.raises(ValueError, match=r"lr differs between groups: \[0\.2, 0\.1\]; ask"):
+            opt.current("lr")
+        assert (opt.current("lr", group=0), opt.current("lr", group=1)) == (0.2, 0.1)
+        assert opt.current("momentum") == 0.0
+
+    def test_names_the_options(self) -> None:
+        with pytest.raises(TypeError, match="SGD has no option 'beta'; its options are lr"):
+            gs.SGD(zeros(1)).current("beta")

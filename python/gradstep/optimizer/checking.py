@@ -1,4 +1,4 @@
-"""Whether what a user goes on with is what the optimizer trains."""
+"""What a user asks of an optimizer: whether these are its parameters, what the next step uses."""
 
 from __future__ import annotations
 
@@ -28,3 +28,15 @@ def check_trained(layout: Layout, params: Any) -> None:
                 "in its place. Write values into the old one, params[...][...] = values, or make a "
                 "new optimizer."
             )
+
+
+def current_value(layout: Layout, name: str, group: int | None) -> Any:
+    """The hyperparameter `name` as it is for the next step."""
+    layout.method.refuse_unknown(layout.kind, {name: None})
+    groups = layout.groups if group is None else [layout.groups[group]]
+    values = [each.evaluated({name: each[name]}, layout.steps)[name] for each in groups]
+    if any(value != values[0] for value in values[1:]):
+        raise ValueError(
+            f"{name} differs between groups: {values}; ask for one: current({name!r}, group=0)"
+        )
+    return values[0]

@@ -18,7 +18,7 @@ from gradstep.method.method import Method, of_type
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.attributes import KnownAttributes, MadeOfMethod, OfAllGroups
 from gradstep.optimizer.averages import exchanged, pairs_of
-from gradstep.optimizer.checking import check_trained
+from gradstep.optimizer.checking import check_trained, current_value
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
@@ -193,6 +193,19 @@ class Optimizer(KnownAttributes):
     def steps(self) -> int:
         """The number of completed steps: what schedules are functions of."""
         return self._layout.steps
+
+    def current(self, name: str, group: int | None = None) -> Any:
+        """What the next step will use for the hyperparameter `name`: a schedule's value by then.
+
+        `group` is the number of a group, which has to be given where groups differ.
+
+        >>> import numpy as np, gradstep as gs
+        >>> opt = gs.SGD(np.zeros(2), lr=gs.schedules.linear(10) * 0.5)
+        >>> info = opt.step(np.ones(2))
+        >>> opt.current("lr")
+        0.45
+        """
+        return current_value(self._layout, name, group)
 
     def add_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters: ``{"params": ..., "lr": ..., ...}``.

@@ -8,6 +8,7 @@ from typing import Any
 
 from gradstep.method.method import Method
 from gradstep.method.rows import average, limits
+from gradstep.schedules.base import function_of
 
 Function = Callable[[Mapping[str, Any]], Any]
 Prepared = tuple[dict[str, Any], tuple[Any, ...]]
@@ -22,7 +23,7 @@ class Settings:
         self.values = values
         self.plan = method.plan(values)
         self._schedules = [
-            (name, declared.at, values[name])
+            (name, declared.at, functions_of(values[name]))
             for name, declared in method.hyperparameters.items()
             if declared.varies(values[name])
         ]
@@ -64,6 +65,11 @@ class Settings:
             if not reads.names.isdisjoint(self.scheduled):
                 varying.append((place, function))
         self._parts, self._varying = parts, varying
+
+
+def functions_of(value: Any) -> Any:
+    """Schedules as functions of single steps, one or several."""
+    return tuple(map(function_of, value)) if isinstance(value, tuple) else function_of(value)
 
 
 class Reads(Mapping[str, Any]):

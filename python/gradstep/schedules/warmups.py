@@ -24,7 +24,7 @@ class linear_warmup(Schedule):
         hold_counts(self, "steps")
         hold_numbers(self, "start")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         if step >= self.steps:
             return 1.0
         done = step / self.steps
@@ -46,7 +46,7 @@ class exponential_warmup(Schedule):
         hold_counts(self, "steps")
         hold_numbers(self, "start", low=0.0, above_low=True)
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         return float(self.start ** (1.0 - min(step / self.steps, 1.0)))
 
 
@@ -73,7 +73,7 @@ class warmup_stable_decay(Schedule):
         hold_counts(self, "decay")
         hold_numbers(self, "start", "end")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         risen = min(step / self.warmup, 1.0)
         fallen = min(max(step - self.warmup - self.stable, 0) / self.decay, 1.0)
         if fallen > 0.0:
