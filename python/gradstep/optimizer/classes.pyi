@@ -310,6 +310,7 @@ class RMSprop(NesterovPoint):
     nesterov: bool
     eps_inside_sqrt: bool
     cautious: bool
+    lr_in_velocity: bool
     decoupled_weight_decay: bool
     maximize: bool
     clip_norm: Any
@@ -333,6 +334,7 @@ class RMSprop(NesterovPoint):
         nesterov: bool = False,
         eps_inside_sqrt: bool = False,
         cautious: bool = False,
+        lr_in_velocity: bool = False,
         *,
         groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
@@ -393,6 +395,7 @@ class Adam(Optimizer):
     weight_decay: Any
     amsgrad: bool
     cautious: bool
+    eps_before_correction: bool
     decoupled_weight_decay: bool
     maximize: bool
     clip_norm: Any
@@ -413,6 +416,7 @@ class Adam(Optimizer):
         weight_decay: Scalar = 0.0,
         amsgrad: bool = False,
         cautious: bool = False,
+        eps_before_correction: bool = False,
         *,
         groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
@@ -437,6 +441,7 @@ class AdamW(Adam):
         weight_decay: Scalar = 0.01,
         amsgrad: bool = False,
         cautious: bool = False,
+        eps_before_correction: bool = False,
         *,
         groups: Groups | None = None,
         decoupled_weight_decay: bool = True,

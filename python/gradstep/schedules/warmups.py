@@ -11,7 +11,8 @@ from gradstep.schedules.base import Schedule, hold_counts, hold_numbers
 class linear_warmup(Schedule):
     """From `start` to 1 in a straight line over `steps` steps, and 1 from then on.
 
-    With the default start the very first step has a learning rate of 0, as in Optax.
+    With the default start the very first step has a learning rate of 0, as in Optax. From base/W to
+    base over W steps, ``base * linear_warmup(W - 1, start=1/W)``.
 
     >>> linear_warmup(10)(5)
     0.5
