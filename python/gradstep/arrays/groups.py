@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.structure import Align, Branch, Node, aligner, flatten_params, leaves
+from gradstep.arrays.structure import (
+    Align,
+    Branch,
+    Node,
+    aligner,
+    flatten_params,
+    leaves,
+    what_came,
+)
 
 Array = NDArray[Any]
 
@@ -99,7 +107,7 @@ def align_grouped(
     groups = f"each of the {len(aligners)} groups" if len(aligners) > 1 else "the group"
     expected = f"a list with one entry for {groups}, or one flat dict by name"
     if not isinstance(grads, (list, tuple)):
-        raise TypeError(f"grads must be {expected}; got a {type(grads).__name__}")
+        raise TypeError(f"grads must be {expected}; {what_came(grads)}")
     entries = tuple(grads)
     if len(entries) != len(aligners):
         raise ValueError(f"grads must be {expected}; got {len(entries)} entries")

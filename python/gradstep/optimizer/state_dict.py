@@ -105,6 +105,11 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
     """The number of completed steps of a state of the optimizer `kind`."""
     if not isinstance(given, Mapping):
         raise TypeError(f"state_dict must be a dict, got a {type(given).__name__}")
+    if {"state", "param_groups"} <= given.keys():
+        raise ValueError(
+            "state_dict is one of torch.optim's; load it with "
+            "gradstep.load_torch_state_dict(opt, state_dict)"
+        )
     for key in ("format", "optimizer", "steps", "groups", "state", "ema"):
         if key not in given:
             raise ValueError(f"state_dict has no entry {key!r}; is it one that gradstep made?")
