@@ -73,12 +73,25 @@ class EarlyStopping:
         self.bad = 0  # metrics in a row that were no better
         self._kept: dict[str, Array] | None = None
 
-    def update(self, metric: float, params: Any) -> bool:
+    def __repr__(self) -> str:
+        kept = "nothing kept" if self._kept is None else f"{len(self._kept)} tensors kept"
+        return (
+            f"EarlyStopping(patience={self.patience}, min_delta={self.min_delta!r}, "
+            f"mode={self.mode!r}; best={self.best!r}, bad={self.bad}, {kept})"
+        )
+
+    def update(self, metric: float, params: Any = None) -> bool:
         """Take note of a metric, NaN being no better than any; True when it is time to stop.
 
-        `params` is what the optimizer was given; it is copied where the metric is the best so far.
+        `params` is what the optimizer was given; it is copied where the metric is the best so far,
+        and not needed with ``restore_best=False``.
         """
         metric = metric_of(metric)
+        if params is None and self.restore_best:
+            raise TypeError(
+                "update() needs the parameters, to keep the best: update(metric, params); or make "
+                "it with restore_best=False"
+            )
         sign = 1.0 if self.mode == "min" else -1.0
         if sign * metric < sign * self.best - self.min_delta:
             if self.restore_best:

@@ -75,6 +75,10 @@ class Hyperparameter:
         """What a value that varies is for the step after `step` completed ones."""
         raise NotImplementedError
 
+    def __repr__(self) -> str:
+        default = "" if self.default is UNSET else f"; default {self.default!r}"
+        return f"<{self.form}{default}>"
+
     def refuse(self, expected: str, value: Any, kind: type[Exception] = ValueError) -> Exception:
         return kind(f"{self.name} must be {expected}, got {value!r}")
 
