@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.at_once import filled
 from gradstep.arrays.parameters import check_writeable
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.front import Optimizer
@@ -143,10 +144,9 @@ def load(path: Path, opt: Optimizer, **others: Stateful | None) -> None:
             checked.check_schedules()
             if params is not None:
                 check_params(opt, params)
+            params = {} if params is None else params
+            checked.take_over(filled(opt.params[name], params[name]) for name in params)
             undo.pop_all()
-        for name, values in (params or {}).items():
-            opt.params[name][...] = values
-        checked.take_over()
 
 
 def import_safetensors() -> Any:
