@@ -16,7 +16,8 @@ from gradstep.method.hyperparameters import Flag, Number
 from gradstep.method.method import SHARED, Method
 from gradstep.method.slots import Slot
 from gradstep.methods import adam
-from gradstep.optimizer.group import Group
+from gradstep.optimizer.group import Chosen, Group
+from gradstep.optimizer.settings import settings_of
 from gradstep.optimizer.slots import allocate_slot
 from gradstep.reference import RULES
 from tests.helpers import Array
@@ -142,7 +143,8 @@ class OwnFront:
     """A front that subclasses none of NumPy's, over one array."""
 
     def __init__(self, method: Method, param: Array, **options: Any) -> None:
-        self.group = Group(method, method.values("OwnFront", (), options), ("0",), list)
+        chosen = Chosen(settings_of(method, method.values("OwnFront", (), options)))
+        self.group = Group(method, ("0",), chosen, 0)
         h, rule = self.group.at(0), self.group.plan.rule
         slots = {
             name: allocate_slot(method.slots[name], param, h, i)

@@ -7,6 +7,7 @@ from typing import Any
 
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.method.method import Method
+from gradstep.optimizer.group import Group
 
 
 class KnownAttributes:
@@ -60,11 +61,7 @@ class OfAllGroups:
         return values[0]
 
     def __set__(self, instance: Any, value: Any) -> None:
-        name = self.declared.name
-        for group in instance.groups:
-            group.changed({name: value})
-        for group in instance.groups:
-            group[name] = value
+        Group.update_all(instance.groups, self.declared.name, value)
 
 
 class MadeOfMethod:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.groups import split_groups
 from gradstep.arrays.loans import lent
 from gradstep.arrays.selection import Groups
 from gradstep.method.help import help_of, signature_of
@@ -19,10 +19,12 @@ from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.attributes import KnownAttributes, MadeOfMethod, OfAllGroups
 from gradstep.optimizer.averages import exchanged, pairs_of
 from gradstep.optimizer.checking import check_trained, current_value
+from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.step_info import DONE, StepInfo
+from gradstep.optimizer.turn import LAST, STEP, Busy, Turn
 from gradstep.values import check_grad_scale
 
 Array = NDArray[Any]
@@ -61,9 +63,8 @@ class Optimizer(KnownAttributes):
     ) -> None:
         kind = type(self).__name__
         values = self.method.values(kind, by_place, by_name)
-        self._lock = threading.Lock()
-        self._busy = "another step"
-        self._layout = Layout(kind, self.method, values, params, groups)
+        self._turn = Turn()
+        self._layout = Layout(kind, self.method, values, *split_groups(params), groups)
 
     # What users call.
 
@@ -102,37 +103,43 @@ class Optimizer(KnownAttributes):
         RuntimeError
             If another step of this optimizer is running.
         """
-        if not self._lock.acquire(False):
-            raise RuntimeError(f"this optimizer is busy with {self._busy}; step again after it")
+        turn = self._turn
+        give, mine = turn.give, list[None]()
         try:
+            try:
+                mine += map(turn.take, LAST)
+            except IndexError:
+                raise turn.busy("step again") from None
+            turn.now = STEP
             layout = self._layout
             if grad_scale != 1.0:
                 grad_scale = check_grad_scale(grad_scale)
             rows = layout.rows()
+            table, cohorts = layout.table, layout.cohorts
             try:
-                norm, skipped, absent = layout.table.step(
+                norm, skipped, absent = table.step(
                     layout.align(grads),
                     rows,
                     grad_scale,
                     with_norm or skip_nonfinite or layout.needs_norm,
                     skip_nonfinite or layout.skips_nonfinite,
                 )
+                if absent and not skipped:
+                    cohorts = after_step(cohorts, absent)
             except BaseException:
                 # An interrupt waits for the kernels: the step may have been taken by now.
-                last, absent = layout.table.last_step
+                last, absent = table.last_step
                 if last is rows:
-                    layout.count_step(absent)
+                    if absent:
+                        cohorts = after_step(cohorts, absent)
+                    layout.steps, layout.cohorts = layout.steps + 1, cohorts
                 raise
+            # No call from here on, so that a step that was taken is counted, and once.
             if not skipped:
-                if absent:
-                    layout.count_step(absent)
-                else:
-                    layout.steps += 1
-                    for cohort in layout.cohorts:
-                        cohort.count += 1
+                layout.steps, layout.cohorts = layout.steps + 1, cohorts
             return DONE if norm is None else StepInfo(norm, skipped)
         finally:
-            self._lock.release()
+            give(mine)
 
     @property
     def params(self) -> Mapping[str, Array]:
@@ -216,7 +223,7 @@ class Optimizer(KnownAttributes):
         with self._exclusive("add_group()"):
             if not isinstance(group, Mapping) or "params" not in group:
                 raise TypeError(f'group must be a dict with an entry "params", got {group!r}')
-            self._layout.add_group(group)
+            self._layout.add_group(split_groups([group])[1][0])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a step depends on, copied: plain dicts of arrays and numbers.
@@ -248,23 +255,13 @@ class Optimizer(KnownAttributes):
     def _refreshed(self) -> Layout:
         """In line with the hyperparameters, as a running step has brought it already."""
         layout = self._layout
-        if layout.stale and self._lock.acquire(blocking=False):
-            try:
+        if layout.chosen.settings is not layout.prepared_for:
+            with suppress(Busy), self._exclusive("reading"):
                 layout.refresh()
-            finally:
-                self._lock.release()
         return layout
 
-    @contextmanager
-    def _exclusive(self, what: str) -> Iterator[None]:
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError(f"this optimizer is busy with {self._busy}; call {what} after it")
-        self._busy = what
-        try:
-            yield
-        finally:
-            self._busy = "another step"
-            self._lock.release()
+    def _exclusive(self, what: str) -> AbstractContextManager[None]:
+        return self._turn.taken(what)
 
 
 Optimizer._show_hyperparameters()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.loans import lent
 from gradstep.arrays.memory import flat, held
 from gradstep.method.method import WithVelocity
@@ -62,14 +63,16 @@ class NesterovPoint(Optimizer):
             ]
             layout.check_params(name for _, name, _ in moved)
             params = [flat(layout.params[name]) for _, name, _ in moved]
+            ahead = [param.copy() for param in params]
+            for values, (factor, _, buffer) in zip(ahead, moved, strict=True):
+                subtract_scaled(values, factor, flat(buffer))
+            there = at_once(map(filled, params, ahead))
+            back = at_once(map(filled, params, [param.copy() for param in params]))
             memory = held(params)  # nobody can resize it meanwhile
-            before = [param.copy() for param in params]
             try:
-                for param, (factor, _, buffer) in zip(params, moved, strict=True):
-                    subtract_scaled(param, factor, flat(buffer))
+                there()
                 with lent("lookahead()", params):
                     yield
             finally:
-                for param, values in zip(params, before, strict=True):
-                    param[...] = values
+                back()
                 del memory

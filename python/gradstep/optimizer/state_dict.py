@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.at_once import Change, at_once, attribute, filled
 from gradstep.arrays.memory import allocate
 from gradstep.arrays.parameters import check_writeable
 from gradstep.method.rows import Plan
 from gradstep.optimizer.cohorts import regroup
 from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.settings import Settings
 from gradstep.reference import RULES
 
 Array = NDArray[Any]
@@ -27,7 +29,9 @@ def to_dict(layout: Layout, *, copied: bool) -> dict[str, Any]:
     """The state, of copies or of the live arrays. The caller holds the optimizer's lock."""
     layout.refresh()
     names = list(layout.params)
-    counts = {names[i]: cohort.count for cohort in layout.cohorts for i in cohort.members}
+    counts = {
+        names[i]: layout.steps - cohort.behind for cohort in layout.cohorts for i in cohort.members
+    }
     arrays = copies if copied else dict
     return {
         "optimizer": layout.kind,
@@ -77,28 +81,31 @@ class Checked:
                 check_array(f"{what} in state_dict", self.given["state"][name][slot], params[name])
                 check_writeable(what, array)
 
-    def take_over(self) -> None:
+    def take_over(self, changes: Iterable[Change] = ()) -> None:
+        """Make it the state, and these changes with it, at once."""
         layout = self.layout
-        for group, values in zip(layout.groups, self.groups, strict=True):
-            group.update(values)
+        positions = layout.positions()
+        cohorts = regroup(
+            (positions[name], place, self.steps - self.counts[name])
+            for place, group in enumerate(layout.groups)
+            for name in group.names
+        )
+        settings = tuple(Settings(layout.method, values) for values in self.groups)
+        fill = [filled(array, self.given["ema"][name]) for name, array in self.ema.items()]
         for name, slots in self.state.items():
-            fill(slots, self.given["state"][name])
-            replace(layout.state[name], slots)
-        fill(self.ema, self.given["ema"])
-        replace(layout.ema, self.ema)
-        layout.cohorts = regroup(layout.groups, self.counts, layout.positions())
-        layout.steps = self.steps
-        layout.mark_stale()
-
-
-def fill(arrays: Mapping[str, Array], values: Mapping[str, Array]) -> None:
-    for name, array in arrays.items():
-        array[...] = values[name]
-
-
-def replace(arrays: dict[str, Array], by: Mapping[str, Array]) -> None:
-    arrays.clear()
-    arrays.update(by)
+            fill += [filled(array, self.given["state"][name][s]) for s, array in slots.items()]
+        parts = {
+            "state": self.state, "ema": self.ema, "cohorts": cohorts, "steps": self.steps,
+            "plans": [], "prepared_for": (),
+        }  # fmt: skip
+        at_once(
+            [
+                *changes,
+                *fill,
+                *(attribute(layout, name, part) for name, part in parts.items()),
+                attribute(layout.chosen, "settings", settings),
+            ]
+        )()
 
 
 def check_header(given: Mapping[str, Any], kind: str) -> int:

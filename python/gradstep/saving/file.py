@@ -12,6 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.groups import named_arrays
 from gradstep.arrays.loans import refuse_lent
 from gradstep.optimizer.front import Optimizer
@@ -211,11 +212,10 @@ def load(
             part.check()
         if live:
             check_params(live, given)
-        undo.pop_all()
-        for name, array in live.items():
-            array[...] = given[name]
         if part is not None:
             part.take_over()
+        at_once([filled(array, given[name]) for name, array in live.items()])()
+        undo.pop_all()
     return {name: value for name, value in content["values"].items() if name not in others}
 
 

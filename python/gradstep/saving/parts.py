@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.at_once import attribute, filled
 from gradstep.arrays.parameters import check_writeable
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.optimizer import state_dict as states
@@ -84,11 +85,11 @@ class Part:
         self._check_params()
 
     def take_over(self) -> None:
-        for name, values in (self._params or {}).items():
-            self._opt.params[name][...] = values
-        self._state.take_over()
+        params = self._params or {}
+        changes = [filled(self._opt.params[name], values) for name, values in params.items()]
         for group, was in zip(self._opt.groups, self._constructed or [], strict=False):
-            group.constructed.update(was)
+            changes.append(attribute(group, "constructed", group.constructed | was))
+        self._state.take_over(changes)
 
 
 class WithParams:
