@@ -32,6 +32,11 @@ class TestAttributes:
         opt.step = opt.step  # as wrappers do
         assert opt.lr == 5.0
 
+    def test_groups_have_entries_and_no_such_attributes(self) -> None:
+        (group,) = gs.Adam(zeros(2)).groups
+        with pytest.raises(AttributeError, match="no attribute 'lr'"):
+            group.lr = 0.1  # type: ignore[attr-defined]
+
     def test_a_subclass_may_declare_its_own(self) -> None:
         class Named(gs.Adam):
             note: str

@@ -29,6 +29,9 @@ class Group(MutableMapping[str, Any]):
     (0.2, ('b',))
     """
 
+    # Not a dict, so that ``group.lr = 0.1`` is an error and not an attribute that nobody reads.
+    __slots__ = ("_chosen", "_declared", "_method", "_place", "constructed", "names")
+
     def __init__(
         self,
         method: Method,
