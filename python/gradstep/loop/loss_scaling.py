@@ -103,6 +103,13 @@ class LossScaler:
                 self.good_steps = 0
         self._skipped.clear()
 
+    def __repr__(self) -> str:
+        return (
+            f"LossScaler(scale={self.scale!r}, good_steps={self.good_steps} of "
+            f"{self.growth_interval}, growth_factor={self.growth_factor!r}, "
+            f"backoff_factor={self.backoff_factor!r})"
+        )
+
     def state_dict(self) -> dict[str, float]:
         """The scale and the number of good steps, as plain numbers. Take it after an update."""
         return {"scale": self.scale, "good_steps": self.good_steps}

@@ -7,6 +7,31 @@ from typing import Any
 
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.method.method import Method
+from gradstep.optimizer.group import Group
+
+
+class KnownAttributes:
+    """An object that can be given no attributes but those that its class has, and private ones.
+
+    A subclass has those that its body assigns or annotates.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name.startswith("_") or is_declared(type(self), name)):
+            kind = type(self)
+            options = ", ".join(kind.method.hyperparameters)  # type: ignore[attr-defined]
+            raise AttributeError(
+                f"{kind.__name__} has no attribute {name!r} to set; its options are {options}. "
+                "A subclass may have others: it declares them in its body."
+            )
+        super().__setattr__(name, value)
+
+
+def is_declared(cls: type, name: str) -> bool:
+    return any(
+        name in vars(klass) or name in getattr(klass, "__annotations__", ())
+        for klass in cls.__mro__
+    )
 
 
 class OfAllGroups:
@@ -36,11 +61,7 @@ class OfAllGroups:
         return values[0]
 
     def __set__(self, instance: Any, value: Any) -> None:
-        name = self.declared.name
-        for group in instance.groups:
-            group.changed({name: value})
-        for group in instance.groups:
-            group[name] = value
+        Group.update_all(instance.groups, self.declared.name, value)
 
 
 class MadeOfMethod:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import starmap
+from functools import partial
 from operator import setitem
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.at_once import Change, at_once, filled
 from gradstep.arrays.memory import flat, held
 from gradstep.arrays.parameters import check_writeable
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Pair = tuple[Array, Array]
-Move = tuple[Any, Any, Any]
 
 RUN = 16384  # elements exchanged at a time, so that the copy stays in cache
 
@@ -41,29 +40,26 @@ def exchanged(pairs: Sequence[Pair]) -> Iterator[None]:
 
     Meanwhile neither can be resized.
     """
-    swaps, swapped = moves(pairs), [False]
+    swaps, swapped = exchanges(pairs), [False]
+    swap = at_once([*swaps, partial(setitem, swapped, 0, True)])
+    back = at_once(swaps)
     memory = held(array for pair in pairs for array in pair)
     try:
-        make([*swaps, (swapped, 0, True)])
+        swap()
         yield
     finally:
         if swapped[0]:
-            make(swaps)
+            back()
         del memory
 
 
-def moves(pairs: Sequence[Pair]) -> list[Move]:
-    """The assignments ``to[where] = value`` that swap the values of both."""
-    held = np.empty(RUN * 8, np.uint8)
-    found: list[Move] = []
+def exchanges(pairs: Sequence[Pair]) -> list[Change]:
+    """The assignments that swap the values of both."""
+    kept = np.empty(RUN * 8, np.uint8)
+    found: list[Change] = []
     for ours, theirs in pairs:
         for start in range(0, ours.size, RUN):
             our, their = ours[start : start + RUN], theirs[start : start + RUN]
-            kept = held[: our.nbytes].view(our.dtype)
-            found += [(kept, ..., our), (our, ..., their), (their, ..., kept)]
+            aside = kept[: our.nbytes].view(our.dtype)
+            found += [filled(aside, our), filled(our, their), filled(their, aside)]
     return found
-
-
-def make(assignments: Sequence[Move]) -> None:
-    """All of them in one call, so that an interrupt comes before them or after them."""
-    deque(starmap(setitem, assignments), maxlen=0)

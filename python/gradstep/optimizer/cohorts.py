@@ -1,49 +1,39 @@
 """Tensors that have taken the same number of steps, and so share their coefficients.
 
 Bias corrections depend on how often a tensor was updated, and one whose gradient is None stays
-behind. As long as none does, every group is one cohort.
+behind. As long as none does, every group is one cohort, and a step changes none of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
-from gradstep.optimizer.group import Group
 
-
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class Cohort:
-    group: Group
-    count: int  # completed steps of each member
+    group: int  # its position
+    behind: int  # how many fewer steps each member has taken than the optimizer
     members: list[int]  # positions of the tensors
-    rule: str = ""
 
 
-def advance(cohorts: list[Cohort], absent: Sequence[int]) -> bool:
-    """Count a step for all tensors but those in `absent`; True if cohorts had to be split."""
+def after_step(cohorts: Sequence[Cohort], absent: Collection[int]) -> list[Cohort]:
+    """The cohorts after a step that all tensors took but those in `absent`."""
     staying = set(absent)
-    split = False
-    for position, cohort in reversed(list(enumerate(cohorts))):
-        behind = [i for i in cohort.members if i in staying]
-        if len(behind) == len(cohort.members):
-            continue
-        if behind:
-            cohort.members = [i for i in cohort.members if i not in staying]
-            cohorts.insert(position + 1, Cohort(cohort.group, cohort.count, behind))
-            split = True
-        cohort.count += 1
-    return split
+    return regroup(
+        (i, cohort.group, cohort.behind + (i in staying))
+        for cohort in cohorts
+        for i in cohort.members
+    )
 
 
-def regroup(groups: Sequence[Group], counts: Mapping[str, int]) -> list[Cohort]:
-    """Cohorts from the completed steps of every tensor, by name."""
-    cohorts: dict[tuple[int, int], Cohort] = {}
-    position = 0
-    for number, group in enumerate(groups):
-        for name in group.names:
-            count = counts[name]
-            cohort = cohorts.setdefault((number, count), Cohort(group, count, []))
-            cohort.members.append(position)
-            position += 1
-    return list(cohorts.values())
+def regroup(tensors: Iterable[tuple[int, int, int]]) -> list[Cohort]:
+    """Cohorts from every tensor's position, group and `behind`, group by group.
+
+    Of a group that was picked out of others the positions need not follow one another.
+    """
+    members: dict[tuple[int, int], list[int]] = {}
+    for i, group, behind in sorted(tensors, key=itemgetter(1, 0)):
+        members.setdefault((group, behind), []).append(i)
+    return [Cohort(*key, of_one) for key, of_one in members.items()]

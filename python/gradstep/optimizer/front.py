@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.groups import split_groups
+from gradstep.arrays.loans import lent
+from gradstep.arrays.selection import Groups
 from gradstep.method.help import help_of, signature_of
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.method.method import Method, of_type
 from gradstep.optimizer import state_dict as states
-from gradstep.optimizer.attributes import MadeOfMethod, OfAllGroups
+from gradstep.optimizer.attributes import KnownAttributes, MadeOfMethod, OfAllGroups
 from gradstep.optimizer.averages import exchanged, pairs_of
+from gradstep.optimizer.checking import check_trained, current_value
+from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.step_info import DONE, StepInfo
+from gradstep.optimizer.turn import LAST, STEP, Busy, Turn
 from gradstep.values import check_grad_scale
 
 Array = NDArray[Any]
 
 
-class Optimizer:
+class Optimizer(KnownAttributes):
     """The NumPy front of a method: it holds parameters, groups and state, and takes the steps.
 
     A subclass names its `method`; a hyperparameter declared in its body takes the place of the
@@ -53,12 +58,13 @@ class Optimizer:
             if name in vars(cls) or getattr(cls, name, None) is not declared:
                 setattr(cls, name, OfAllGroups(declared))
 
-    def __init__(self, params: Any, *by_place: Any, **by_name: Any) -> None:
+    def __init__(
+        self, params: Any, *by_place: Any, groups: Groups | None = None, **by_name: Any
+    ) -> None:
         kind = type(self).__name__
         values = self.method.values(kind, by_place, by_name)
-        self._lock = threading.Lock()
-        self._busy = "another step"
-        self._layout = Layout(kind, self.method, values, params)
+        self._turn = Turn()
+        self._layout = Layout(kind, self.method, values, *split_groups(params), groups)
 
     # What users call.
 
@@ -75,9 +81,10 @@ class Optimizer:
         Parameters
         ----------
         grads
-            Gradients in the structure of the parameters; for groups a list with one entry per
-            group, or one flat dict by name. Each is an array of its parameter's shape, or None to
-            leave that parameter, its state and its step count as they are. Never written.
+            Gradients in the structure of the parameters; for a list of groups a list with one entry
+            per group, or one flat dict by the names in :attr:`params`. Each is an array of its
+            parameter's shape, or None to leave that parameter, its state and its step count as they
+            are; a step counts for schedules though all are None. Never written.
         grad_scale : float > 0
             Factor on every gradient: 1/n for a sum of n, 1/S for a loss scaled by S.
         with_norm : bool
@@ -96,42 +103,61 @@ class Optimizer:
         RuntimeError
             If another step of this optimizer is running.
         """
-        if not self._lock.acquire(False):
-            raise RuntimeError(f"this optimizer is busy with {self._busy}; step again after it")
+        turn = self._turn
+        give, mine = turn.give, list[None]()
         try:
+            try:
+                mine += map(turn.take, LAST)
+            except IndexError:
+                raise turn.busy("step again") from None
+            turn.now = STEP
             layout = self._layout
             if grad_scale != 1.0:
                 grad_scale = check_grad_scale(grad_scale)
             rows = layout.rows()
+            table, cohorts = layout.table, layout.cohorts
             try:
-                norm, skipped, absent = layout.table.step(
+                norm, skipped, absent = table.step(
                     layout.align(grads),
                     rows,
                     grad_scale,
                     with_norm or skip_nonfinite or layout.needs_norm,
                     skip_nonfinite or layout.skips_nonfinite,
                 )
+                if absent and not skipped:
+                    cohorts = after_step(cohorts, absent)
             except BaseException:
                 # An interrupt waits for the kernels: the step may have been taken by now.
-                last, absent = layout.table.last_step
+                last, absent = table.last_step
                 if last is rows:
-                    layout.count_step(absent)
+                    if absent:
+                        cohorts = after_step(cohorts, absent)
+                    layout.steps, layout.cohorts = layout.steps + 1, cohorts
                 raise
+            # No call from here on, so that a step that was taken is counted, and once.
             if not skipped:
-                if absent:
-                    layout.count_step(absent)
-                else:
-                    layout.steps += 1
-                    for cohort in layout.cohorts:
-                        cohort.count += 1
+                layout.steps, layout.cohorts = layout.steps + 1, cohorts
             return DONE if norm is None else StepInfo(norm, skipped)
         finally:
-            self._lock.release()
+            give(mine)
 
     @property
     def params(self) -> Mapping[str, Array]:
         """The parameters by name."""
         return MappingProxyType(self._layout.params)
+
+    def check(self, params: Any) -> None:
+        """Raise an error where `params` do not hold the very arrays that the optimizer trains.
+
+        ``params["W"] = np.load(…)`` puts another array in the place of one that is trained, and no
+        step will ever reach it; ``params["W"][...] = np.load(…)`` writes values into it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is another one, is missing, or cannot be a parameter.
+        """
+        check_trained(self._layout, params)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -166,7 +192,8 @@ class Optimizer:
         """
         with self._exclusive("swap_averages()"):
             self._layout.refresh()
-            with exchanged(pairs_of(self._layout)):
+            pairs = pairs_of(self._layout)
+            with exchanged(pairs), lent("swap_averages()", (param for param, _ in pairs)):
                 yield
 
     @property
@@ -174,12 +201,29 @@ class Optimizer:
         """The number of completed steps: what schedules are functions of."""
         return self._layout.steps
 
+    def current(self, name: str, group: int | None = None) -> Any:
+        """What the next step will use for the hyperparameter `name`: a schedule's value by then.
+
+        `group` is the number of a group, which has to be given where groups differ.
+
+        >>> import numpy as np, gradstep as gs
+        >>> opt = gs.SGD(np.zeros(2), lr=gs.schedules.linear(10) * 0.5)
+        >>> info = opt.step(np.ones(2))
+        >>> opt.current("lr")
+        0.45
+        """
+        return current_value(self._layout, name, group)
+
     def add_group(self, group: Mapping[str, Any]) -> None:
-        """Add parameters: ``{"params": ..., "lr": ..., ...}``. Gradients then come per group."""
+        """Add parameters: ``{"params": ..., "lr": ..., ...}``.
+
+        Gradients then come as a list: first those of what the optimizer was made with, if that was
+        no list of groups, then those of each group that was added.
+        """
         with self._exclusive("add_group()"):
             if not isinstance(group, Mapping) or "params" not in group:
                 raise TypeError(f'group must be a dict with an entry "params", got {group!r}')
-            self._layout.add_group(group)
+            self._layout.add_group(split_groups([group])[1][0])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a step depends on, copied: plain dicts of arrays and numbers.
@@ -211,23 +255,13 @@ class Optimizer:
     def _refreshed(self) -> Layout:
         """In line with the hyperparameters, as a running step has brought it already."""
         layout = self._layout
-        if layout.stale and self._lock.acquire(blocking=False):
-            try:
+        if layout.chosen.settings is not layout.prepared_for:
+            with suppress(Busy), self._exclusive("reading"):
                 layout.refresh()
-            finally:
-                self._lock.release()
         return layout
 
-    @contextmanager
-    def _exclusive(self, what: str) -> Iterator[None]:
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError(f"this optimizer is busy with {self._busy}; call {what} after it")
-        self._busy = what
-        try:
-            yield
-        finally:
-            self._busy = "another step"
-            self._lock.release()
+    def _exclusive(self, what: str) -> AbstractContextManager[None]:
+        return self._turn.taken(what)
 
 
 Optimizer._show_hyperparameters()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from gradstep.arrays.structure import Node
 from gradstep.method.method import Method
 from gradstep.method.rows import Plan
 from gradstep.optimizer.settings import Settings
+
+
+class Chosen:
+    """The settings of all groups of an optimizer, in one reference: they change together, and what
+    has taken it goes on with what it took.
+    """
+
+    def __init__(self, *settings: Settings) -> None:
+        self.settings = settings
 
 
 class Group(MutableMapping[str, Any]):
@@ -21,21 +29,27 @@ class Group(MutableMapping[str, Any]):
     (0.2, ('b',))
     """
 
+    # Not a dict, so that ``group.lr = 0.1`` is an error and not an attribute that nobody reads.
+    __slots__ = ("_chosen", "_declared", "_method", "_place", "constructed", "names")
+
     def __init__(
         self,
         method: Method,
-        values: Mapping[str, Any],
         names: tuple[str, ...],
-        structure: Node,
-        on_new_plan: Callable[[], None],
+        chosen: Chosen,
+        place: int,
+        constructed: Mapping[str, Any] | None = None,
     ) -> None:
         self._method = method
-        self._declared = declared = method.hyperparameters
+        self._declared = method.hyperparameters
         self.names = names
-        self.structure = structure
-        self._on_new_plan = on_new_plan
-        checked = {name: declared[name].check(value) for name, value in values.items()}
-        self.settings = Settings(method, checked)
+        self._chosen = chosen
+        self._place = place
+        self.constructed = dict(constructed or {})  # with which numbers
+
+    @property
+    def settings(self) -> Settings:
+        return self._chosen.settings[self._place]
 
     @property
     def plan(self) -> Plan:
@@ -74,8 +88,7 @@ class Group(MutableMapping[str, Any]):
 
     def numbers(self) -> dict[str, Any]:
         """The hyperparameters that are not schedules."""
-        settings = self.settings
-        return {n: value for n, value in settings.values.items() if n not in settings.scheduled}
+        return self.settings.numbers()
 
     def __getitem__(self, name: str) -> Any:
         return self.names if name == "params" else self.settings.values[name]
@@ -85,12 +98,16 @@ class Group(MutableMapping[str, Any]):
 
     def update(self, *args: Any, **changes: Any) -> None:
         """Set several hyperparameters at once: all of them, or none if one is not legal."""
-        before, self.settings = (
-            self.settings,
-            Settings(self._method, self.changed(dict(*args, **changes))),
-        )
-        if self.plan != before.plan:
-            self._on_new_plan()
+        mine = Settings(self._method, self.changed(dict(*args, **changes)))
+        chosen, place = self._chosen, self._place
+        # No call between reading and setting: nobody else's change is lost.
+        chosen.settings = (*chosen.settings[:place], mine, *chosen.settings[place + 1 :])
+
+    @staticmethod
+    def update_all(groups: Sequence[Group], name: str, value: Any) -> None:
+        """Set a hyperparameter of all groups of an optimizer, or of none."""
+        method, chosen = groups[0]._method, groups[0]._chosen
+        chosen.settings = tuple(Settings(method, g.changed({name: value})) for g in groups)
 
     def __delitem__(self, name: str) -> None:
         raise TypeError(f"a group's hyperparameters cannot be deleted; set {name!r} instead")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+from gradstep.arrays.at_once import at_once, filled
+from gradstep.arrays.loans import lent
 from gradstep.arrays.memory import flat, held
 from gradstep.method.method import WithVelocity
 from gradstep.optimizer.front import Optimizer
@@ -30,6 +32,7 @@ class NesterovPoint(Optimizer):
         RuntimeError
             If :meth:`step` is called within the block.
         ValueError
+            With ``nesterov=True``, whose steps lead there by themselves: it would be led twice.
             If a parameter is not what it was, or is not writeable any more. Nothing has been
             changed then.
 
@@ -46,6 +49,11 @@ class NesterovPoint(Optimizer):
         """
         with self._exclusive("lookahead()"):
             layout = self._layout
+            if any(group.get("nesterov") for group in layout.groups):
+                raise ValueError(
+                    "lookahead() with nesterov=True would lead twice: a step with it holds the "
+                    "parameters at the point ahead already. Set opt.nesterov = False."
+                )
             factors = [self.method.lead(group.at(self.steps)) for group in layout.groups]
             moved = [
                 (factor, name, layout.state[name]["momentum_buffer"])
@@ -55,13 +63,16 @@ class NesterovPoint(Optimizer):
             ]
             layout.check_params(name for _, name, _ in moved)
             params = [flat(layout.params[name]) for _, name, _ in moved]
+            ahead = [param.copy() for param in params]
+            for values, (factor, _, buffer) in zip(ahead, moved, strict=True):
+                subtract_scaled(values, factor, flat(buffer))
+            there = at_once(map(filled, params, ahead))
+            back = at_once(map(filled, params, [param.copy() for param in params]))
             memory = held(params)  # nobody can resize it meanwhile
-            before = [param.copy() for param in params]
             try:
-                for param, (factor, _, buffer) in zip(params, moved, strict=True):
-                    subtract_scaled(param, factor, flat(buffer))
-                yield
+                there()
+                with lent("lookahead()", params):
+                    yield
             finally:
-                for param, values in zip(params, before, strict=True):
-                    param[...] = values
+                back()
                 del memory

@@ -8,6 +8,7 @@ from typing import Any
 
 from gradstep.method.method import Method
 from gradstep.method.rows import average, limits
+from gradstep.schedules.base import function_of
 
 Function = Callable[[Mapping[str, Any]], Any]
 Prepared = tuple[dict[str, Any], tuple[Any, ...]]
@@ -21,20 +22,30 @@ class Settings:
     def __init__(self, method: Method, values: dict[str, Any]) -> None:
         self.values = values
         self.plan = method.plan(values)
+        self.rule = self.plan.rule
         self._schedules = [
-            (name, declared.at, values[name])
+            (name, declared.at, functions_of(values[name]))
             for name, declared in method.hyperparameters.items()
             if declared.varies(values[name])
         ]
         self.scheduled = {name for name, _, _ in self._schedules}
-        own = partial(method.coefficients, self.plan.rule)
-        self._functions: tuple[Function, ...] = (limits, method.penalties, average, own)
+        own = partial(method.coefficients, self.rule)
+        self._functions: tuple[Function, ...] = (
+            limits,
+            method.penalties,
+            average,
+            lambda h: dict(own(h)),
+        )
         self._parts: list[Any] = []  # what the functions gave
         self._varying: list[tuple[int, Function]] = []  # those that schedules change
         self._now = dict(values)
         self.fixed: Prepared | None = None
         if not self.scheduled:
             self.fixed = self.prepared(0)
+
+    def numbers(self) -> dict[str, Any]:
+        """Those that are not schedules."""
+        return {name: v for name, v in self.values.items() if name not in self.scheduled}
 
     def at(self, step: int) -> dict[str, Any]:
         """The hyperparameters for the step after `step` completed ones."""
@@ -66,6 +77,11 @@ class Settings:
         self._parts, self._varying = parts, varying
 
 
+def functions_of(value: Any) -> Any:
+    """Schedules as functions of single steps, one or several."""
+    return tuple(map(function_of, value)) if isinstance(value, tuple) else function_of(value)
+
+
 class Reads(Mapping[str, Any]):
     """A mapping that remembers which of its entries were read."""
 
@@ -82,3 +98,9 @@ class Reads(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def settings_of(method: Method, values: Mapping[str, Any]) -> Settings:
+    """Settings of values as users gave them; an error where one is not legal."""
+    declared = method.hyperparameters
+    return Settings(method, {name: declared[name].check(value) for name, value in values.items()})

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.at_once import Change, at_once, attribute, filled
 from gradstep.arrays.memory import allocate
 from gradstep.arrays.parameters import check_writeable
 from gradstep.method.rows import Plan
 from gradstep.optimizer.cohorts import regroup
 from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.settings import Settings
 from gradstep.reference import RULES
 
 Array = NDArray[Any]
@@ -27,7 +29,9 @@ def to_dict(layout: Layout, *, copied: bool) -> dict[str, Any]:
     """The state, of copies or of the live arrays. The caller holds the optimizer's lock."""
     layout.refresh()
     names = list(layout.params)
-    counts = {names[i]: cohort.count for cohort in layout.cohorts for i in cohort.members}
+    counts = {
+        names[i]: layout.steps - cohort.behind for cohort in layout.cohorts for i in cohort.members
+    }
     arrays = copies if copied else dict
     return {
         "optimizer": layout.kind,
@@ -77,34 +81,42 @@ class Checked:
                 check_array(f"{what} in state_dict", self.given["state"][name][slot], params[name])
                 check_writeable(what, array)
 
-    def take_over(self) -> None:
+    def take_over(self, changes: Iterable[Change] = ()) -> None:
+        """Make it the state, and these changes with it, at once."""
         layout = self.layout
-        for group, values in zip(layout.groups, self.groups, strict=True):
-            group.update(values)
+        positions = layout.positions()
+        cohorts = regroup(
+            (positions[name], place, self.steps - self.counts[name])
+            for place, group in enumerate(layout.groups)
+            for name in group.names
+        )
+        settings = tuple(Settings(layout.method, values) for values in self.groups)
+        fill = [filled(array, self.given["ema"][name]) for name, array in self.ema.items()]
         for name, slots in self.state.items():
-            fill(slots, self.given["state"][name])
-            replace(layout.state[name], slots)
-        fill(self.ema, self.given["ema"])
-        replace(layout.ema, self.ema)
-        layout.cohorts = regroup(layout.groups, self.counts)
-        layout.steps = self.steps
-        layout.mark_stale()
-
-
-def fill(arrays: Mapping[str, Array], values: Mapping[str, Array]) -> None:
-    for name, array in arrays.items():
-        array[...] = values[name]
-
-
-def replace(arrays: dict[str, Array], by: Mapping[str, Array]) -> None:
-    arrays.clear()
-    arrays.update(by)
+            fill += [filled(array, self.given["state"][name][s]) for s, array in slots.items()]
+        parts = {
+            "state": self.state, "ema": self.ema, "cohorts": cohorts, "steps": self.steps,
+            "plans": [], "prepared_for": (),
+        }  # fmt: skip
+        at_once(
+            [
+                *changes,
+                *fill,
+                *(attribute(layout, name, part) for name, part in parts.items()),
+                attribute(layout.chosen, "settings", settings),
+            ]
+        )()
 
 
 def check_header(given: Mapping[str, Any], kind: str) -> int:
     """The number of completed steps of a state of the optimizer `kind`."""
     if not isinstance(given, Mapping):
         raise TypeError(f"state_dict must be a dict, got a {type(given).__name__}")
+    if {"state", "param_groups"} <= given.keys():
+        raise ValueError(
+            "state_dict is one of torch.optim's; load it with "
+            "gradstep.load_torch_state_dict(opt, state_dict)"
+        )
     for key in ("format", "optimizer", "steps", "groups", "state", "ema"):
         if key not in given:
             raise ValueError(f"state_dict has no entry {key!r}; is it one that gradstep made?")
@@ -120,20 +132,29 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
     return check_count("steps", given["steps"])
 
 
-def check(layout: Layout, given: Mapping[str, Any]) -> Checked:
-    """An error where `given` does not fit `layout`; nothing is changed. Needs the lock, too."""
+def check(layout: Layout, given: Mapping[str, Any], hyperparameters: bool = True) -> Checked:
+    """An error where `given` does not fit `layout`; nothing is changed. Needs the lock, too.
+
+    Without `hyperparameters` those of `layout` stay. State that they need and `given` lacks begins
+    anew, as if they had been set after the load; averages that nobody keeps any more are left out.
+    """
     given = read_once(given)
     steps = check_header(given, layout.kind)
     values = check_groups(layout, given["groups"])
+    if not hyperparameters:
+        values = [group.changed({}) for group in layout.groups]
     plans = [group.plan_of(of_group) for group, of_group in zip(layout.groups, values, strict=True)]
-    counts = check_state(layout, given["state"], plans)
+    counts = check_state(layout, given["state"], plans, complete=hyperparameters)
     averaged = [
         name
         for group, plan in zip(layout.groups, plans, strict=True)
         for name in group.names
         if plan.averages
     ]
-    check_names("ema", given["ema"], averaged)
+    if not hyperparameters and isinstance(given["ema"], Mapping):
+        averaged = [name for name in averaged if name in given["ema"]]
+    else:
+        check_names("ema", given["ema"], averaged)
     state = {
         name: {
             slot: live_or_new(layout.state[name], slot, param, place)
@@ -192,12 +213,12 @@ def check_groups(layout: Layout, given: Any) -> list[dict[str, Any]]:
     return values
 
 
-def check_state(layout: Layout, given: Any, plans: list[Plan]) -> dict[str, int]:
+def check_state(layout: Layout, given: Any, plans: list[Plan], *, complete: bool) -> dict[str, int]:
     """The step count of every parameter."""
     check_names("state", given, list(layout.params))
     counts = {}
     for group, plan in zip(layout.groups, plans, strict=True):
-        slots = RULES[plan.rule].slots
+        slots = RULES[plan.rule].slots if complete else ()
         for name in group.names:
             of_one = given[name]
             came = list(of_one) if isinstance(of_one, Mapping) else of_one
