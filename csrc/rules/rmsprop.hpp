@@ -45,12 +45,12 @@ struct RmspropCentered : Rmsprop<T> {
   T step(T root, T g, T, T) const { return this->lr * g / (root + this->eps_outside); }
 };
 
-// Momentum on top of either, with the coefficients behind theirs. State waits for the quotient here,
-// so `root` is not inherited: these rules do not come in halves.
+// Momentum on top of either, with the coefficients behind theirs. State waits for the quotient
+// here, so `root` is not inherited: these rules do not come in halves.
 template <template <class> class Base, class T>
 struct RmspropWithMomentum {
-  static constexpr auto coefficients =
-      names("lr", "alpha", "one_minus_alpha", "eps_inside", "eps_outside", "momentum", "grad_weight");
+  static constexpr auto coefficients = names("lr", "alpha", "one_minus_alpha", "eps_inside",
+                                             "eps_outside", "momentum", "grad_weight");
   static constexpr unsigned roots_and_quotients = Base<T>::roots_and_quotients;
   static constexpr bool has_momentum = true;
   Base<T> base;
