@@ -104,7 +104,8 @@ class Optimizer(KnownAttributes):
             If another step of this optimizer is running.
         """
         turn = self._turn
-        give, mine = turn.give, list[None]()
+        mine: list[None] = []
+        give = turn.give
         try:
             try:
                 mine += map(turn.take, LAST)

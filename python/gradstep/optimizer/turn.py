@@ -47,7 +47,8 @@ class Turn:
     @contextmanager
     def taken(self, what: str) -> Iterator[None]:
         """For the ``with`` block; Busy where somebody has it."""
-        give, mine, now = self.give, list[None](), (what, get_ident())
+        mine: list[None] = []
+        give, now = self.give, (what, get_ident())
         try:
             try:
                 mine += map(self.take, LAST)
