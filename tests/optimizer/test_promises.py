@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class TestGroupsOutsideAList:
 
 @pytest.mark.parametrize("second", [zeros(3), [zeros(3)], {"b": zeros(3)}, {"in": [zeros(3)]}])
 def test_gradients_of_groups_may_come_in_one_flat_dict(second: Any) -> None:
-    first = zeros(2)
+    first, second = zeros(2), deepcopy(second)
     opt = gs.SGD([{"params": [first]}, {"params": second}], lr=1.0)
     opt.step({name: np.ones_like(param) for name, param in opt.params.items()})
     assert all((param == -1).all() for param in opt.params.values())
