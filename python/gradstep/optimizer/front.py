@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -98,7 +98,8 @@ class Optimizer:
             If another step of this optimizer is running.
         """
         turn = self._turn
-        give, mine = turn.give, list[None]()
+        mine: list[None] = []
+        give = turn.give
         try:
             try:
                 mine += map(turn.take, LAST)
@@ -131,7 +132,10 @@ class Optimizer:
             # No call from here on, so that a step that was taken is counted, and once.
             if not skipped:
                 layout.steps, layout.cohorts = layout.steps + 1, cohorts
-            return DONE if norm is None else StepInfo(norm, skipped)
+            info = DONE
+            if norm is not None:
+                info = StepInfo(norm, skipped)
+            return info
         finally:
             give(mine)
 
@@ -171,10 +175,14 @@ class Optimizer:
             If a parameter or its average is not what it was, or is not writeable any more. Nothing
             has been changed then.
         """
-        with self._exclusive("swap_averages()"):
+        mine: list[None] = []
+        give = self._turn.give
+        try:
+            self._turn.take_for("swap_averages()", mine)
             self._layout.refresh()
-            with exchanged(pairs_of(self._layout)):
-                yield
+            yield from exchanged(pairs_of(self._layout))
+        finally:
+            give(mine)
 
     @property
     def steps(self) -> int:
@@ -183,18 +191,16 @@ class Optimizer:
 
     def add_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters: ``{"params": ..., "lr": ..., ...}``. Gradients then come per group."""
-        with self._exclusive("add_group()"):
-            if not isinstance(group, Mapping) or "params" not in group:
-                raise TypeError(f'group must be a dict with an entry "params", got {group!r}')
-            self._layout.add_group(split_groups([group])[1][0])
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise TypeError(f'group must be a dict with an entry "params", got {group!r}')
+        self._turn.during("add_group()", self._layout.add_group, split_groups([group])[1][0])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a step depends on, copied: plain dicts of arrays and numbers.
 
         Schedules are functions and not in it; the optimizer that loads it has its own.
         """
-        with self._exclusive("state_dict()"):
-            return states.to_dict(self._layout, copied=True)
+        return self._turn.during("state_dict()", states.copied, self._layout)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue, bit for bit, where :meth:`state_dict` was taken.
@@ -205,10 +211,7 @@ class Optimizer:
             If it is not a state of this kind of optimizer over parameters of these names, shapes
             and dtypes. Nothing has been changed then.
         """
-        with self._exclusive("load_state_dict()"):
-            checked = states.check(self._layout, state_dict)
-            checked.check_schedules()
-            checked.take_over()
+        self._turn.during("load_state_dict()", states.load, self._layout, state_dict)
 
     def __repr__(self) -> str:
         return describe(self._layout)
@@ -219,12 +222,9 @@ class Optimizer:
         """In line with the hyperparameters, as a running step has brought it already."""
         layout = self._layout
         if layout.chosen.settings is not layout.prepared_for:
-            with suppress(Busy), self._exclusive("reading"):
-                layout.refresh()
+            with suppress(Busy):
+                self._turn.during("reading", layout.refresh)
         return layout
-
-    def _exclusive(self, what: str) -> AbstractContextManager[None]:
-        return self._turn.taken(what)
 
 
 Optimizer._show_hyperparameters()

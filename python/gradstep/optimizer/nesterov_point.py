@@ -45,7 +45,10 @@ class NesterovPoint(Optimizer):
         >>> ahead, w
         (array([0.7]), array([0.8]))
         """
-        with self._exclusive("lookahead()"):
+        mine: list[None] = []
+        give = self._turn.give
+        try:
+            self._turn.take_for("lookahead()", mine)
             layout = self._layout
             factors = [self.method.lead(group.at(self.steps)) for group in layout.groups]
             moved = [
@@ -68,3 +71,5 @@ class NesterovPoint(Optimizer):
             finally:
                 back()
                 del memory
+        finally:
+            give(mine)

@@ -6,7 +6,9 @@ import copy
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
+from operator import setitem
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -84,15 +86,18 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Stateful)
     safetensors = import_safetensors()
     check_flag("params", params)
     check_given(opt, others)
-    with opt._exclusive("save()"):
+
+    def write() -> None:
         content = {
             "version": VERSION,
             "params": dict(opt.params) if params else None,
-            "optimizer": states.to_dict(opt._layout, copied=False),
+            "optimizer": states.to_dict(opt._layout),
             "others": {name: other.state_dict() for name, other in others.items()},
         }
         text, tensors = to_json(content)
         write_atomically(os.fspath(path), safetensors.numpy.save(tensors, {KEY: text}))
+
+    opt._turn.during("save()", write)
 
 
 def load(path: Path, opt: Optimizer, **others: Stateful | None) -> None:
@@ -129,24 +134,35 @@ def load(path: Path, opt: Optimizer, **others: Stateful | None) -> None:
     wanted = {name: other for name, other in others.items() if other is not None}
     check_given(opt, wanted)
     path = os.fspath(path)
-    with opt._exclusive("load()"), saying(f"cannot load {path}: "):
-        content = read(path)
-        checked = states.check(opt._layout, content["optimizer"])
-        params = content["params"]
-        if params is not None:  # else it was saved without them
-            check_params(opt, params)
-        check_names(content["others"], others)
-        with ExitStack() as undo:
-            for name, other in wanted.items():
-                undo.callback(other.load_state_dict, copy.deepcopy(other.state_dict()))
+    with saying(f"cannot load {path}: "):
+        opt._turn.during("load()", load_all, opt, path, others)
+
+
+def load_all(opt: Optimizer, path: str, others: Mapping[str, Stateful | None]) -> None:
+    content = read(path)
+    checked = states.check(opt._layout, content["optimizer"])
+    params = content["params"]
+    if params is not None:  # else it was saved without them
+        check_params(opt, params)
+    check_names(content["others"], others)
+    before: dict[str, Any] = {}
+    done = [False]
+    try:
+        for name, other in others.items():
+            if other is not None:
+                before[name] = copy.deepcopy(other.state_dict())
                 with saying(f"{name}: "):
                     other.load_state_dict(content["others"][name])
-            checked.check_schedules()
-            if params is not None:
-                check_params(opt, params)
-            params = {} if params is None else params
-            checked.take_over(filled(opt.params[name], params[name]) for name in params)
-            undo.pop_all()
+        checked.check_schedules()
+        if params is not None:
+            check_params(opt, params)
+        changes = [filled(opt.params[name], values) for name, values in (params or {}).items()]
+        checked.take_over([*changes, partial(setitem, done, 0, True)])
+    except BaseException:
+        if not done[0]:
+            for name, state in before.items():
+                others[name].load_state_dict(state)  # type: ignore[union-attr]
+        raise
 
 
 def import_safetensors() -> Any:
