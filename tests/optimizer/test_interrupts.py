@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dis import opname
+from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -24,11 +26,21 @@ WITHIN = (str(Path(gs.__file__).parent), "contextlib.py")
 Objects = dict[str, Any]
 
 
+@cache
+def looks(code: CodeType) -> frozenset[int]:
+    """Where the instructions are after which it does."""
+    return frozenset(at for at, op in enumerate(code.co_code) if opname[op].startswith(LOOKS))
+
+
 class Interrupter:
-    """Raises KeyboardInterrupt the `point`-th time that code of gradstep looks for signals."""
+    """Raises KeyboardInterrupt the `point`-th time that code of gradstep looks for signals.
+
+    Where it passes a place again and again, for each hyperparameter say, the first two times count.
+    """
 
     def __init__(self, point: int) -> None:
         self.left = point
+        self._passed: Counter[Any] = Counter()
         self._last: dict[Any, int] = {}  # by the frame's address: none is kept alive
 
     def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
@@ -38,10 +50,13 @@ class Interrupter:
         frame.f_trace_opcodes = True
         if event == "opcode":
             where = id(frame), frame.f_code
-            last, self._last[where] = self._last.get(where), frame.f_lasti
-            if last is not None and opname[frame.f_code.co_code[last]].startswith(LOOKS):
-                self.left -= 1
-                if self.left == 0:
+            last, self._last[where] = self._last.get(where, -1), frame.f_lasti
+            if last in looks(frame.f_code):
+                caller = frame.f_back
+                place = frame.f_code, last, caller and (caller.f_code, caller.f_lasti)
+                self._passed[place] += 1
+                self.left -= self._passed[place] <= 2
+                if self.left == 0 and self._passed[place] <= 2:
                     raise KeyboardInterrupt
         return self
 
@@ -64,7 +79,7 @@ def params(*names: str) -> dict[str, Array]:
 
 
 def adam(**options: Any) -> gs.Adam:
-    groups = [{"params": params("a", "b")}, {"params": params("c"), "weight_decay": 0.5}]
+    groups = [{"params": params("a")}, {"params": params("b"), "weight_decay": 0.5}]
     return gs.Adam(groups, lr=0.1, **options)
 
 
@@ -148,7 +163,7 @@ def load_state(objects: Objects) -> None:
 CASES: dict[str, tuple[Callable[[], Objects], Callable[[Objects], object]]] = {
     "step": (ready, lambda o: o["opt"].step(grads(o["opt"]))),
     "first step": (lambda: {"opt": adam()}, lambda o: o["opt"].step(grads(o["opt"]))),
-    "step without some": (ready, lambda o: o["opt"].step(grads(o["opt"]) | {"c": None})),
+    "step without some": (ready, lambda o: o["opt"].step(grads(o["opt"]) | {"b": None})),
     "step with a norm": (
         lambda: ready(clip_norm=0.1, clip_adaptive=0.1, cautious=True),
         lambda o: o["opt"].step(grads(o["opt"]), with_norm=True),

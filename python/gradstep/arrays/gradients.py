@@ -26,7 +26,7 @@ def look(param: Array) -> Look:
     """What must stay as it is for a step to write `param`."""
     flags = param.flags
     order = flags.c_contiguous, flags.f_contiguous
-    return address(param), param.size, param.dtype, order, flags.writeable
+    return address(param), param.shape, param.dtype, order, flags.writeable
 
 
 def check_unchanged(name: str, param: Array, seen: Look) -> None:
@@ -34,7 +34,7 @@ def check_unchanged(name: str, param: Array, seen: Look) -> None:
     if look(param) != seen:
         raise ValueError(
             f"parameter {name!r} is no longer the writeable array that the optimizer was given "
-            "(its memory, size, dtype, order or flags were changed in place); undo the change, "
+            "(its memory, shape, dtype, order or flags were changed in place); undo the change, "
             "or make a new optimizer"
         )
 

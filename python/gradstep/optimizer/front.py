@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.attributes import MadeOfMethod, OfAllGroups
 from gradstep.optimizer.averages import exchanged, pairs_of
 from gradstep.optimizer.cohorts import after_step
+from gradstep.optimizer.copies import layout_of, parts_of
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
@@ -212,6 +214,32 @@ class Optimizer:
             and dtypes. Nothing has been changed then.
         """
         self._turn.during("load_state_dict()", states.load, self._layout, state_dict)
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError(
+            "a shallow copy would share half of the optimizer; use copy.deepcopy(opt), or "
+            "copy.deepcopy((params, opt)) to have its parameters in their structure, too"
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
+        twin = memo[id(self)] = type(self).__new__(type(self))
+        parts = self._turn.during("copy.deepcopy()", parts_of, self._layout)
+        parts["params"] = deepcopy(parts["params"], memo)
+        twin.__setstate__((parts, deepcopy(self._own_attributes(), memo)))
+        return twin
+
+    def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        parts = self._turn.during("a pickle of it", parts_of, self._layout)
+        return parts, self._own_attributes()
+
+    def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        parts, attributes = state
+        vars(self).update(attributes)
+        self._turn, self._layout = Turn(), layout_of(self.method, parts)
+
+    def _own_attributes(self) -> dict[str, Any]:
+        """Those of a subclass."""
+        return {k: v for k, v in vars(self).items() if k not in ("_turn", "_layout")}
 
     def __repr__(self) -> str:
         return describe(self._layout)

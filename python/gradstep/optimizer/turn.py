@@ -61,9 +61,10 @@ class Turn:
         give = self.give
         try:
             self.take_for(what, mine)
-            return act(*args)
+            result = act(*args)
         finally:
             give(mine)
+        return result
 
 
 TURNS: WeakSet[Turn] = WeakSet()
