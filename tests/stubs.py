@@ -14,6 +14,7 @@ HEAD = '''"""Made by ``python -m tests.stubs``; do not edit."""
 
 from typing import Any
 
+from gradstep.arrays.selection import Groups
 from gradstep.method.hyperparameters import Scalar
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.nesterov_point import NesterovPoint

@@ -1,5 +1,6 @@
 #include "engine/limits.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/dispatch.hpp"

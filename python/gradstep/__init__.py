@@ -46,6 +46,12 @@ from gradstep.saving.torch_state import load_torch_state_dict, torch_state_dict
 
 __version__ = "0.1.0"
 
+
+def __dir__() -> list[str]:
+    """What users need; the rooms that it comes from are private."""
+    return __all__
+
+
 __all__ = [
     "ADOPT",
     "ASGD",

@@ -120,7 +120,7 @@ def test_who_takes_part() -> None:
     options = {"everything": False, "tracked": False, "wheel": False}
     assert KINDS["NumPy"].contestants(**options) == [
         *("no optimizer", "numpy", "numpy out="),
-        *("gradstep", "gradstep, 1 thread", "gradstep, sharing with BLAS"),
+        *("gradstep", "gradstep, 1 thread"),
     ]
     with_wheel = KINDS["torch"].contestants(**{**options, "wheel": True})
     assert with_wheel == [

@@ -39,14 +39,15 @@ def test_signature_and_help_show_every_option_once(cls: type[gs.Optimizer]) -> N
     names = [parameter.name for parameter in parameters]
     by_name = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     assert names[:2] == ["params", "lr"]
-    assert by_name == [name for name in SHARED if name != "weight_decay"]
+    assert by_name == ["groups", *(name for name in SHARED if name != "weight_decay")]
     text = inspect.getdoc(cls) or ""
     described = re.findall(r"^(\w+) : .+", text, re.MULTILINE)
     assert described == names
-    for parameter in parameters[1:]:
-        assert f"; default {parameter.default!r}\n    " in text
+    options = {p.name: p.default for p in parameters if p.name not in ("params", "groups")}
+    for default in options.values():
+        assert f"; default {default!r}\n    " in text
     own = cls([np.zeros(1)]).groups[0]
-    assert {name: own[name] for name in names[1:]} == {p.name: p.default for p in parameters[1:]}
+    assert {name: own[name] for name in options} == options
 
 
 def test_positions_and_names_are_bound_as_the_signature_says() -> None:
@@ -143,7 +144,7 @@ class OwnFront:
 
     def __init__(self, method: Method, param: Array, **options: Any) -> None:
         chosen = Chosen(settings_of(method, method.values("OwnFront", (), options)))
-        self.group = Group(method, ("0",), "0", chosen, 0)
+        self.group = Group(method, ("0",), chosen, 0)
         h, rule = self.group.at(0), self.group.plan.rule
         slots = {
             name: allocate_slot(method.slots[name], param, h, i)

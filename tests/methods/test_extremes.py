@@ -74,6 +74,8 @@ def test_unknown_and_inapplicable_options_name_those_that_apply() -> None:
             cls(np.zeros(1), lr=0.1, cautious=True)
     with pytest.raises(ValueError, match="nesterov=True needs momentum > 0"):
         gs.RMSprop(np.zeros(1), nesterov=True)
+    with pytest.raises(ValueError, match="lr_in_velocity=True needs momentum > 0"):
+        gs.RMSprop(np.zeros(1), lr_in_velocity=True)
 
 
 def test_exponents_beyond_all_floats_are_limits_that_are_reached() -> None:

@@ -80,6 +80,7 @@ def test_coefficients_may_be_one_dict_that_is_changed_in_place() -> None:
     np.testing.assert_array_equal(w, twin)
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")
 @pytest.mark.parametrize("shape", [(3, 2), (6,), (2, 3, 1)])
 def test_a_parameter_that_was_reshaped_in_place_is_refused(shape: tuple[int, ...]) -> None:
     w = np.ones((2, 3))

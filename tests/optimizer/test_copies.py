@@ -66,6 +66,8 @@ def test_a_deep_copy_has_the_same_schedules_and_the_parameters_that_were_copied_
 
 def test_a_subclass_keeps_its_attributes() -> None:
     class Named(gs.SGD):
+        name: Any = None
+
         def __init__(self, params: Any, name: str) -> None:
             super().__init__(params, lr=0.1)
             self.name = [name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -195,53 +194,6 @@ def test_skip_nonfinite_changes_nothing(bad: float) -> None:
         twin.step([np.ones(3)])
     opt.step([np.ones(3), np.ones(2)])
     np.testing.assert_array_equal(w, other)
-
-
-def test_lookahead_is_the_textbook_nesterov() -> None:
-    """θ̃ = θ − lr·μ·v; v ← μv + g(θ̃); θ ← θ − lr·v, on a quadratic, beside plain Python."""
-    w = np.array([1.0, -2.0])
-    curvature = np.array([2.0, 16.0])
-    opt = gs.SGD(w, lr=0.02, momentum=0.9)
-    theta, v = w.copy(), np.zeros(2)
-    for _ in range(30):
-        with opt.lookahead():
-            grad = curvature * w
-        opt.step(grad)
-        v = 0.9 * v + curvature * (theta - 0.02 * 0.9 * v)
-        theta = theta - 0.02 * v
-    np.testing.assert_allclose(w, theta, rtol=1e-12)
-
-
-def test_lookahead_restores_every_bit_also_after_an_error() -> None:
-    rng = np.random.default_rng(0)
-    w = rng.normal(size=1000).astype(np.float32)
-    opt = gs.SGD(w, lr=0.1, momentum=0.9, nesterov=True)
-    opt.step(rng.normal(size=1000).astype(np.float32))
-    before = w.copy()
-    with contextlib.suppress(KeyError), opt.lookahead():
-        assert not np.array_equal(w, before)
-        raise KeyError
-    np.testing.assert_array_equal(w, before)
-    with opt.lookahead(), pytest.raises(RuntimeError, match=r"busy with lookahead\(\)"):
-        opt.step(np.zeros(1000, np.float32))
-    np.testing.assert_array_equal(w, before)
-
-
-def test_rmsprop_lookahead_is_goodfellows_algorithm() -> None:
-    """θ̃ = θ − lr·μ·b; s ← αs + (1−α)g(θ̃)²; b ← μb + g/√s; θ ← θ − lr·b, beside plain Python."""
-    w = np.array([1.0, -2.0])
-    curvature = np.array([2.0, 16.0])
-    opt = gs.RMSprop(w, lr=0.01, alpha=0.9, momentum=0.8, eps=0.0)
-    theta, b, s = w.copy(), np.zeros(2), np.zeros(2)
-    for _ in range(30):
-        with opt.lookahead():
-            grad = curvature * w
-        opt.step(grad)
-        expected = curvature * (theta - 0.01 * 0.8 * b)
-        s = 0.9 * s + 0.1 * expected**2
-        b = 0.8 * b + expected / np.sqrt(s)
-        theta = theta - 0.01 * b
-    np.testing.assert_allclose(w, theta, rtol=1e-11)
 
 
 def test_schedules_see_the_number_of_completed_steps() -> None:

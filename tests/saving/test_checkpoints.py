@@ -181,7 +181,9 @@ def test_what_is_no_optimizer_or_has_no_state_is_refused(tmp_path: Path) -> None
         with pytest.raises(TypeError, match="opt must be an optimizer, got a dict"):
             call(tmp_path / "run", {})  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"scaler must have state_dict\(\) and load_state_dict"):
-            call(tmp_path / "run", opt, scaler=3.0)  # type: ignore[arg-type]
+            call(tmp_path / "run", opt, scaler=len)
+    with pytest.raises(TypeError, match=r"returned by load\(\), not given to it"):
+        gs.load(tmp_path / "run", opt, scaler=3.0)
     with pytest.raises(TypeError, match="params must be True or False"):
         gs.save(tmp_path / "run", opt, params={})  # type: ignore[arg-type]
 

@@ -198,6 +198,9 @@ ALL = [
     s.constant(2.0) * np.float64(0.1),
     np.float32(0.5) * s.linear(np.int64(7), start=np.float32(0.5)),  # type: ignore[arg-type,operator]
     s.multistep(np.array([1, 2])),  # type: ignore[arg-type]
+    s.linear(7) + 0.5,
+    (0.5 + s.linear(7)) * s.constant(3.0) / (s.constant(1.0) + s.exponential(0.5)),
+    s.linear(7) + (s.linear(3) + 1),
 ]
 
 

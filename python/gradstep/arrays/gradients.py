@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.advice import towards_gradient
 from gradstep.arrays.memory import Ranges, address, held, memory_order
 from gradstep.arrays.parameters import check_writeable
 
@@ -76,13 +77,13 @@ class GradientReader:
         if array.dtype.newbyteorder("=") not in READABLE:
             raise TypeError(
                 f"gradient {name!r} has dtype {array.dtype}; expected float16, float32 or float64. "
-                f"Convert it: g.astype(numpy.{param.dtype})."
+                f"Convert it: g{'.real' if array.dtype.kind == 'c' else ''}"
+                f".astype(numpy.{param.dtype})."
             )
         if array.shape != param.shape:
-            turned = " It is transposed: pass g.T." if array.shape == param.shape[::-1] else ""
             raise ValueError(
                 f"gradient {name!r} has shape {array.shape}; expected {param.shape}, the shape of "
-                f"its parameter.{turned}"
+                f"its parameter.{turned(array.shape, param.shape)}"
             )
         if self._shares_memory(array):
             raise ValueError(
@@ -114,6 +115,15 @@ class GradientReader:
         return self._ranges.shared_with(array)
 
 
+def turned(came: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """What makes one shape the other, where that is plain."""
+    if came == expected[::-1]:
+        return " It is transposed: pass g.T."
+    if [n for n in came if n != 1] == [n for n in expected if n != 1]:
+        return f" Only axes of length 1 differ: pass g.reshape({expected})."
+    return ""
+
+
 def matches(array: Array, param: Array, order: str) -> bool:
     contiguous = array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
     return array.dtype is param.dtype and contiguous and array.flags.aligned
@@ -133,7 +143,7 @@ def as_array(name: str, gradient: object) -> Array:
     raise TypeError(
         f"gradient {name!r} is a {type(gradient).__name__}; expected an array of its parameter's "
         "shape (an ndarray, or an object with __dlpack__ or __array__), or None for no gradient. "
-        "Convert it: numpy.asarray(g, dtype=numpy.float32)."
+        + towards_gradient(gradient)
     )
 
 
@@ -147,5 +157,5 @@ def import_array(name: str, gradient: Any) -> Array:
         except Exception as error:
             raise TypeError(
                 f"gradient {name!r} is a {type(gradient).__name__} that cannot be read as a CPU "
-                f"array ({error}). Detach it, move it to the CPU and convert it to float32."
+                f"array ({error}). {towards_gradient(gradient)}"
             ) from error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.advice import towards_contiguous, towards_parameter
 from gradstep.arrays.memory import byte_range
 
 Array = NDArray[Any]
@@ -28,7 +29,7 @@ def check_param(name: str, param: Any) -> Array:
     if not isinstance(param, np.ndarray) or isinstance(param, np.ma.MaskedArray):
         raise TypeError(
             f"parameter {name!r} is a {type(param).__name__}; {wanted}, which is updated in place. "
-            "Convert it once, numpy.asarray(x, dtype=numpy.float32), and go on with the array."
+            + towards_parameter(param)
         )
     if not param.dtype.isnative:
         raise TypeError(
@@ -48,7 +49,7 @@ def check_param(name: str, param: Any) -> Array:
     if not (param.flags.c_contiguous or param.flags.f_contiguous) or not param.flags.aligned:
         raise ValueError(
             f"parameter {name!r} is not contiguous (shape {param.shape}, strides {param.strides}); "
-            f"{wanted}. Make it so once, x = numpy.ascontiguousarray(x), and go on with the result."
+            f"{wanted}. {towards_contiguous(param)}"
         )
     plain = np.asarray(param)
     # An equal dtype can be another object (with metadata, say); the engine knows NumPy's own.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.advice import is_list_of_numbers, towards_gradient
 from gradstep.arrays.parameters import check_param
 
 Array = NDArray[Any]
@@ -58,6 +60,12 @@ def flatten_params(params: Any, prefix: str = "") -> tuple[Node, dict[str, Array
             keys, values = tuple(node.keys()), tuple(node.values())
             names = tuple(map(str, keys))
         elif isinstance(node, (list, tuple)):
+            if is_list_of_numbers(node):
+                raise TypeError(
+                    f"parameter {name or '0'!r} is a list of numbers, whose elements could not be "
+                    "updated in place. Convert it once, x = numpy.array(x, dtype=numpy.float32), "
+                    "and go on with the array."
+                )
             keys, values = None, tuple(node)
             names = tuple(str(i) for i in range(len(values)))
         else:
@@ -126,8 +134,7 @@ def align(node: Node, grads: Any) -> list[Any]:
     if node.keys is None:
         if not isinstance(grads, (list, tuple)):
             raise TypeError(
-                f"{where} must be {node.describe()}, like the parameters; "
-                f"got a {type(grads).__name__}"
+                f"{where} must be {node.describe()}, like the parameters; {what_came(grads)}"
             )
         children: Sequence[Any] = tuple(grads)
         if len(children) != len(node.children):
@@ -144,17 +151,28 @@ def align(node: Node, grads: Any) -> list[Any]:
     ]
 
 
+def what_came(grads: Any) -> str:
+    text = f"got a {type(grads).__name__}"
+    return f"{text}. {towards_gradient(grads)}" if hasattr(type(grads), "grads") else text
+
+
+def listed(keys: Any, most: int = 20) -> str:
+    shown = ", ".join(map(repr, islice(keys, most))) or "no keys"
+    return f"{shown}, …" if len(keys) > most else shown
+
+
 def align_mapping(node: Branch, grads: Any, where: str) -> list[Any]:
     keys = node.keys or ()
     if not isinstance(grads, Mapping):
         raise TypeError(
-            f"{where} must be {node.describe()}, like the parameters; got a {type(grads).__name__}"
+            f"{where} must be {node.describe()}, like the parameters; {what_came(grads)}"
         )
     missing = [key for key in keys if key not in grads]
     if missing:
         raise ValueError(
             f"{where} has no entry for {', '.join(map(repr, missing))}; it must be "
-            f"{node.describe()}. Give None for a parameter that has no gradient."
+            f"{node.describe()}; got {listed(grads)}. "
+            "Give None for a parameter that has no gradient."
         )
     extra = [key for key in grads if key not in keys]
     if extra:

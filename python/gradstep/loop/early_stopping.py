@@ -9,7 +9,8 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import at_once, filled
-from gradstep.arrays.groups import split_groups
+from gradstep.arrays.groups import named_arrays
+from gradstep.arrays.loans import refuse_lent
 from gradstep.arrays.parameters import check_param
 from gradstep.values import (
     check_count,
@@ -73,15 +74,28 @@ class EarlyStopping:
         self.bad = 0  # metrics in a row that were no better
         self._kept: dict[str, Array] | None = None
 
-    def update(self, metric: float, params: Any) -> bool:
+    def __repr__(self) -> str:
+        kept = "nothing kept" if self._kept is None else f"{len(self._kept)} tensors kept"
+        return (
+            f"EarlyStopping(patience={self.patience}, min_delta={self.min_delta!r}, "
+            f"mode={self.mode!r}; best={self.best!r}, bad={self.bad}, {kept})"
+        )
+
+    def update(self, metric: float, params: Any = None) -> bool:
         """Take note of a metric, NaN being no better than any; True when it is time to stop.
 
-        `params` is what the optimizer was given; it is copied where the metric is the best so far.
+        `params` is what the optimizer was given; it is copied where the metric is the best so far,
+        and not needed with ``restore_best=False``.
         """
         metric = metric_of(metric)
+        if params is None and self.restore_best:
+            raise TypeError(
+                "update() needs the parameters, to keep the best: update(metric, params); or make "
+                "it with restore_best=False"
+            )
         sign = 1.0 if self.mode == "min" else -1.0
         if sign * metric < sign * self.best - self.min_delta:
-            kept = copies(named(params)) if self.restore_best else self._kept
+            kept = copies(named_arrays(params)) if self.restore_best else self._kept
             self.best, self.bad, self._kept = metric, 0, kept
         else:
             self.bad += 1
@@ -93,7 +107,8 @@ class EarlyStopping:
         Raises
         ------
         RuntimeError
-            If nothing was kept.
+            If nothing was kept, or the parameters hold other values for the time of
+            ``swap_averages()`` or ``lookahead()``, which would be put back over the best ones.
         ValueError
             If `params` are not those of :meth:`update`. Nothing has been changed then.
         """
@@ -103,7 +118,8 @@ class EarlyStopping:
                 "no parameters were kept: call update() first, with restore_best=True and a metric "
                 "that is not NaN or the worst infinity"
             )
-        now = named(params)
+        now = named_arrays(params)
+        refuse_lent("restore()", now.values())
         forms = {name: (array.shape, array.dtype.name) for name, array in now.items()}
         kept = {name: (array.shape, array.dtype.name) for name, array in best.items()}
         if forms != kept:
@@ -136,17 +152,3 @@ class EarlyStopping:
 
 def copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name: array.copy(order="K") for name, array in arrays.items()}
-
-
-def named(params: Any) -> dict[str, Array]:
-    """The arrays of parameters in any form that an optimizer takes, by name."""
-    grouped, groups = split_groups(params)
-    arrays: dict[str, Array] = {}
-    for index, group in enumerate(groups):
-        of_group = group["params"](index if grouped else None)[1]
-        if repeated := sorted(arrays.keys() & of_group.keys()):
-            raise ValueError(
-                f"two groups have parameters named {repeated}; rename some of their dict keys"
-            )
-        arrays |= of_group
-    return arrays

@@ -54,6 +54,10 @@ class GradientSum:
             raise RuntimeError("there are no gradients yet; call add() first")
         return rebuilt(self._structure, self._sums)
 
+    def __repr__(self) -> str:
+        elements = sum(array.size for array in self._sums.values())
+        return f"GradientSum({self.count} added; {len(self._sums)} tensors, {elements:,} elements)"
+
     def add(self, grads: Any) -> None:
         """Add the gradients of a micro-batch, which are not written.
 

@@ -105,6 +105,13 @@ class LossScaler:
             scale = grown if grown <= LARGEST else scale
         self.scale, self.good_steps, self._skipped = scale, good_steps, []
 
+    def __repr__(self) -> str:
+        return (
+            f"LossScaler(scale={self.scale!r}, good_steps={self.good_steps} of "
+            f"{self.growth_interval}, growth_factor={self.growth_factor!r}, "
+            f"backoff_factor={self.backoff_factor!r})"
+        )
+
     def state_dict(self) -> dict[str, float]:
         """The scale and the number of good steps, as plain numbers. Take it after an update."""
         return {"scale": self.scale, "good_steps": self.good_steps}

@@ -49,6 +49,12 @@ def minibatches(
     """
     if not isinstance(arrays, (tuple, list)) or not arrays:
         raise TypeError(f"arrays must be a list of at least one array, got {type(arrays).__name__}")
+    for i, array in enumerate(arrays):
+        if hasattr(array, "toarray"):
+            raise TypeError(
+                f"arrays[{i}] is a {type(array).__name__}, which is no NumPy array; pass "
+                "x.toarray(), or batches of numpy.arange(len(y)), and take the rows x[rows]"
+            )
     taken = tuple(np.asarray(array) for array in arrays)
     if any(array.ndim == 0 for array in taken):
         raise ValueError("each of arrays must have a first axis that counts examples, got a scalar")

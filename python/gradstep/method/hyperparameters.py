@@ -75,8 +75,23 @@ class Hyperparameter:
         """What a value that varies is for the step after `step` completed ones."""
         raise NotImplementedError
 
+    def __repr__(self) -> str:
+        default = "" if self.default is UNSET else f"; default {self.default!r}"
+        return f"<{self.form}{default}>"
+
     def refuse(self, expected: str, value: Any, kind: type[Exception] = ValueError) -> Exception:
         return kind(f"{self.name} must be {expected}, got {value!r}")
+
+
+def reads_as_float(value: Any) -> bool:
+    """Whether ``float`` makes a number of what is none itself: a Decimal, a tensor of one."""
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        return False
+    try:
+        float(value)
+    except Exception:  # anybody's
+        return False
+    return True
 
 
 class Number(Hyperparameter):
@@ -121,6 +136,11 @@ class Number(Hyperparameter):
     def check(self, value: Any) -> float | Schedule | None:
         if value is None and self.optional:
             return None
+        if isinstance(value, type):
+            raise TypeError(
+                f"{self.name} must be {self.expected}, got the class {value.__name__}; "
+                f"call it, {value.__name__}(...), and give what it makes"
+            )
         return value if callable(value) else self._check_number(value)
 
     def at(self, value: Any, step: int) -> Any:
@@ -134,7 +154,11 @@ class Number(Hyperparameter):
 
     def _check_number(self, value: Any, step: int | None = None) -> float:
         if not is_number(value):
-            raise self.refuse(self.expected, value, TypeError)
+            hint = f"; convert it: float({self.name})" if reads_as_float(value) else ""
+            if step is not None:
+                hint = f" from its schedule at step {step}" + (hint and "; convert it to a float")
+                hint += "; does it return a number?" if value is None else ""
+            raise TypeError(f"{self.name} must be {self.expected}, got {value!r}{hint}")
         number = as_float(value)
         too_low = number <= self.low if self.above_low else number < self.low
         too_high = number > self.high if self.with_high else number >= self.high

@@ -78,8 +78,9 @@ class Adadelta(Method):
 
     Notes
     -----
-    State: 8 bytes per float32 parameter (``square_avg``, ``acc_delta``). For trying a model without
-    tuning a step size; slow to start, and mostly surpassed by Adam.
+    State: 8 bytes per float32 parameter (``square_avg``, ``acc_delta``). Its steps have the units
+    of the parameters, so that lr = 1 is a start where nothing is known; where it is tuned it can be
+    30 times as large. Slow to start, and mostly surpassed by Adam.
 
     Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012, arXiv:1212.5701.
 

@@ -39,7 +39,8 @@ class Adam(Method):
         m ← β1·m + (1−β1)·g              v ← β2·v + (1−β2)·g²
         p ← p − lr·(m/(1−β1ᵗ)) / (√v/√(1−β2ᵗ) + ε)
 
-    With ``amsgrad=True`` the root is taken of the largest v so far.
+    With ``amsgrad=True`` the root is taken of the largest v so far, with
+    ``eps_before_correction=True`` the step is ``lr·√(1−β2ᵗ)/(1−β1ᵗ)·m/(√v + ε)``.
 
     Notes
     -----
@@ -64,10 +65,15 @@ class Adam(Method):
 
     lr = Number(1e-3, "Step size: about how far each element moves per step.")
     betas = decays((0.9, 0.999), "Decay of the averages of the gradient and of its square.")
-    eps = Number(1e-8, "Added to the root, after bias correction.")
+    eps = Number(1e-8, "Added to the root, after bias correction or before it.")
     weight_decay = Number(0.0, "Coupled (L2); for decoupled decay see :class:`AdamW`.")
     amsgrad = Flag(False, "Never let the denominator shrink.")
     cautious = CAUTIOUS
+    eps_before_correction = Flag(
+        False,
+        "Add eps to the root before its bias correction, as Keras does: the form at the end of "
+        "section 2 of the paper, with its ε̂.",
+    )
 
     exp_avg = Slot()
     exp_avg_sq = Slot()
@@ -80,7 +86,11 @@ class Adam(Method):
         return {**averages(*h["betas"]), "eps": h["eps"]}
 
     def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
-        return bias_corrections(h, t)
+        own = bias_corrections(h, t)
+        if h["eps_before_correction"]:
+            own["step_size"] /= own["root_scale"]
+            own["root_scale"] = 1.0
+        return own
 
 
 class AdamW(Adam):

@@ -21,6 +21,7 @@ class RMSprop(WithVelocity):
         p ← p − lr·g/d                                              momentum = 0
         b ← μ·b + g/d,        p ← p − lr·b                          momentum = μ
         b ← μ·b + g/d,        p ← p − lr·(μ·b + g/d)                nesterov
+        b ← μ·b + lr·g/d,     p ← p − b                             lr_in_velocity
         c ← α·c + (1−α)·g,    d = √(s − c²) + ε                     centered
 
     Notes
@@ -58,6 +59,12 @@ class RMSprop(WithVelocity):
     )
     eps_inside_sqrt = EPS_INSIDE_SQRT
     cautious = CAUTIOUS
+    lr_in_velocity = Flag(
+        False,
+        "Scale gradients by lr as they enter the velocity, as Goodfellow et al. do, rather than "
+        "the velocity as it is applied, as PyTorch does. The two differ only while lr changes. "
+        "Needs momentum.",
+    )
 
     square_avg = Slot()
     grad_avg = Slot()
@@ -67,8 +74,9 @@ class RMSprop(WithVelocity):
         rule = "rmsprop_centered" if h["centered"] else "rmsprop"
         if h["momentum"] != 0.0:
             return f"{rule}_nesterov" if h["nesterov"] else f"{rule}_momentum"
-        if h["nesterov"]:
-            raise ValueError("nesterov=True needs momentum > 0; got momentum = 0.0")
+        for option in ("nesterov", "lr_in_velocity"):
+            if h[option]:
+                raise ValueError(f"{option}=True needs momentum > 0; got momentum = 0.0")
         return rule
 
     def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
@@ -80,5 +88,10 @@ class RMSprop(WithVelocity):
             **eps_in_its_place(h),
         }
         if rule.endswith(("momentum", "nesterov")):
-            own["momentum"] = h["momentum"]
+            own |= {"momentum": h["momentum"], "grad_weight": 1.0}
+            if h["lr_in_velocity"]:
+                own |= {"lr": 1.0, "grad_weight": h["lr"]}
         return own
+
+    def lead(self, h: Mapping[str, Any]) -> float:
+        return h["momentum"] if h["lr_in_velocity"] else super().lead(h)

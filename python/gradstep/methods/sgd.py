@@ -54,7 +54,7 @@ class SGD(WithVelocity):
         False,
         "Use the gradient as if it had been taken a momentum step ahead. Needs momentum, "
         "and no dampening. For the textbook form, which evaluates the gradient there, see "
-        ":meth:`lookahead`.",
+        ":meth:`lookahead`; what is held in the parameters is then the point ahead, θ + α·v.",
     )
     lr_in_velocity = Flag(
         False,

@@ -10,6 +10,30 @@ from gradstep.method.method import Method
 from gradstep.optimizer.group import Group
 
 
+class KnownAttributes:
+    """An object that can be given no attributes but those that its class has, and private ones.
+
+    A subclass has those that its body assigns or annotates.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name.startswith("_") or is_declared(type(self), name)):
+            kind = type(self)
+            options = ", ".join(kind.method.hyperparameters)  # type: ignore[attr-defined]
+            raise AttributeError(
+                f"{kind.__name__} has no attribute {name!r} to set; its options are {options}. "
+                "A subclass may have others: it declares them in its body."
+            )
+        super().__setattr__(name, value)
+
+
+def is_declared(cls: type, name: str) -> bool:
+    return any(
+        name in vars(klass) or name in getattr(klass, "__annotations__", ())
+        for klass in cls.__mro__
+    )
+
+
 class OfAllGroups:
     """A hyperparameter as an attribute: the value that all groups share, or that all are to have.
 

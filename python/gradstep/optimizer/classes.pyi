@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gradstep.arrays.selection import Groups
 from gradstep.method.hyperparameters import Scalar
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.nesterov_point import NesterovPoint
@@ -36,6 +37,7 @@ class SGD(NesterovPoint):
         lr_in_velocity: bool = False,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -72,6 +74,7 @@ class SignSGD(Optimizer):
         weight_decay: Scalar = 0.0,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -93,6 +96,7 @@ class Signum(SignSGD):
         weight_decay: Scalar = 0.0,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -129,6 +133,7 @@ class Lion(Optimizer):
         weight_decay: Scalar = 0.0,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -167,6 +172,7 @@ class ASGD(Optimizer):
         t0: Scalar = 1000000.0,
         weight_decay: Scalar = 0.0,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -203,6 +209,7 @@ class Rprop(Optimizer):
         step_sizes: tuple[Scalar, Scalar] = (1e-06, 50.0),
         weight_decay: Scalar = 0.0,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -243,6 +250,7 @@ class Adagrad(Optimizer):
         eps: Scalar = 1e-10,
         eps_inside_sqrt: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -279,6 +287,7 @@ class Adadelta(Optimizer):
         eps: Scalar = 1e-06,
         weight_decay: Scalar = 0.0,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -301,6 +310,7 @@ class RMSprop(NesterovPoint):
     nesterov: bool
     eps_inside_sqrt: bool
     cautious: bool
+    lr_in_velocity: bool
     decoupled_weight_decay: bool
     maximize: bool
     clip_norm: Any
@@ -324,7 +334,9 @@ class RMSprop(NesterovPoint):
         nesterov: bool = False,
         eps_inside_sqrt: bool = False,
         cautious: bool = False,
+        lr_in_velocity: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -363,6 +375,7 @@ class FTRL(Optimizer):
         weight_decay: Scalar = 0.0,
         initial_accumulator_value: Scalar = 0.0,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -382,6 +395,7 @@ class Adam(Optimizer):
     weight_decay: Any
     amsgrad: bool
     cautious: bool
+    eps_before_correction: bool
     decoupled_weight_decay: bool
     maximize: bool
     clip_norm: Any
@@ -402,7 +416,9 @@ class Adam(Optimizer):
         weight_decay: Scalar = 0.0,
         amsgrad: bool = False,
         cautious: bool = False,
+        eps_before_correction: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -425,7 +441,9 @@ class AdamW(Adam):
         weight_decay: Scalar = 0.01,
         amsgrad: bool = False,
         cautious: bool = False,
+        eps_before_correction: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -466,6 +484,7 @@ class NAdam(Optimizer):
         momentum_decay: Scalar = 0.004,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -504,6 +523,7 @@ class RAdam(Optimizer):
         weight_decay: Scalar = 0.0,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -542,6 +562,7 @@ class Adamax(Optimizer):
         weight_decay: Scalar = 0.0,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -584,6 +605,7 @@ class AdaBelief(Optimizer):
         amsgrad: bool = False,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -624,6 +646,7 @@ class Yogi(Optimizer):
         initial_accumulator_value: Scalar = 1e-06,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -664,6 +687,7 @@ class ADOPT(Optimizer):
         clip_exponent: Scalar | None = 0.25,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -704,6 +728,7 @@ class LaProp(Optimizer):
         amsgrad: bool = False,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -742,6 +767,7 @@ class Adan(Optimizer):
         weight_decay: Scalar = 0.0,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
         clip_norm: Scalar | None = None,
@@ -784,6 +810,7 @@ class AdEMAMix(Optimizer):
         weight_decay: Scalar = 0.0,
         cautious: bool = False,
         *,
+        groups: Groups | None = None,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
         clip_norm: Scalar | None = None,

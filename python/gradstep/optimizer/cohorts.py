@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 
 @dataclass(slots=True, frozen=True)
@@ -28,8 +29,11 @@ def after_step(cohorts: Sequence[Cohort], absent: Collection[int]) -> list[Cohor
 
 
 def regroup(tensors: Iterable[tuple[int, int, int]]) -> list[Cohort]:
-    """Cohorts from every tensor's position, group and `behind`, group by group."""
+    """Cohorts from every tensor's position, group and `behind`, group by group.
+
+    Of a group that was picked out of others the positions need not follow one another.
+    """
     members: dict[tuple[int, int], list[int]] = {}
-    for i, group, behind in sorted(tensors):
+    for i, group, behind in sorted(tensors, key=itemgetter(1, 0)):
         members.setdefault((group, behind), []).append(i)
     return [Cohort(*key, of_one) for key, of_one in members.items()]

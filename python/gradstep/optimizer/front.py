@@ -11,12 +11,15 @@ from typing import Any, ClassVar, NoReturn
 from numpy.typing import NDArray
 
 from gradstep.arrays.groups import split_groups
+from gradstep.arrays.loans import lent
+from gradstep.arrays.selection import Groups
 from gradstep.method.help import help_of, signature_of
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.method.method import Method, of_type
 from gradstep.optimizer import state_dict as states
-from gradstep.optimizer.attributes import MadeOfMethod, OfAllGroups
+from gradstep.optimizer.attributes import KnownAttributes, MadeOfMethod, OfAllGroups
 from gradstep.optimizer.averages import exchanged, pairs_of
+from gradstep.optimizer.checking import check_trained, current_value
 from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.copies import layout_of, parts_of
 from gradstep.optimizer.description import describe
@@ -29,7 +32,7 @@ from gradstep.values import check_grad_scale
 Array = NDArray[Any]
 
 
-class Optimizer:
+class Optimizer(KnownAttributes):
     """The NumPy front of a method: it holds parameters, groups and state, and takes the steps.
 
     A subclass names its `method`; a hyperparameter declared in its body takes the place of the
@@ -57,11 +60,13 @@ class Optimizer:
             if name in vars(cls) or getattr(cls, name, None) is not declared:
                 setattr(cls, name, OfAllGroups(declared))
 
-    def __init__(self, params: Any, *by_place: Any, **by_name: Any) -> None:
+    def __init__(
+        self, params: Any, *by_place: Any, groups: Groups | None = None, **by_name: Any
+    ) -> None:
         kind = type(self).__name__
         values = self.method.values(kind, by_place, by_name)
         self._turn = Turn()
-        self._layout = Layout(kind, self.method, values, *split_groups(params))
+        self._layout = Layout(kind, self.method, values, *split_groups(params), groups)
 
     # What users call.
 
@@ -78,9 +83,10 @@ class Optimizer:
         Parameters
         ----------
         grads
-            Gradients in the structure of the parameters; for groups a list with one entry per
-            group, or one flat dict by name. Each is an array of its parameter's shape, or None to
-            leave that parameter, its state and its step count as they are. Never written.
+            Gradients in the structure of the parameters; for a list of groups a list with one entry
+            per group, or one flat dict by the names in :attr:`params`. Each is an array of its
+            parameter's shape, or None to leave that parameter, its state and its step count as they
+            are; a step counts for schedules though all are None. Never written.
         grad_scale : float > 0
             Factor on every gradient: 1/n for a sum of n, 1/S for a loss scaled by S.
         with_norm : bool
@@ -146,6 +152,19 @@ class Optimizer:
         """The parameters by name."""
         return MappingProxyType(self._layout.params)
 
+    def check(self, params: Any) -> None:
+        """Raise an error where `params` do not hold the very arrays that the optimizer trains.
+
+        ``params["W"] = np.load(…)`` puts another array in the place of one that is trained, and no
+        step will ever reach it; ``params["W"][...] = np.load(…)`` writes values into it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is another one, is missing, or cannot be a parameter.
+        """
+        check_trained(self._layout, params)
+
     @property
     def groups(self) -> tuple[Group, ...]:
         """The parameter groups; set a hyperparameter with ``opt.groups[i]["lr"] = 0.1``."""
@@ -182,7 +201,9 @@ class Optimizer:
         try:
             self._turn.take_for("swap_averages()", mine)
             self._layout.refresh()
-            yield from exchanged(pairs_of(self._layout))
+            pairs = pairs_of(self._layout)
+            with lent("swap_averages()", (param for param, _ in pairs)):
+                yield from exchanged(pairs)
         finally:
             give(mine)
 
@@ -191,8 +212,25 @@ class Optimizer:
         """The number of completed steps: what schedules are functions of."""
         return self._layout.steps
 
+    def current(self, name: str, group: int | None = None) -> Any:
+        """What the next step will use for the hyperparameter `name`: a schedule's value by then.
+
+        `group` is the number of a group, which has to be given where groups differ.
+
+        >>> import numpy as np, gradstep as gs
+        >>> opt = gs.SGD(np.zeros(2), lr=gs.schedules.linear(10) * 0.5)
+        >>> info = opt.step(np.ones(2))
+        >>> opt.current("lr")
+        0.45
+        """
+        return current_value(self._layout, name, group)
+
     def add_group(self, group: Mapping[str, Any]) -> None:
-        """Add parameters: ``{"params": ..., "lr": ..., ...}``. Gradients then come per group."""
+        """Add parameters: ``{"params": ..., "lr": ..., ...}``.
+
+        Gradients then come as a list: first those of what the optimizer was made with, if that was
+        no list of groups, then those of each group that was added.
+        """
         if not isinstance(group, Mapping) or "params" not in group:
             raise TypeError(f'group must be a dict with an entry "params", got {group!r}')
         self._turn.during("add_group()", self._layout.add_group, split_groups([group])[1][0])

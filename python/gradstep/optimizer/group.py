@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from gradstep.arrays.structure import Node
 from gradstep.method.method import Method
 from gradstep.method.rows import Plan
 from gradstep.optimizer.settings import Settings
@@ -30,15 +29,23 @@ class Group(MutableMapping[str, Any]):
     (0.2, ('b',))
     """
 
+    # Not a dict, so that ``group.lr = 0.1`` is an error and not an attribute that nobody reads.
+    __slots__ = ("_chosen", "_declared", "_method", "_place", "constructed", "names")
+
     def __init__(
-        self, method: Method, names: tuple[str, ...], structure: Node, chosen: Chosen, place: int
+        self,
+        method: Method,
+        names: tuple[str, ...],
+        chosen: Chosen,
+        place: int,
+        constructed: Mapping[str, Any] | None = None,
     ) -> None:
         self._method = method
         self._declared = method.hyperparameters
         self.names = names
-        self.structure = structure
         self._chosen = chosen
         self._place = place
+        self.constructed = dict(constructed or {})  # with which numbers
 
     @property
     def settings(self) -> Settings:
@@ -81,8 +88,7 @@ class Group(MutableMapping[str, Any]):
 
     def numbers(self) -> dict[str, Any]:
         """The hyperparameters that are not schedules."""
-        settings = self.settings
-        return {n: value for n, value in settings.values.items() if n not in settings.scheduled}
+        return self.settings.numbers()
 
     def __getitem__(self, name: str) -> Any:
         return self.names if name == "params" else self.settings.values[name]

@@ -15,7 +15,8 @@ from gradstep.arrays.gradients import GradientReader, Look, check_unchanged, loo
 from gradstep.arrays.groups import align_groups
 from gradstep.arrays.memory import allocate
 from gradstep.arrays.parameters import check_disjoint, check_writeable
-from gradstep.arrays.structure import Align
+from gradstep.arrays.selection import Groups, pick_groups
+from gradstep.arrays.structure import Align, Node
 from gradstep.method.method import Method
 from gradstep.method.rows import Plan
 from gradstep.optimizer.cohorts import Cohort
@@ -42,6 +43,7 @@ class Layout:
         defaults: Mapping[str, Any],
         grouped: bool,
         groups: Iterable[Mapping[str, Any]],
+        picked: Groups | None = None,
     ) -> None:
         self.kind = kind
         self.method = method
@@ -51,6 +53,7 @@ class Layout:
         self.params: dict[str, Array] = {}
         self.seen: dict[str, Look] = {}
         self.groups: list[Group] = []
+        self.structures: list[Node] = []  # of what was given at once: params, or each group
         self.chosen = Chosen()
         self.cohorts: list[Cohort] = []
         self.state: dict[str, dict[str, Array]] = {}
@@ -60,8 +63,12 @@ class Layout:
         self.assigned: list[Cohort] | None = None
         self.table: Any = None
         self.table_type: Any = None
+        if grouped and picked is not None:
+            raise TypeError(
+                "params is a list of groups, and groups= picks others out of it; give one of them"
+            )
         for group in groups:
-            self.chosen.settings += (self._add(group),)
+            self.chosen.settings += self._add(group, picked)
         if not self.params:
             raise ValueError("params holds no parameters; give at least one array")
         check_disjoint(self.params)
@@ -71,31 +78,42 @@ class Layout:
         """One more group, as :func:`split_groups` gives it; an illegal one changes nothing."""
         new = copy(self)
         new.params, new.seen, new.groups = dict(self.params), dict(self.seen), list(self.groups)
-        new.cohorts, new.grouped = list(self.cohorts), True
+        new.structures, new.cohorts, new.grouped = list(self.structures), list(self.cohorts), True
         settings = new._add(group)
         check_disjoint(new.params)
-        new._prepare((*self.chosen.settings, settings))
+        new._prepare((*self.chosen.settings, *settings))
         set_parts = partial(vars(self).update, vars(new))
-        chosen = (*self.chosen.settings, settings)
+        chosen = (*self.chosen.settings, *settings)
         at_once([set_parts, attribute(self.chosen, "settings", chosen)])()
 
-    def _add(self, entry: Mapping[str, Any]) -> Settings:
+    def _add(self, entry: Mapping[str, Any], picked: Groups | None = None) -> tuple[Settings, ...]:
+        """What was given at once: a group, or several that are picked out of it."""
         given = {name: value for name, value in entry.items() if name != "params"}
         self.method.refuse_unknown(self.kind, given)
-        place = len(self.groups)
-        structure, named = entry["params"](place if self.grouped else None)
+        structure, named = entry["params"](len(self.structures) if self.grouped else None)
         for name in named:
             if name in self.params:
                 raise ValueError(
                     f"two groups have a parameter named {name!r}; rename one of their dict keys"
                 )
-        settings = settings_of(self.method, {**self.defaults, **given})
-        first = len(self.params)
-        self.groups.append(Group(self.method, tuple(named), structure, self.chosen, place))
+        self.structures.append(structure)
         self.params.update(named)
         self.seen.update((name, look(param)) for name, param in named.items())
-        self.cohorts.append(Cohort(place, self.steps, list(range(first, len(self.params)))))
+        positions = self.positions()
+        settings: tuple[Settings, ...] = ()
+        parts = [(given, tuple(named))] if picked is None else pick_groups(named, picked)
+        for options, names in parts:
+            self.method.refuse_unknown(self.kind, options)
+            of_group = settings_of(self.method, {**self.defaults, **options})
+            place = len(self.groups)
+            self.groups.append(Group(self.method, names, self.chosen, place, of_group.numbers()))
+            self.cohorts.append(Cohort(place, self.steps, [positions[name] for name in names]))
+            settings += (of_group,)
         return settings
+
+    def positions(self) -> dict[str, int]:
+        """Where each parameter stands in the table."""
+        return {name: i for i, name in enumerate(self.params)}
 
     def refresh(self) -> None:
         """Bring everything in line with the hyperparameters, the backend and the cohorts."""
@@ -141,16 +159,17 @@ class Layout:
         self.check_params(self.params)
         state: dict[str, dict[str, Array]] = {}
         ema, slots, named = {}, [], []
-        for group, plan, h in zip(self.groups, plans, values, strict=True):
-            for name in group.names:
-                of_one = state[name] = dict(self.state.get(name, ()))
-                wanted = self._slots_of(name, of_one, plan, h)
-                slots.append(list(wanted.values()))
-                written = {f"state[{name!r}][{slot!r}]": array for slot, array in wanted.items()}
-                if plan.averages:
-                    ema[name] = self._average_of(name, len(of_one))
-                    written[f"the average of {name!r}"] = ema[name]
-                named.append(written)
+        place_of = {name: i for i, group in enumerate(self.groups) for name in group.names}
+        for name in self.params:
+            plan, h = plans[place_of[name]], values[place_of[name]]
+            of_one = state[name] = dict(self.state.get(name, ()))
+            wanted = self._slots_of(name, of_one, plan, h)
+            slots.append(list(wanted.values()))
+            written = {f"state[{name!r}][{slot!r}]": array for slot, array in wanted.items()}
+            if plan.averages:
+                ema[name] = self._average_of(name, len(of_one))
+                written[f"the average of {name!r}"] = ema[name]
+            named.append(written)
         reader = GradientReader(self.params, self.seen, named)
         for i in range(len(self.params)):
             reader.check_state(i)
@@ -159,7 +178,7 @@ class Layout:
         )
         cohorts = self.cohorts
         self._assign(table, settings)
-        align: Align = align_groups([group.structure for group in self.groups], self.grouped)
+        align: Align = align_groups(self.structures, self.grouped)
         skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
         needs_norm = skips_nonfinite or any(plan.limits_norms for plan in plans)
         # No call from here on.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from gradstep.arrays.at_once import at_once, filled
+from gradstep.arrays.loans import lent
 from gradstep.arrays.memory import flat, held
 from gradstep.method.method import WithVelocity
 from gradstep.optimizer.front import Optimizer
@@ -31,6 +32,7 @@ class NesterovPoint(Optimizer):
         RuntimeError
             If :meth:`step` is called within the block.
         ValueError
+            With ``nesterov=True``, whose steps lead there by themselves: it would be led twice.
             If a parameter is not what it was, or is not writeable any more. Nothing has been
             changed then.
 
@@ -50,6 +52,11 @@ class NesterovPoint(Optimizer):
         try:
             self._turn.take_for("lookahead()", mine)
             layout = self._layout
+            if any(group.get("nesterov") for group in layout.groups):
+                raise ValueError(
+                    "lookahead() with nesterov=True would lead twice: a step with it holds the "
+                    "parameters at the point ahead already. Set opt.nesterov = False."
+                )
             factors = [self.method.lead(group.at(self.steps)) for group in layout.groups]
             moved = [
                 (factor, name, layout.state[name]["momentum_buffer"])
@@ -67,7 +74,8 @@ class NesterovPoint(Optimizer):
             memory = held(params)  # nobody can resize it meanwhile
             try:
                 there()
-                yield
+                with lent("lookahead()", params):
+                    yield
             finally:
                 back()
                 del memory

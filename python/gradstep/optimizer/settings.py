@@ -8,6 +8,7 @@ from typing import Any
 
 from gradstep.method.method import Method
 from gradstep.method.rows import average, limits
+from gradstep.schedules.base import function_of
 
 Function = Callable[[Mapping[str, Any]], Any]
 Prepared = tuple[dict[str, Any], tuple[Any, ...]]
@@ -23,7 +24,7 @@ class Settings:
         self.plan = method.plan(values)
         self.rule = self.plan.rule
         self._schedules = [
-            (name, declared.at, values[name])
+            (name, declared.at, functions_of(values[name]))
             for name, declared in method.hyperparameters.items()
             if declared.varies(values[name])
         ]
@@ -41,6 +42,10 @@ class Settings:
         self.fixed: Prepared | None = None
         if not self.scheduled:
             self.fixed = self.prepared(0)
+
+    def numbers(self) -> dict[str, Any]:
+        """Those that are not schedules."""
+        return {name: v for name, v in self.values.items() if name not in self.scheduled}
 
     def at(self, step: int) -> dict[str, Any]:
         """The hyperparameters for the step after `step` completed ones."""
@@ -70,6 +75,11 @@ class Settings:
             if not reads.names.isdisjoint(self.scheduled):
                 varying.append((place, function))
         self._parts, self._varying = parts, varying
+
+
+def functions_of(value: Any) -> Any:
+    """Schedules as functions of single steps, one or several."""
+    return tuple(map(function_of, value)) if isinstance(value, tuple) else function_of(value)
 
 
 class Reads(Mapping[str, Any]):

@@ -93,10 +93,11 @@ class Checked:
     def take_over(self, changes: Iterable[Change] = ()) -> None:
         """Make it the state, and these changes with it, at once."""
         layout = self.layout
-        counts = iter(self.counts.values())
+        positions = layout.positions()
         cohorts = regroup(
-            (i, place, self.steps - next(counts))
-            for i, place in enumerate(p for p, g in enumerate(layout.groups) for _ in g.names)
+            (positions[name], place, self.steps - self.counts[name])
+            for place, group in enumerate(layout.groups)
+            for name in group.names
         )
         settings = tuple(Settings(layout.method, values) for values in self.groups)
         fill = [filled(array, self.given["ema"][name]) for name, array in self.ema.items()]
@@ -120,6 +121,11 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
     """The number of completed steps of a state of the optimizer `kind`."""
     if not isinstance(given, Mapping):
         raise TypeError(f"state_dict must be a dict, got a {type(given).__name__}")
+    if {"state", "param_groups"} <= given.keys():
+        raise ValueError(
+            "state_dict is one of torch.optim's; load it with "
+            "gradstep.load_torch_state_dict(opt, state_dict)"
+        )
     for key in ("format", "optimizer", "steps", "groups", "state", "ema"):
         if key not in given:
             raise ValueError(f"state_dict has no entry {key!r}; is it one that gradstep made?")
@@ -135,20 +141,29 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
     return check_count("steps", given["steps"])
 
 
-def check(layout: Layout, given: Mapping[str, Any]) -> Checked:
-    """An error where `given` does not fit `layout`; nothing is changed. Needs the turn, too."""
+def check(layout: Layout, given: Mapping[str, Any], hyperparameters: bool = True) -> Checked:
+    """An error where `given` does not fit `layout`; nothing is changed. Needs the turn, too.
+
+    Without `hyperparameters` those of `layout` stay. State that they need and `given` lacks begins
+    anew, as if they had been set after the load; averages that nobody keeps any more are left out.
+    """
     given = read_once(given)
     steps = check_header(given, layout.kind)
     values = check_groups(layout, given["groups"])
+    if not hyperparameters:
+        values = [group.changed({}) for group in layout.groups]
     plans = [group.plan_of(of_group) for group, of_group in zip(layout.groups, values, strict=True)]
-    counts = check_state(layout, given["state"], plans)
+    counts = check_state(layout, given["state"], plans, complete=hyperparameters)
     averaged = [
         name
         for group, plan in zip(layout.groups, plans, strict=True)
         for name in group.names
         if plan.averages
     ]
-    check_names("ema", given["ema"], averaged)
+    if not hyperparameters and isinstance(given["ema"], Mapping):
+        averaged = [name for name in averaged if name in given["ema"]]
+    else:
+        check_names("ema", given["ema"], averaged)
     state = {
         name: {
             slot: live_or_new(layout.state[name], slot, param, place)
@@ -218,12 +233,12 @@ def check_groups(layout: Layout, given: Any) -> list[dict[str, Any]]:
     return values
 
 
-def check_state(layout: Layout, given: Any, plans: list[Plan]) -> dict[str, int]:
+def check_state(layout: Layout, given: Any, plans: list[Plan], *, complete: bool) -> dict[str, int]:
     """The step count of every parameter."""
     check_names("state", given, list(layout.params))
     counts = {}
     for group, plan in zip(layout.groups, plans, strict=True):
-        slots = RULES[plan.rule].slots
+        slots = RULES[plan.rule].slots if complete else ()
         for name in group.names:
             of_one = given[name]
             came = list(of_one) if isinstance(of_one, Mapping) else of_one

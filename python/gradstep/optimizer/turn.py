@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import get_ident
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -65,6 +66,17 @@ class Turn:
         finally:
             give(mine)
         return result
+
+    @contextmanager
+    def taken(self, what: str) -> Iterator[None]:
+        """For the ``with`` block. An interrupt may leave it taken as long as its traceback lives."""
+        mine: list[None] = []
+        give = self.give
+        try:
+            self.take_for(what, mine)
+            yield
+        finally:
+            give(mine)
 
 
 TURNS: WeakSet[Turn] = WeakSet()

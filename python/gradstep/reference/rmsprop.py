@@ -40,10 +40,11 @@ def rmsprop_momentum(
     eps_inside: Any,
     eps_outside: Any,
     momentum: Any,
+    grad_weight: Any,
 ) -> Array:
     square_avg[:] = alpha * square_avg + one_minus_alpha * g * g
     denominator = np.sqrt(square_avg + eps_inside) + eps_outside
-    momentum_buffer[:] = momentum * momentum_buffer + g / denominator
+    momentum_buffer[:] = momentum * momentum_buffer + grad_weight * (g / denominator)
     return lr * momentum_buffer
 
 
@@ -59,10 +60,11 @@ def rmsprop_nesterov(
     eps_inside: Any,
     eps_outside: Any,
     momentum: Any,
+    grad_weight: Any,
 ) -> Array:
     square_avg[:] = alpha * square_avg + one_minus_alpha * g * g
     denominator = np.sqrt(square_avg + eps_inside) + eps_outside
-    pull = g / denominator
+    pull = grad_weight * (g / denominator)
     momentum_buffer[:] = momentum * momentum_buffer + pull
     return lr * (momentum * momentum_buffer + pull)
 
@@ -100,13 +102,14 @@ def rmsprop_centered_momentum(
     eps_inside: Any,
     eps_outside: Any,
     momentum: Any,
+    grad_weight: Any,
 ) -> Array:
     square_avg[:] = alpha * square_avg + one_minus_alpha * g * g
     grad_avg[:] = alpha * grad_avg + one_minus_alpha * g
     variance = square_avg - grad_avg * grad_avg
     variance = np.where(variance < 0, variance.dtype.type(0), variance)
     denominator = np.sqrt(variance + eps_inside) + eps_outside
-    momentum_buffer[:] = momentum * momentum_buffer + g / denominator
+    momentum_buffer[:] = momentum * momentum_buffer + grad_weight * (g / denominator)
     return lr * momentum_buffer
 
 
@@ -123,12 +126,13 @@ def rmsprop_centered_nesterov(
     eps_inside: Any,
     eps_outside: Any,
     momentum: Any,
+    grad_weight: Any,
 ) -> Array:
     square_avg[:] = alpha * square_avg + one_minus_alpha * g * g
     grad_avg[:] = alpha * grad_avg + one_minus_alpha * g
     variance = square_avg - grad_avg * grad_avg
     variance = np.where(variance < 0, variance.dtype.type(0), variance)
     denominator = np.sqrt(variance + eps_inside) + eps_outside
-    pull = g / denominator
+    pull = grad_weight * (g / denominator)
     momentum_buffer[:] = momentum * momentum_buffer + pull
     return lr * (momentum * momentum_buffer + pull)

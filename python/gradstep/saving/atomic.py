@@ -25,6 +25,10 @@ def write_atomically(path: str, data: bytes) -> None:
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            errno.ENOENT, "there is no such folder; make it first, with os.makedirs(folder)", folder
+        )
     temporary = os.path.join(folder, f".gradstep-{os.urandom(8).hex()}.tmp")
     permissions = permissions_of(target)
     try:

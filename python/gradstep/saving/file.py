@@ -5,19 +5,27 @@ from __future__ import annotations
 import copy
 import os
 import stat
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
-from operator import setitem
-from typing import Any, Protocol
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from numpy.typing import NDArray
 
-from gradstep.arrays.at_once import filled
-from gradstep.arrays.parameters import check_writeable
-from gradstep.optimizer import state_dict as states
+from gradstep.arrays.at_once import at_once, filled
+from gradstep.arrays.groups import named_arrays
+from gradstep.arrays.loans import refuse_lent
 from gradstep.optimizer.front import Optimizer
 from gradstep.saving.atomic import write_atomically
+from gradstep.saving.parts import (
+    PARTS,
+    Part,
+    check_kinds,
+    check_params,
+    content_of,
+    is_plain,
+    with_state,
+)
 from gradstep.saving.tree_json import decode, parse, to_json
 from gradstep.values import check_flag
 
@@ -26,18 +34,11 @@ Path = str | os.PathLike[str]
 
 VERSION = 1
 KEY = "gradstep"  # of our JSON among the file's metadata
-PARTS = {"params": (dict, type(None)), "optimizer": (dict,), "others": (dict,)}
+WHOLE: Mapping[str, tuple[type, ...]] = {**PARTS, "others": (dict,), "values": (dict,)}
+KEEP = "load(..., hyperparameters=False) keeps what the optimizer was constructed with"
 
 
-class Stateful(Protocol):
-    """What can go into a checkpoint beside the optimizer."""
-
-    def state_dict(self) -> Mapping[str, Any]: ...
-
-    def load_state_dict(self, state_dict: Any, /) -> Any: ...
-
-
-def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Stateful) -> None:
+def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Any) -> None:
     """Write a checkpoint: everything that training depends on, in one safetensors file.
 
     At any moment `path` is the old file or the new one, whole, even if the process is killed or the
@@ -53,17 +54,19 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Stateful)
         are functions and not in the file: the optimizer that loads it has its own.
     params : bool
         Save the parameters, too.
-    **others : objects with ``state_dict()`` and ``load_state_dict()``
+    **others : objects with ``state_dict()`` and ``load_state_dict()``, or plain values
         What else has a memory, under names of your choice: a :class:`LossScaler`,
-        ``ReduceLROnPlateau``, :class:`EarlyStopping`, a second optimizer (without its parameters).
-        State is made of dicts with text keys, lists, numbers, text, None and NumPy arrays.
+        ``ReduceLROnPlateau``, :class:`EarlyStopping`, other optimizers, with their parameters, and
+        random generators of NumPy's. State is made of dicts with text keys, lists, numbers, text,
+        None and NumPy arrays; what is made of these itself, like ``epoch=3``, is returned by
+        :func:`load`.
 
     Raises
     ------
     ImportError
         If safetensors is not installed.
     TypeError
-        If `params` is no flag, or one of `others` has no state, or one that cannot be saved.
+        If `params` is no flag, or one of `others` is neither, or has a state that cannot be saved.
     OSError
         If the file cannot be written. The old file is unchanged then, unless only its folder could
         not be brought to the disk: the new one is in place then.
@@ -77,30 +80,42 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Stateful)
     >>> opt, stopping = gs.Adam(params), gs.EarlyStopping()
     >>> info, stop = opt.step({"w": np.ones(2)}), stopping.update(0.5, params)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     gs.save(f"{folder}/run.safetensors", opt, stopping=stopping)
+    ...     gs.save(f"{folder}/run.safetensors", opt, stopping=stopping, epoch=3)
     ...     resumed = gs.Adam({"w": np.zeros(2)})
-    ...     gs.load(f"{folder}/run.safetensors", resumed, stopping=gs.EarlyStopping())
-    >>> resumed.steps, resumed.params["w"]
-    (1, array([0.999, 0.999]))
+    ...     rest = gs.load(f"{folder}/run.safetensors", resumed, stopping=gs.EarlyStopping())
+    >>> resumed.steps, resumed.params["w"], rest["epoch"]
+    (1, array([0.999, 0.999]), 3)
     """
     safetensors = import_safetensors()
     check_flag("params", params)
-    check_given(opt, others)
-
-    def write() -> None:
+    check_optimizer(opt)
+    if "hyperparameters" in others:
+        raise TypeError("load() has an option 'hyperparameters'; give what you save another name")
+    values = {name: value for name, value in others.items() if is_plain(value)}
+    objects = {
+        name: with_state(name, other, params=params)
+        for name, other in others.items()
+        if name not in values
+    }
+    with opt._turn.taken("save()"):
         content = {
             "version": VERSION,
-            "params": dict(opt.params) if params else None,
-            "optimizer": states.to_dict(opt._layout),
-            "others": {name: other.state_dict() for name, other in others.items()},
+            **content_of(opt, params, copied=False),
+            "others": {name: other.state_dict() for name, other in objects.items()},
+            "values": values,
         }
         text, tensors = to_json(content)
         write_atomically(os.fspath(path), safetensors.numpy.save(tensors, {KEY: text}))
 
-    opt._turn.during("save()", write)
 
-
-def load(path: Path, opt: Optimizer, **others: Stateful | None) -> None:
+def load(
+    path: Path,
+    opt: Optimizer | None = None,
+    *,
+    params: Any = None,
+    hyperparameters: bool = True,
+    **others: Any,
+) -> dict[str, Any]:
     """Continue, bit for bit, where :func:`save` was called.
 
     Parameters, state and averages are written into the live arrays. Parameters that are not in the
@@ -109,16 +124,37 @@ def load(path: Path, opt: Optimizer, **others: Stateful | None) -> None:
     Parameters
     ----------
     path : str or path-like
-    opt : Optimizer
+    opt : Optimizer or None
         Of the same kind, over parameters of the same names, shapes and dtypes in the same groups.
-        Instruction set, threads, backend and memory order may differ.
-    **others : objects with ``state_dict()`` and ``load_state_dict()``
-        Those under the names that they were saved under; None leaves one out.
+        Instruction set, threads, backend and memory order may differ. None leaves the optimizer's
+        part out, to load parameters alone, say.
+    params : array, list, dict or groups, or None
+        Without `opt`, where parameters are written, of the same names, shapes and dtypes. With it
+        they are those of `opt`, and are checked to be: see :meth:`Optimizer.check`.
+    hyperparameters : bool
+        Go on with the hyperparameters in the file, schedules of `opt` excepted; where `opt` was
+        constructed with others than the optimizer that was saved, a warning lists what is replaced.
+        False keeps those of `opt`; state that they need and the file lacks begins anew.
+    **others : objects as for :func:`save`
+        Those under the names that they were saved under; None leaves one out. With an `opt` all
+        have to be named.
+
+    Returns
+    -------
+    dict
+        The plain values that were saved, by name, with lists for tuples.
+
+    Warns
+    -----
+    UserWarning
+        If hyperparameters that `opt` was constructed with are replaced.
 
     Raises
     ------
     ImportError
         If safetensors is not installed.
+    TypeError
+        If `opt` is no optimizer, or one of `others` has no state.
     ValueError
         If the file is damaged, is not a checkpoint, or does not fit; the text says where. The
         optimizer, its parameters and `others` are unchanged then.
@@ -129,40 +165,58 @@ def load(path: Path, opt: Optimizer, **others: Stateful | None) -> None:
 
     Examples
     --------
-    :func:`save` has one.
+    :func:`save` has one. Parameters alone:
+
+    >>> import tempfile, numpy as np, gradstep as gs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     gs.save(f"{folder}/run.safetensors", gs.Adam({"w": np.ones(2)}), epoch=3)
+    ...     params = {"w": np.zeros(2)}
+    ...     rest = gs.load(f"{folder}/run.safetensors", params=params)
+    >>> params["w"], rest
+    (array([1., 1.]), {'epoch': 3})
     """
-    wanted = {name: other for name, other in others.items() if other is not None}
-    check_given(opt, wanted)
+    check_flag("hyperparameters", hyperparameters)
+    wanted = {
+        name: with_state(name, other, hyperparameters=hyperparameters)
+        for name, other in others.items()
+        if other is not None
+    }
     path = os.fspath(path)
-    with saying(f"cannot load {path}: "):
-        opt._turn.during("load()", load_all, opt, path, others)
-
-
-def load_all(opt: Optimizer, path: str, others: Mapping[str, Stateful | None]) -> None:
-    content = read(path)
-    checked = states.check(opt._layout, content["optimizer"])
-    params = content["params"]
-    if params is not None:  # else it was saved without them
-        check_params(opt, params)
-    check_names(content["others"], others)
-    before: dict[str, Any] = {}
-    done = [False]
-    try:
-        for name, other in others.items():
-            if other is not None:
-                before[name] = copy.deepcopy(other.state_dict())
-                with saying(f"{name}: "):
-                    other.load_state_dict(content["others"][name])
-        checked.check_schedules()
+    if opt is not None:
+        check_optimizer(opt)
         if params is not None:
-            check_params(opt, params)
-        changes = [filled(opt.params[name], values) for name, values in (params or {}).items()]
-        checked.take_over([*changes, partial(setitem, done, 0, True)])
-    except BaseException:
-        if not done[0]:
-            for name, state in before.items():
-                others[name].load_state_dict(state)  # type: ignore[union-attr]
-        raise
+            opt.check(params)
+    live = {} if params is None or opt is not None else named_arrays(params)
+    with ExitStack() as stack:
+        if opt is not None:
+            stack.enter_context(opt._turn.taken("load()"))
+        refuse_lent("load()", live.values())
+        stack.enter_context(saying(f"cannot load {path}: "))
+        content = read(path)
+        part = None if opt is None else Part(opt, content, hyperparameters)
+        given = content["params"]
+        if live and given is None:
+            raise ValueError("it was saved without parameters")
+        check_names(content, others, all_named=opt is not None)
+        undo = stack.enter_context(ExitStack())
+        for name, other in wanted.items():
+            undo.callback(other.load_state_dict, copy.deepcopy(other.state_dict()))
+            with saying(f"{name}: "):
+                other.load_state_dict(content["others"][name])
+        replaced = [] if part is None else part.replaced()
+        for name, other in wanted.items():
+            replaced += [f"{name}: {text}" for text in getattr(other, "replaced", [])]
+        if replaced:
+            warnings.warn(f"{path} has {', '.join(replaced)}; {KEEP}", stacklevel=2)
+        if part is not None:
+            part.check()
+        if live:
+            check_params(live, given)
+        if part is not None:
+            part.take_over()
+        at_once([filled(array, given[name]) for name, array in live.items()])()
+        undo.pop_all()
+    return {name: value for name, value in content["values"].items() if name not in others}
 
 
 def import_safetensors() -> Any:
@@ -175,14 +229,9 @@ def import_safetensors() -> Any:
     return safetensors
 
 
-def check_given(opt: Any, others: Mapping[str, Any]) -> None:
+def check_optimizer(opt: Any) -> None:
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt must be an optimizer, got a {type(opt).__name__}")
-    for name, other in others.items():
-        if not (hasattr(other, "state_dict") and hasattr(other, "load_state_dict")):
-            raise TypeError(
-                f"{name} must have state_dict() and load_state_dict(), got a {type(other).__name__}"
-            )
 
 
 def read(path: str) -> dict[str, Any]:
@@ -203,16 +252,11 @@ def read(path: str) -> dict[str, Any]:
     if not isinstance(plain, dict) or plain.get("version") != VERSION:
         version = plain.get("version") if isinstance(plain, dict) else plain
         raise ValueError(f"it has version {version!r}; this gradstep reads version {VERSION}")
-    check_parts(plain)
+    plain.setdefault("values", {})  # of a file of before
+    check_kinds(plain, WHOLE)
     content: dict[str, Any] = decode(plain, tensors)
-    check_parts(content)
+    check_kinds(content, WHOLE)
     return content
-
-
-def check_parts(content: Mapping[str, Any]) -> None:
-    for part, kinds in PARTS.items():
-        if part not in content or not isinstance(content[part], kinds):
-            raise ValueError(f"its part {part!r} is missing or not a dict")
 
 
 def read_tensor(file: Any, name: str) -> Array:
@@ -225,20 +269,15 @@ def read_tensor(file: Any, name: str) -> Array:
     return array
 
 
-def check_params(opt: Optimizer, given: Mapping[str, Any]) -> None:
-    """Raise an error where these are no values of the parameters, or cannot be written there."""
-    live = opt.params
-    if set(given) != set(live):
-        raise ValueError(f"its parameters are {list(given)}; those of opt are {list(live)}")
-    for name, values in given.items():
-        states.check_array(f"parameter {name!r} in it", values, live[name])
-        check_writeable(f"parameter {name!r} of opt", live[name])
-
-
-def check_names(saved: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    if set(saved) != set(given):
+def check_names(content: Mapping[str, Any], given: Mapping[str, Any], *, all_named: bool) -> None:
+    saved, values = content["others"], content["values"]
+    for name, other in given.items():
+        if name in values and other is not None:
+            raise ValueError(f"{name} is a plain value, which load() returns; do not give it")
+    asked = [name for name in given if name not in values]
+    if not set(asked) <= set(saved) or (all_named and set(asked) != set(saved)):
         raise ValueError(
-            f"beside the optimizer it holds {list(saved)}, but load() was given {list(given)}; "
+            f"beside the optimizer it holds {list(saved)}, but load() was given {asked}; "
             "give each by its name, and None for one to leave out"
         )
 

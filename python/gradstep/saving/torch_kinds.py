@@ -35,6 +35,7 @@ NEUTRAL = {
     "cautious": False,
     "lr_in_velocity": False,
     "eps_inside_sqrt": False,
+    "eps_before_correction": False,
     "nesterov": False,
 }
 

@@ -212,11 +212,11 @@ def state_of(
 ) -> tuple[int, dict[str, Array]]:
     """The step count of a parameter, and its arrays by slot."""
     what = f"the state of parameter {name!r}"
+    if h.get("lr_in_velocity"):
+        raise ValueError(
+            f"lr_in_velocity=True keeps another momentum_buffer than torch.optim.{kind}"
+        )
     if kind == "SGD":
-        if h["lr_in_velocity"]:
-            raise ValueError(
-                "lr_in_velocity=True keeps another momentum_buffer than torch.optim.SGD"
-            )
         saved = {slot: value for slot, value in saved.items() if value is not None}
         count = max(1, steps) if saved else 0
     elif saved:
