@@ -69,7 +69,7 @@ class Turn:
 
     @contextmanager
     def taken(self, what: str) -> Iterator[None]:
-        """For the ``with`` block. An interrupt may leave it taken as long as its traceback lives."""
+        """For the ``with`` block; after an interrupt perhaps for as long as its traceback lives."""
         mine: list[None] = []
         give = self.give
         try:
