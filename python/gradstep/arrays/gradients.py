@@ -6,7 +6,6 @@ decides what is legal and one text for each error.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.advice import towards_gradient
-from gradstep.arrays.memory import address, byte_range, held, memory_order
+from gradstep.arrays.memory import Ranges, address, held, memory_order
 from gradstep.arrays.parameters import check_writeable
 
 Array = NDArray[Any]
@@ -28,7 +27,7 @@ def look(param: Array) -> Look:
     """What must stay as it is for a step to write `param`."""
     flags = param.flags
     order = flags.c_contiguous, flags.f_contiguous
-    return address(param), param.size, param.dtype, order, flags.writeable
+    return address(param), param.shape, param.dtype, order, flags.writeable
 
 
 def check_unchanged(name: str, param: Array, seen: Look) -> None:
@@ -36,7 +35,7 @@ def check_unchanged(name: str, param: Array, seen: Look) -> None:
     if look(param) != seen:
         raise ValueError(
             f"parameter {name!r} is no longer the writeable array that the optimizer was given "
-            "(its memory, size, dtype, order or flags were changed in place); undo the change, "
+            "(its memory, shape, dtype, order or flags were changed in place); undo the change, "
             "or make a new optimizer"
         )
 
@@ -67,7 +66,7 @@ class GradientReader:
         self._state = [
             [(what, array, address(array)) for what, array in of_one.items()] for of_one in state
         ]
-        self._ranges: list[tuple[int, int, Array]] | None = None
+        self._ranges: Ranges | None = None
 
     def __call__(self, i: int, gradient: object) -> Array:
         """Raise TypeError or ValueError, naming the parameter, where `gradient` is none of it."""
@@ -112,17 +111,8 @@ class GradientReader:
     def _shares_memory(self, array: Array) -> bool:
         if self._ranges is None:
             state = [array for of_one in self._state for _, array, _ in of_one]
-            owned = [a for a in (*self._params, *state) if a.size]
-            self._ranges = sorted(((*byte_range(a), a) for a in owned), key=lambda r: r[:2])
-        begin, end = byte_range(array)
-        # The ranges are disjoint, so only the one that starts below `begin` can reach into it.
-        first = max(bisect_left(self._ranges, begin, key=lambda r: r[0]) - 1, 0)
-        for low, high, owned_array in self._ranges[first:]:
-            if low >= end:
-                return False
-            if begin < high and np.shares_memory(array, owned_array):
-                return True
-        return False
+            self._ranges = Ranges((*self._params, *state))
+        return self._ranges.shared_with(array)
 
 
 def turned(came: tuple[int, ...], expected: tuple[int, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any, Literal
 from weakref import finalize, ref
@@ -79,3 +80,23 @@ def held(views: Iterable[Array]) -> list[ref[Array]]:
     NumPy refuses to resize an array with a weak reference to it, even with ``refcheck=False``.
     """
     return [ref(view.base) for view in views if isinstance(view.base, np.ndarray)]
+
+
+class Ranges:
+    """The memory of arrays none of which overlap."""
+
+    def __init__(self, arrays: Iterable[Array]) -> None:
+        ranges = ((*byte_range(array), array) for array in arrays if array.size)
+        self._ranges = sorted(ranges, key=lambda r: r[:2])
+
+    def shared_with(self, array: Array) -> bool:
+        """Whether one of them has an element in common with `array`."""
+        begin, end = byte_range(array)
+        # They are disjoint, so of those that start below `begin` only the last can reach into it.
+        first = max(bisect_left(self._ranges, begin, key=lambda r: r[0]) - 1, 0)
+        for low, high, own in self._ranges[first:]:
+            if low >= end:
+                return False
+            if begin < high and np.shares_memory(array, own):
+                return True
+        return False

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.groups import named_arrays
 from gradstep.arrays.loans import refuse_lent
 from gradstep.arrays.parameters import check_param
@@ -94,9 +95,8 @@ class EarlyStopping:
             )
         sign = 1.0 if self.mode == "min" else -1.0
         if sign * metric < sign * self.best - self.min_delta:
-            if self.restore_best:
-                self._kept = copies(named_arrays(params))
-            self.best, self.bad = metric, 0
+            kept = copies(named_arrays(params)) if self.restore_best else self._kept
+            self.best, self.bad, self._kept = metric, 0, kept
         else:
             self.bad += 1
         return self.bad > self.patience
@@ -124,8 +124,7 @@ class EarlyStopping:
         kept = {name: (array.shape, array.dtype.name) for name, array in best.items()}
         if forms != kept:
             raise ValueError(f"params must be those of update(), {kept}; got {forms}")
-        for name, array in now.items():
-            array[...] = best[name]
+        at_once(filled(array, best[name]) for name, array in now.items())()
 
     def state_dict(self) -> dict[str, Any]:
         """The best metric, how many were no better since, and copies of the kept parameters."""

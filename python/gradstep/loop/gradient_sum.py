@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.at_once import at_once, attribute, filled
+from gradstep.arrays.memory import Ranges
 from gradstep.arrays.parameters import check_writeable
 from gradstep.arrays.trees import as_floats, flatten, rebuilt, same_structure
 
@@ -85,25 +88,35 @@ class GradientSum:
                     f"{self._sums[name].shape}, as before. Call clear() to begin anew."
                 )
             check_writeable(f"the sum of gradient {name!r}", self._sums[name])
-        new = {name: self._copy(name, arrays[name]) for name in arrays if name not in before}
-        if not self.count:
-            self._structure = structure
+        own = Ranges((self._kept | self._sums).values())
+        added = {
+            name: array.copy() if own.shared_with(array) else array
+            for name, array in arrays.items()
+        }
+        new = {name: self._begin(name, added[name]) for name in arrays if name not in before}
+        changes = [
+            partial(np.add, self._sums[name], added[name], self._sums[name]) for name in before
+        ]
+        changes += [filled(array, added[name]) for name, array in new.items()]
+        parts = {
+            "_sums": self._sums | new,
+            "_structure": self._structure if self.count else structure,
+            "count": self.count + 1,
+        }
+        changes += [attribute(self, name, part) for name, part in parts.items()]
+        add = at_once(changes)
         with np.errstate(all="ignore"):
-            for name in before:
-                self._sums[name] += arrays[name]
-        self._sums |= new
-        self.count += 1
+            add()
 
-    def _copy(self, name: str, array: Array) -> Array:
-        kept = self._kept.pop(name, None)
+    def _begin(self, name: str, array: Array) -> Array:
+        """An array for the sum of what is like this one."""
+        kept = self._kept.get(name)
         fits = kept is not None and (kept.shape, kept.dtype) == (array.shape, array.dtype)
         if kept is None or not (fits and kept.flags.writeable):
-            return np.array(array, order="K")
-        kept[...] = array
+            return np.empty_like(array, order="K", subok=False)
         return kept
 
     def clear(self) -> None:
         """Begin a new sum. The arrays that :attr:`grads` gave will be overwritten."""
-        self.count = 0
-        self._kept.update(self._sums)
-        self._sums = {}
+        kept = self._kept | self._sums
+        self.count, self._kept, self._sums = 0, kept, {}

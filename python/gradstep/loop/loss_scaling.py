@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradstep.optimizer.front import Optimizer
@@ -75,9 +75,11 @@ class LossScaler:
         check_flag("update", update)
         grad_scale = check_grad_scale(grad_scale) / self.scale
         info = opt.step(grads, grad_scale=grad_scale, skip_nonfinite=True)
-        self._skipped.append(info.skipped)
+        skipped = [*self._skipped, info.skipped]
         if update:
-            self.update()
+            self._take_over(skipped)
+        else:
+            self._skipped = skipped
         return info
 
     def update(self) -> None:
@@ -92,16 +94,16 @@ class LossScaler:
             raise RuntimeError(
                 "there was no step since the last update; call step(opt, grads, update=False) first"
             )
-        if any(self._skipped):
-            self.scale = max(self.scale * self.backoff_factor, SMALLEST)
-            self.good_steps = 0
-        else:
-            self.good_steps += 1
-            if self.good_steps >= self.growth_interval:
-                grown = self.scale * self.growth_factor
-                self.scale = grown if grown <= LARGEST else self.scale
-                self.good_steps = 0
-        self._skipped.clear()
+        self._take_over(self._skipped)
+
+    def _take_over(self, skipped: Sequence[bool]) -> None:
+        scale, good_steps = self.scale, self.good_steps + 1
+        if any(skipped):
+            scale, good_steps = max(scale * self.backoff_factor, SMALLEST), 0
+        elif good_steps >= self.growth_interval:
+            grown, good_steps = scale * self.growth_factor, 0
+            scale = grown if grown <= LARGEST else scale
+        self.scale, self.good_steps, self._skipped = scale, good_steps, []
 
     def __repr__(self) -> str:
         return (

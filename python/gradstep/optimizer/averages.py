@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from operator import setitem
 from typing import TYPE_CHECKING, Any
@@ -34,7 +33,6 @@ def pairs_of(layout: Layout) -> list[Pair]:
     return [(flat(layout.params[name]), flat(average)) for name, average in layout.ema.items()]
 
 
-@contextmanager
 def exchanged(pairs: Sequence[Pair]) -> Iterator[None]:
     """The values of both swapped, to the bit, and swapped back at the end.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from copy import deepcopy
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from gradstep.optimizer.attributes import KnownAttributes, MadeOfMethod, OfAllGr
 from gradstep.optimizer.averages import exchanged, pairs_of
 from gradstep.optimizer.checking import check_trained, current_value
 from gradstep.optimizer.cohorts import after_step
+from gradstep.optimizer.copies import layout_of, parts_of
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
@@ -138,7 +140,10 @@ class Optimizer(KnownAttributes):
             # No call from here on, so that a step that was taken is counted, and once.
             if not skipped:
                 layout.steps, layout.cohorts = layout.steps + 1, cohorts
-            return DONE if norm is None else StepInfo(norm, skipped)
+            info = DONE
+            if norm is not None:
+                info = StepInfo(norm, skipped)
+            return info
         finally:
             give(mine)
 
@@ -191,11 +196,16 @@ class Optimizer(KnownAttributes):
             If a parameter or its average is not what it was, or is not writeable any more. Nothing
             has been changed then.
         """
-        with self._exclusive("swap_averages()"):
+        mine: list[None] = []
+        give = self._turn.give
+        try:
+            self._turn.take_for("swap_averages()", mine)
             self._layout.refresh()
             pairs = pairs_of(self._layout)
-            with exchanged(pairs), lent("swap_averages()", (param for param, _ in pairs)):
-                yield
+            with lent("swap_averages()", (param for param, _ in pairs)):
+                yield from exchanged(pairs)
+        finally:
+            give(mine)
 
     @property
     def steps(self) -> int:
@@ -221,18 +231,16 @@ class Optimizer(KnownAttributes):
         Gradients then come as a list: first those of what the optimizer was made with, if that was
         no list of groups, then those of each group that was added.
         """
-        with self._exclusive("add_group()"):
-            if not isinstance(group, Mapping) or "params" not in group:
-                raise TypeError(f'group must be a dict with an entry "params", got {group!r}')
-            self._layout.add_group(split_groups([group])[1][0])
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise TypeError(f'group must be a dict with an entry "params", got {group!r}')
+        self._turn.during("add_group()", self._layout.add_group, split_groups([group])[1][0])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a step depends on, copied: plain dicts of arrays and numbers.
 
         Schedules are functions and not in it; the optimizer that loads it has its own.
         """
-        with self._exclusive("state_dict()"):
-            return states.to_dict(self._layout, copied=True)
+        return self._turn.during("state_dict()", states.copied, self._layout)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue, bit for bit, where :meth:`state_dict` was taken.
@@ -243,10 +251,33 @@ class Optimizer(KnownAttributes):
             If it is not a state of this kind of optimizer over parameters of these names, shapes
             and dtypes. Nothing has been changed then.
         """
-        with self._exclusive("load_state_dict()"):
-            checked = states.check(self._layout, state_dict)
-            checked.check_schedules()
-            checked.take_over()
+        self._turn.during("load_state_dict()", states.load, self._layout, state_dict)
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError(
+            "a shallow copy would share half of the optimizer; use copy.deepcopy(opt), or "
+            "copy.deepcopy((params, opt)) to have its parameters in their structure, too"
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
+        twin = memo[id(self)] = type(self).__new__(type(self))
+        parts = self._turn.during("copy.deepcopy()", parts_of, self._layout)
+        parts["params"] = deepcopy(parts["params"], memo)
+        twin.__setstate__((parts, deepcopy(self._own_attributes(), memo)))
+        return twin
+
+    def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        parts = self._turn.during("a pickle of it", parts_of, self._layout)
+        return parts, self._own_attributes()
+
+    def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        parts, attributes = state
+        vars(self).update(attributes)
+        self._turn, self._layout = Turn(), layout_of(self.method, parts)
+
+    def _own_attributes(self) -> dict[str, Any]:
+        """Those of a subclass."""
+        return {k: v for k, v in vars(self).items() if k not in ("_turn", "_layout")}
 
     def __repr__(self) -> str:
         return describe(self._layout)
@@ -257,12 +288,9 @@ class Optimizer(KnownAttributes):
         """In line with the hyperparameters, as a running step has brought it already."""
         layout = self._layout
         if layout.chosen.settings is not layout.prepared_for:
-            with suppress(Busy), self._exclusive("reading"):
-                layout.refresh()
+            with suppress(Busy):
+                self._turn.during("reading", layout.refresh)
         return layout
-
-    def _exclusive(self, what: str) -> AbstractContextManager[None]:
-        return self._turn.taken(what)
 
 
 Optimizer._show_hyperparameters()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from gradstep import runtime
+from gradstep.arrays.at_once import at_once, attribute
 from gradstep.arrays.gradients import GradientReader, Look, check_unchanged, look
 from gradstep.arrays.groups import align_groups
 from gradstep.arrays.memory import allocate
@@ -80,9 +82,9 @@ class Layout:
         settings = new._add(group)
         check_disjoint(new.params)
         new._prepare((*self.chosen.settings, *settings))
-        attributes, chosen = vars(new), self.chosen
-        chosen.settings = (*chosen.settings, *settings)
-        vars(self).update(attributes)
+        set_parts = partial(vars(self).update, vars(new))
+        chosen = (*self.chosen.settings, *settings)
+        at_once([set_parts, attribute(self.chosen, "settings", chosen)])()
 
     def _add(self, entry: Mapping[str, Any], picked: Groups | None = None) -> tuple[Settings, ...]:
         """What was given at once: a group, or several that are picked out of it."""

@@ -47,7 +47,10 @@ class NesterovPoint(Optimizer):
         >>> ahead, w
         (array([0.7]), array([0.8]))
         """
-        with self._exclusive("lookahead()"):
+        mine: list[None] = []
+        give = self._turn.give
+        try:
+            self._turn.take_for("lookahead()", mine)
             layout = self._layout
             if any(group.get("nesterov") for group in layout.groups):
                 raise ValueError(
@@ -76,3 +79,5 @@ class NesterovPoint(Optimizer):
             finally:
                 back()
                 del memory
+        finally:
+            give(mine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change, at_once, attribute, filled
-from gradstep.arrays.memory import allocate
+from gradstep.arrays.memory import Ranges, allocate
 from gradstep.arrays.parameters import check_writeable
 from gradstep.method.rows import Plan
 from gradstep.optimizer.cohorts import regroup
@@ -25,14 +25,23 @@ FORMAT = 1
 COUNT_LIMIT = 2**53  # below it, float64 holds every count
 
 
-def to_dict(layout: Layout, *, copied: bool) -> dict[str, Any]:
-    """The state, of copies or of the live arrays. The caller holds the optimizer's lock."""
+def copied(layout: Layout) -> dict[str, Any]:
+    return to_dict(layout, copies)
+
+
+def load(layout: Layout, given: Mapping[str, Any]) -> None:
+    checked = check(layout, given)
+    checked.check_schedules()
+    checked.take_over()
+
+
+def to_dict(layout: Layout, arrays: Callable[[Any], dict[str, Array]] = dict) -> dict[str, Any]:
+    """The state, of the live arrays unless they are copied. The caller has the turn."""
     layout.refresh()
     names = list(layout.params)
     counts = {
         names[i]: layout.steps - cohort.behind for cohort in layout.cohorts for i in cohort.members
     }
-    arrays = copies if copied else dict
     return {
         "optimizer": layout.kind,
         "steps": layout.steps,
@@ -133,7 +142,7 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
 
 
 def check(layout: Layout, given: Mapping[str, Any], hyperparameters: bool = True) -> Checked:
-    """An error where `given` does not fit `layout`; nothing is changed. Needs the lock, too.
+    """An error where `given` does not fit `layout`; nothing is changed. Needs the turn, too.
 
     Without `hyperparameters` those of `layout` stay. State that they need and `given` lacks begins
     anew, as if they had been set after the load; averages that nobody keeps any more are left out.
@@ -168,7 +177,18 @@ def check(layout: Layout, given: Mapping[str, Any], hyperparameters: bool = True
     }
     checked = Checked(layout, steps, counts, values, state, ema, given)
     checked.check_arrays()
+    keep_apart(layout, given)
     return checked
+
+
+def keep_apart(layout: Layout, given: Mapping[str, Any]) -> None:
+    """Copy what lies on live arrays, which are written before all has been read."""
+    state = [array for of_one in layout.state.values() for array in of_one.values()]
+    live = Ranges((*layout.params.values(), *state, *layout.ema.values()))
+    for arrays in (*given["state"].values(), given["ema"]):
+        for name, array in arrays.items():
+            if isinstance(array, np.ndarray) and live.shared_with(array):
+                arrays[name] = array.copy(order="K")
 
 
 def read_once(given: Any) -> Any:

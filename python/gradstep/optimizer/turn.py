@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
+from typing import Any, TypeVar
 from weakref import WeakSet
+
+Result = TypeVar("Result")
 
 LAST = (-1,)  # of the free turns, of which there is one or none
 STEP: tuple[str, int | None] = ("another step", None)
@@ -44,17 +47,33 @@ class Turn:
     def busy(self, what: str) -> Busy:
         return Busy(f"this optimizer is busy with {self.now[0]}; {what} after it")
 
+    def take_for(self, what: str, mine: list[None]) -> None:
+        """Take it, into `mine`, for a method of this name; Busy where somebody has it."""
+        now = what, get_ident()
+        try:
+            mine += map(self.take, LAST)
+        except IndexError:
+            raise self.busy(f"call {what}") from None
+        self.now = now
+
+    def during(self, what: str, act: Callable[..., Result], *args: Any) -> Result:
+        """What ``act(*args)`` returns, having the turn meanwhile."""
+        mine: list[None] = []
+        give = self.give
+        try:
+            self.take_for(what, mine)
+            result = act(*args)
+        finally:
+            give(mine)
+        return result
+
     @contextmanager
     def taken(self, what: str) -> Iterator[None]:
-        """For the ``with`` block; Busy where somebody has it."""
+        """For the ``with`` block; after an interrupt perhaps for as long as its traceback lives."""
         mine: list[None] = []
-        give, now = self.give, (what, get_ident())
+        give = self.give
         try:
-            try:
-                mine += map(self.take, LAST)
-            except IndexError:
-                raise self.busy(f"call {what}") from None
-            self.now = now
+            self.take_for(what, mine)
             yield
         finally:
             give(mine)

@@ -9,17 +9,21 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
+from operator import setitem
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.at_once import Change, at_once, filled
 from gradstep.arrays.memory import flat
 from gradstep.reference.arithmetic import clamp, soft_threshold
 from gradstep.reference.limits import Limits, apply_factors, limit_gradients
 from gradstep.reference.rules import RULES
 
 Array = NDArray[Any]
+Run = Callable[[], list[Change]]
 
 RUN = 16384  # elements worked on at a time
 LOOKS = 8  # the second finds gradients settled; the third, where one's conversion changed another
@@ -76,12 +80,28 @@ class ParamTable:
                     g if g is None or f is None else apply_factors(p, g, f)
                     for p, g, f in zip(self._shaped, grads, of_units, strict=True)
                 ]
-            for i, grad in enumerate(grads):
-                if grad is not None:
-                    row = self._row_of[i]
-                    self._update(i, grad, rows[row], grad_scale * of_rows[row], of_tensors[i])
-        self._last_step = given, absent
+            runs = [
+                run
+                for i, grad in enumerate(grads)
+                if grad is not None
+                for row in [self._row_of[i]]
+                for run in self._runs(i, grad, rows[row], grad_scale * of_rows[row], of_tensors[i])
+            ]
+            written = [0]
+            try:
+                self._write(runs, written)
+            except BaseException:
+                self._write(runs, written)  # a step that was interrupted is finished
+                self._last_step = given, absent
+                raise
+            self._last_step = given, absent
         return norm, False, absent
+
+    @staticmethod
+    def _write(runs: Sequence[Run], written: list[int]) -> None:
+        """What is left of the runs; `written` says how many have been, whatever interrupts."""
+        for run in runs[written[0] :]:
+            at_once([*run(), partial(setitem, written, 0, written[0] + 1)])()
 
     def _settled(self, leaves: Sequence[object]) -> list[Array | None]:
         """Arrays of all gradients, once a look finds nothing to convert.
@@ -108,9 +128,10 @@ class ParamTable:
             raise TypeError("coefficients must be dicts of exactly the rule's coefficients")
         return *(tuple(map(float, part)) for part in parts), own
 
-    def _update(
+    def _runs(
         self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, limit: float
-    ) -> None:
+    ) -> list[Run]:
+        """Functions that each compute a run of the tensor, and return what is to be written."""
         (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients = row
         scale = sign * grad_scale
         cast = self._params[i].dtype.type
@@ -133,14 +154,19 @@ class ParamTable:
         if cautious:
             agreeing = sum(rule.count_agreeing(prepared(r, True), slots(r), own) for r in runs)
             cautious_scale = cast(grad.size / (agreeing + 1))
-        for run in runs:
+
+        def change(run: slice) -> list[Change]:
             p, g = decay * self._params[i][run], prepared(run, with_extras)
+            new_slots = [slot.copy() for slot in slots(run)]
             if cautious:
-                new = rule.cautiously_moved(p, g, slots(run), own, cautious_scale)
+                new = rule.cautiously_moved(p, g, new_slots, own, cautious_scale)
             else:
-                new = rule.moved(p, g, slots(run), own)
+                new = rule.moved(p, g, new_slots, own)
             if with_extras:
                 new = soft_threshold(new, l1)
+            changes = [filled(self._params[i][run], new), *map(filled, slots(run), new_slots)]
             if average is not None:
-                average[run] = keep * average[run] + take * new
-            self._params[i][run] = new
+                changes.append(filled(average[run], keep * average[run] + take * new))
+            return changes
+
+        return [partial(change, run) for run in runs]

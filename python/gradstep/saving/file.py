@@ -97,7 +97,7 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Any) -> N
         for name, other in others.items()
         if name not in values
     }
-    with opt._exclusive("save()"):
+    with opt._turn.taken("save()"):
         content = {
             "version": VERSION,
             **content_of(opt, params, copied=False),
@@ -189,7 +189,7 @@ def load(
     live = {} if params is None or opt is not None else named_arrays(params)
     with ExitStack() as stack:
         if opt is not None:
-            stack.enter_context(opt._exclusive("load()"))
+            stack.enter_context(opt._turn.taken("load()"))
         refuse_lent("load()", live.values())
         stack.enter_context(saying(f"cannot load {path}: "))
         content = read(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -102,15 +103,17 @@ class WithParams:
         self.replaced: list[str] = []
 
     def state_dict(self) -> Mapping[str, Any]:
-        with self._opt._exclusive("save()"):
-            return content_of(self._opt, self._with_params, copied=True)
+        opt, params = self._opt, self._with_params
+        return opt._turn.during("save()", partial(content_of, opt, params, copied=True))
 
     def load_state_dict(self, content: Any) -> None:
-        with self._opt._exclusive("load()"):
-            part = Part(self._opt, content, self._hyperparameters)
-            part.check()
-            self.replaced = part.replaced()
-            part.take_over()
+        self._opt._turn.during("load()", self._load, content)
+
+    def _load(self, content: Any) -> None:
+        part = Part(self._opt, content, self._hyperparameters)
+        part.check()
+        self.replaced = part.replaced()
+        part.take_over()
 
 
 def content_of(opt: Optimizer, params: bool, *, copied: bool) -> dict[str, Any]:
@@ -118,7 +121,7 @@ def content_of(opt: Optimizer, params: bool, *, copied: bool) -> dict[str, Any]:
     arrays = states.copies(opt.params) if copied else dict(opt.params)
     return {
         "params": arrays if params else None,
-        "optimizer": states.to_dict(opt._layout, copied=copied),
+        "optimizer": states.copied(opt._layout) if copied else states.to_dict(opt._layout),
         "constructed": [dict(group.constructed) for group in opt.groups],
     }
 

@@ -72,8 +72,9 @@ def load_torch_state_dict(
         )
     if steps is not None:
         steps = check_count("steps", steps, 0)
-    with opt._exclusive("load_torch_state_dict()"):
-        given = states.to_dict(opt._layout, copied=False)
+
+    def take_over() -> None:
+        given = states.to_dict(opt._layout)
         groups, theirs = opt._layout.groups, state_dict["param_groups"]
         check_groups(groups, theirs, state_dict["state"])
         counts = []
@@ -99,6 +100,8 @@ def load_torch_state_dict(
         checked = states.check(opt._layout, given)
         checked.check_schedules()
         checked.take_over()
+
+    opt._turn.during("load_torch_state_dict()", take_over)
 
 
 def torch_state_dict(opt: Optimizer) -> dict[str, Any]:
@@ -140,9 +143,10 @@ def torch_state_dict(opt: Optimizer) -> dict[str, Any]:
     defaults = getattr(torch.optim, kind)([torch.nn.Parameter(torch.empty(0))]).defaults
     default = torch.get_default_dtype()
     scalar = torch.float64 if default == torch.float64 else torch.float32  # as torch.optim does
-    state, groups = {}, []
-    with opt._exclusive("torch_state_dict()"):
-        given = states.to_dict(opt._layout, copied=False)
+
+    def collect() -> dict[str, Any]:
+        state, groups = {}, []
+        given = states.to_dict(opt._layout)
         first = 0
         for group in opt._layout.groups:
             h = group.at(opt.steps)
@@ -164,7 +168,9 @@ def torch_state_dict(opt: Optimizer) -> dict[str, Any]:
                     tensors = {}
                 if tensors:
                     state[position] = tensors
-    return {"state": state, "param_groups": groups}
+        return {"state": state, "param_groups": groups}
+
+    return opt._turn.during("torch_state_dict()", collect)
 
 
 def check_groups(groups: Sequence[Group], theirs: Any, states: Any) -> None:
