@@ -50,7 +50,7 @@ def every_optimizer() -> dict[str, Work]:
         for chosen in VARIANTS.get(cls, [{}]):
             probe = cls([np.zeros(1, np.float32)], lr=LR, **chosen)
             title = ", ".join([name, *chosen])
-            rule, slots = probe.rule(probe.groups[0]), len(probe.state["0"])
+            rule, slots = probe.groups[0].plan.rule, len(probe.state["0"])
             works[title] = Work(title, cls, {"lr": LR, **chosen}, rule, slots)
     return works
 

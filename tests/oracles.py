@@ -117,6 +117,7 @@ class Twin(Oracle):
         self.twin = {
             "ftrl": ftrl,
             "adabelief_amsgrad": adabelief_amsgrad,
+            "adam": adam_as_keras,
             "laprop": laprop,
             "laprop_amsgrad": laprop,
         }[rule]
@@ -161,6 +162,15 @@ def ftrl(h: dict[str, Any], t: int, p: float, g: float, state: State) -> float:
         return p
     denominator = (h["beta"] + math.sqrt(n)) / h["lr"] + h["l2"]
     return p + (z - math.copysign(h["l1"], z)) / denominator
+
+
+def adam_as_keras(h: dict[str, Any], t: int, p: float, g: float, state: State) -> float:
+    beta1, beta2 = h["betas"]
+    m = beta1 * state.get("m", 0.0) + (1 - beta1) * g
+    v = beta2 * state.get("v", 0.0) + (1 - beta2) * g * g
+    state.update(m=m, v=v)
+    alpha = h["lr"] * math.sqrt(1 - beta2**t) / (1 - beta1**t)
+    return alpha * m / (math.sqrt(v) + h["eps"])
 
 
 def adabelief_amsgrad(h: dict[str, Any], t: int, p: float, g: float, state: State) -> float:

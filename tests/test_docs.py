@@ -13,8 +13,8 @@ import pytest
 import gradstep
 
 NEEDS = {
-    "gradstep.checkpoints": "safetensors",
-    "gradstep.torch_state": "torch",
+    "gradstep.saving.file": "safetensors",
+    "gradstep.saving.torch_state": "torch",
     "docs/checkpoints.md": "safetensors",
 }
 ROOT = Path(__file__).parents[1]

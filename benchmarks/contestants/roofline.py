@@ -7,7 +7,7 @@ import numpy as np
 import gradstep as gs
 from benchmarks.contestants.contestant import Array, Contestant, Racer
 from benchmarks.works import Work
-from gradstep.optimizers.state import allocate
+from gradstep.arrays.memory import allocate
 
 
 class Roofline(Contestant):

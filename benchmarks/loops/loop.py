@@ -62,7 +62,7 @@ class Kind:
     peer: str
     pinned: str
     others: tuple[str, ...]
-    ours: tuple[str, ...] = (MEASURED, ONE_THREAD, "gradstep, sharing with BLAS")
+    ours: tuple[str, ...] = (MEASURED, ONE_THREAD)
     unit = "training step"
     checked = 20
     tolerance: ClassVar[dict[str, float]] = {"float32": 2e-6, "float64": 1e-9}

@@ -11,7 +11,6 @@ from typing import Any
 SETTINGS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "": ("", ()),
     ", 1 thread": ("set_num_threads", (1,)),
-    ", sharing with BLAS": ("share_threads_with_blas", ()),
     ", parking pool": ("set_pool", ("parking",)),
     ", OpenMP pool": ("set_pool", ("openmp",)),
 }

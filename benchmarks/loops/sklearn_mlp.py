@@ -66,7 +66,7 @@ class SklearnMLP(Kind):
     name = "scikit-learn"
     peer = pinned = "scikit-learn"
     others = (NO_OPTIMIZER, "scikit-learn")
-    ours = (MEASURED, ONE_THREAD, "gradstep, sharing with BLAS")
+    ours = (MEASURED, ONE_THREAD)
     unit = "epoch"
     checked = 2
     # Its epsilon counts for more in the first steps than Adam's in the paper.

@@ -25,7 +25,7 @@ import numpy as np
 
 import gradstep as gs
 from gradstep import _native
-from gradstep.optimizers.state import FROM_PARAM, PAGE
+from gradstep.arrays.memory import FROM_PARAM, PAGE
 
 SMALL, LARGE = 4096, 16384  # elements: enough for state to be placed, few enough for the cache
 PARAM, GRAD = 0, 3584  # where they begin within a page

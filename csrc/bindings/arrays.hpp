@@ -50,6 +50,7 @@ class ArrayView {
   explicit ArrayView(const pybind11::array& array)
       : array_(array),
         dtype_(dtype_of(array)),
+        shape_(array.shape(), array.shape() + array.ndim()),
         size_(array.size()),
         data_(proxy()->data),
         descr_(proxy()->descr) {
@@ -64,7 +65,8 @@ class ArrayView {
            (proxy()->flags & (order_flags | writeable)) == (order_ | writeable);
   }
 
-  // Whether an array can be read in place beside this one: same dtype, shape and memory order.
+  // Whether an array can be read in place beside this one: same dtype, shape and memory order. This
+  // one may have been reshaped or resized since it was handed over.
   bool matches(const pybind11::detail::PyArray_Proxy* other) const {
     return other->descr == descr_ && (other->flags & order_) &&
            (other->flags & NumpyApi::NPY_ARRAY_ALIGNED_) && same_shape(other);
@@ -72,10 +74,10 @@ class ArrayView {
 
   // Whether an array has the shape that this one has, and had when it was handed over.
   bool same_shape(const pybind11::detail::PyArray_Proxy* other) const {
-    const auto* own = proxy();
-    return other->nd == own->nd && of_shape(other, own->dimensions);
+    return of_shape(other) && of_shape(proxy());
   }
 
+  // Whether the elements of an array of this shape follow one another as those of this one.
   bool in_this_order(const pybind11::detail::PyArray_Proxy* other) const {
     return other->flags & order_;
   }
@@ -99,19 +101,16 @@ class ArrayView {
     return pybind11::detail::array_proxy(array_.ptr());
   }
 
-  // Whether an array has these dimensions, and they hold the elements that this one had when it was
-  // handed over: it may have been resized since.
-  bool of_shape(const pybind11::detail::PyArray_Proxy* array, const Py_intptr_t* shape) const {
-    Py_intptr_t elements = 1;
-    for (int axis = 0; axis < array->nd; ++axis) {
-      if (array->dimensions[axis] != shape[axis]) return false;
-      elements *= shape[axis];
-    }
-    return elements == size_;
+  bool of_shape(const pybind11::detail::PyArray_Proxy* array) const {
+    if (static_cast<size_t>(array->nd) != shape_.size()) return false;
+    for (size_t axis = 0; axis < shape_.size(); ++axis)
+      if (array->dimensions[axis] != shape_[axis]) return false;
+    return true;
   }
 
   pybind11::array array_;
   DType dtype_;
+  std::vector<Py_intptr_t> shape_;
   Py_intptr_t size_;
   char* data_;
   PyObject* descr_;
@@ -119,7 +118,7 @@ class ArrayView {
 };
 
 // An array that goes element by element with a parameter. It is a view of memory that cannot be
-// resized (see python/gradstep/optimizers/state.py), so there is less to notice.
+// resized (see python/gradstep/arrays/memory.py), so there is less to notice.
 class Beside {
  public:
   explicit Beside(const pybind11::array& array) : array_(array), data_(proxy()->data) {}

@@ -5,6 +5,8 @@
 #include <limits>
 #include <thread>
 
+#include "engine/pool.hpp"
+
 #ifdef __linux__
 #include <sched.h>
 
@@ -107,8 +109,8 @@ int cpu_quota() { return unlimited; }
 // OpenMP's variable, which people set for all their libraries: "4", or "4,2" for nested regions.
 int wanted_by_environment() {
   const char* text = std::getenv("OMP_NUM_THREADS");
-  const int wanted = text ? std::atoi(text) : 0;
-  return wanted > 0 ? wanted : 0;
+  const long wanted = text ? std::strtol(text, nullptr, 10) : 0;
+  return wanted > 0 ? static_cast<int>(std::min<long>(wanted, Pool::most_threads)) : 0;
 }
 
 }  // namespace

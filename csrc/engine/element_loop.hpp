@@ -16,7 +16,7 @@ namespace gradstep {
 namespace {
 
 // How the arrays that a loop reads and writes are stored, and in which type its arithmetic is done.
-// Other formats come through the stage: docs/decisions/0016-formats-and-the-stage.md.
+// Other formats come through the stage: docs/decisions/0018-formats-and-the-stage.md.
 template <class Real>
 struct Plain {
   using Compute = Real;

@@ -4,8 +4,11 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <string>
+#include <type_traits>
 #endif
 
 namespace gradstep {
@@ -21,7 +24,7 @@ struct Openmp {
   std::string file;
 };
 
-// PyTorch's wheels bring their libgomp under this name, so that whoever asks for it shares it.
+// PyTorch 2.13's wheel brings its libgomp under this name, so that whoever asks for it shares it.
 const Openmp* find() {
   void* library = dlopen("libgomp.so.1", RTLD_NOW | RTLD_NOLOAD);
   if (!library) return nullptr;
@@ -51,14 +54,16 @@ const Openmp* openmp() {
 
 struct Region {
   const Openmp* openmp;
-  int chunks;
+  int threads, chunks;
   JobBody body;
   void* job;
 };
 
 void take_share(void* data) {
   const Region& region = *static_cast<const Region*>(data);
-  const int thread = region.openmp->thread(), threads = region.openmp->threads();
+  const int thread = region.openmp->thread();
+  const int threads = std::min(region.threads, region.openmp->threads());
+  if (thread >= threads) return;
   const int end = static_cast<int>(std::int64_t{region.chunks} * (thread + 1) / threads);
   for (int c = static_cast<int>(std::int64_t{region.chunks} * thread / threads); c < end; ++c)
     region.body(region.job, c);
@@ -69,8 +74,10 @@ void take_share(void* data) {
 const char* loaded_openmp() { return openmp() ? openmp()->file.c_str() : nullptr; }
 
 void run_on_openmp(int threads, int chunks, JobBody body, void* job) {
-  Region region{openmp(), chunks, body, job};
-  region.openmp->parallel(take_share, &region, static_cast<unsigned>(threads), 0);
+  // The team is as large as its owner's: of a smaller one the library would end the other threads.
+  constexpr unsigned as_many_as_ever = 0;
+  Region region{openmp(), threads, chunks, body, job};
+  region.openmp->parallel(take_share, &region, as_many_as_ever, 0);
 }
 #else
 const char* loaded_openmp() { return nullptr; }

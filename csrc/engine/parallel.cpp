@@ -15,7 +15,7 @@ namespace {
 
 std::atomic<int> chosen_threads{0};  // 0: one for each usable core
 std::atomic<int> cores{0};           // 0: not counted yet
-std::atomic<std::size_t> least_awake{24576}, least_asleep{131072};
+std::atomic<std::size_t> least_awake{24576}, least_asleep{196608};
 std::atomic<Pool*> own_pool{nullptr};  // never deleted: its threads live as long as the process
 std::atomic<bool> in_forked_child{false};
 std::atomic<std::optional<Threads>> for_all{std::nullopt};
@@ -75,7 +75,9 @@ int parked_workers() {
 
 Crew::Crew(Threads whose, std::size_t work)
     : whose_(available(for_all.load().value_or(whose))), work_(work), least_(least_awake) {
-  if (work < 2 * least_ || whose_ != Threads::parking || num_threads() == 1) return;
+  if (work < 2 * least_) return;
+  threads_ = num_threads();
+  if (threads_ == 1 || whose_ == Threads::openmp) return;
   pool_ = &pool();
   if (!pool_->begin_step()) least_ = least_asleep;
 }
@@ -92,7 +94,7 @@ void Crew::call() const {
 Division Crew::divide(std::size_t work) const {
   const std::size_t worth = work / least_;
   if (worth < 2) return {1, 1};
-  const int threads = static_cast<int>(std::min<std::size_t>(num_threads(), worth));
+  const int threads = static_cast<int>(std::min<std::size_t>(threads_, worth));
   if (threads == 1) return {1, 1};
   constexpr std::size_t fewest = 4, most = 64, wanted = 65536;
   const auto per_thread = std::clamp(work / wanted / threads, fewest, most);
@@ -101,8 +103,9 @@ Division Crew::divide(std::size_t work) const {
 
 void Crew::run_body(Division division, JobBody body, void* job) const {
   const auto [threads, chunks] = division;
+  const bool shared = whose_ == Threads::openmp && !in_forked_child;
+  if (threads > 1 && shared) return run_on_openmp(threads, chunks, body, job);
   if (threads > 1 && pool_) return pool_->run(threads, chunks, body, job);
-  if (threads > 1) return run_on_openmp(threads, chunks, body, job);
   for (int chunk = 0; chunk < chunks; ++chunk) body(job, chunk);
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "engine/denormals.hpp"
 #include "engine/pool.hpp"
 
 namespace gradstep {
@@ -59,7 +60,13 @@ class Crew {
   // Calls job(chunk) for every chunk, each once. Jobs must not throw.
   template <class Job>
   void run(Division division, Job& job) const {
-    run_body(division, [](void* j, int chunk) { (*static_cast<Job*>(j))(chunk); }, &job);
+    run_body(
+        division,
+        [](void* j, int chunk) {
+          const StandardArithmetic standard;
+          (*static_cast<Job*>(j))(chunk);
+        },
+        &job);
   }
 
  private:
@@ -67,7 +74,8 @@ class Crew {
 
   const Threads whose_;
   const std::size_t work_;
-  std::size_t least_;     // elements for a thread
+  std::size_t least_;  // work for a thread
+  int threads_ = 1;
   Pool* pool_ = nullptr;  // where the step is worth more than one thread
 };
 

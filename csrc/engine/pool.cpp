@@ -18,8 +18,8 @@
 namespace gradstep {
 namespace {
 
-// After a step that followed another one within `at_once`, workers wait awake so long for the next;
-// measured in docs/decisions/0015-threads-that-park.md.
+// After a step that followed another one within `at_once`, workers wait awake so long for the next.
+// Python and a model's cold caches lie between two steps in a tight loop: 10 to 20 µs were seen.
 constexpr std::chrono::microseconds spin_time{25}, at_once{25};
 // How long workers at most wait awake within a step, whose thread may have lost its core.
 constexpr std::chrono::microseconds most_in_step{100};
@@ -54,13 +54,14 @@ int current_cpu() { return -1; }
 void leave(int) {}
 #endif
 
-// Signals are for the threads of the program, whose handlers expect to run there.
+// Signals are for the threads of the program, but for those of faults, which are a thread's own.
 class SignalsBlocked {
 #ifndef _WIN32
  public:
   SignalsBlocked() {
     sigset_t all;
     sigfillset(&all);
+    for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, own);
     pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
   ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
@@ -94,7 +95,7 @@ void Pool::run(int threads, int chunks, JobBody body, void* job) {
   job_ = job;
   chunks_ = static_cast<std::uint32_t>(chunks);
   done_.reset(0);
-  threads_.store(threads, std::memory_order_relaxed);
+  threads_.store(threads, std::memory_order_release);
   caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
   for (int t = 0; t < threads; ++t)
     seats_[t].load()->share.fill(
@@ -125,35 +126,38 @@ void Pool::end_step() {
 void Pool::expect(int threads) {
   const std::unique_lock<std::mutex> alone(busy_, std::try_to_lock);
   if (!alone) return;
-  threads_.store(staffed(threads), std::memory_order_relaxed);
+  threads_.store(staffed(threads), std::memory_order_release);
   caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
   call_next(0);
 }
 
-// As many threads as can be had, up to `threads`.
+// As many threads as can be had, up to `threads`. Where one cannot, the next is tried after a
+// while.
 int Pool::staffed(int threads) {
-  if (!seats_[0].load()) seats_[0] = new Seat;
-  int workers = workers_;
-  for (const int wanted = std::min(threads - 1, most_workers_); workers < wanted; ++workers) {
-    try {
-      const int number = workers + 1;
+  const int wanted = std::min(threads, most_threads) - 1;
+  if (workers_ < wanted && Clock::now() - last_failure_ > std::chrono::seconds(1)) start(wanted);
+  return std::min(threads, workers_ + 1);
+}
+
+void Pool::start(int wanted) {
+  try {
+    if (!seats_[0].load()) seats_[0] = new Seat;
+    for (; workers_ < wanted; ++workers_) {
+      const int number = workers_ + 1;
       if (!seats_[number].load()) seats_[number] = new Seat;
       [[maybe_unused]] const SignalsBlocked blocked;
       std::thread([this, number] { serve(number); }).detach();
-    } catch (const std::exception&) {  // no memory, or no more threads
-      most_workers_ = workers;
     }
-    if (workers == most_workers_) break;
+  } catch (const std::exception&) {  // no memory, or no more threads
+    last_failure_ = Clock::now();
   }
-  workers_ = workers;
-  return std::min(threads, workers + 1);
 }
 
 void Pool::call(int number) { seats_[number].load(std::memory_order_acquire)->call.add(1); }
 
 // Everyone calls two others, so that many are awake in little time.
 void Pool::call_next(int number) {
-  const int threads = threads_.load(std::memory_order_relaxed);
+  const int threads = threads_.load(std::memory_order_acquire);
   for (const int next : {2 * number + 1, 2 * number + 2})
     if (next < threads) call(next);
 }
@@ -161,7 +165,7 @@ void Pool::call_next(int number) {
 // Runs chunks until there are none, and returns how many it ran.
 int Pool::take_part(int number) {
   int ran = 0;
-  const int threads = threads_.load(std::memory_order_relaxed);
+  const int threads = threads_.load(std::memory_order_acquire);
   for (int t = 0; t < threads; ++t) {
     Share& share = seats_[(number + t) % threads].load(std::memory_order_acquire)->share;
     for (int chunk; (chunk = t == 0 ? share.take_first() : share.take_last()) >= 0; ++ran)

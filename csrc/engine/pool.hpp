@@ -62,6 +62,7 @@ class Pool {
   };
 
   int staffed(int threads);
+  void start(int wanted);
   void serve(int number);
   void call(int number);
   void call_next(int number);
@@ -71,7 +72,7 @@ class Pool {
   std::mutex busy_;
   std::array<std::atomic<Seat*>, most_threads> seats_{};  // 0 is the caller's
   std::atomic<int> workers_{0};
-  int most_workers_ = most_threads - 1;  // less once one could not be started
+  Clock::time_point last_failure_{};  // to start a worker
   std::atomic<Clock::time_point> last_end_{};
 
   // Of the job that is running. Who has taken a chunk may read them until it has reported it done.

@@ -24,24 +24,21 @@ class Signal {
   // Returns the new value. Wakes who waits; costs a system call only if somebody does.
   std::uint32_t add(std::uint32_t number) {
     const std::uint32_t now = value_.fetch_add(number) + number;
-    if (waiting_.load() && waiting_.exchange(false)) wake();
+    if (waiting_.load() && waiting_.exchange(0)) wake();
     return now;
   }
 
-  // Sleeps while the value is `old`.
+  // Sleeps while the value is `old`. It is `waiting_` that is slept on, and said anew before each
+  // sleep: who has changed the value earlier may take it back as late as he likes.
   void wait_while(std::uint32_t old) {
-    waiting_.store(true);
-    sleep_while(old);
-    waiting_.store(false, std::memory_order_relaxed);
+    for (waiting_.store(1); value_.load() == old; waiting_.store(1)) sleep();
+    waiting_.store(0, std::memory_order_relaxed);
   }
 
  private:
 #ifdef __linux__
-  void wake() { syscall(SYS_futex, &value_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0); }
-  void sleep_while(std::uint32_t old) {
-    while (value_.load() == old)
-      syscall(SYS_futex, &value_, FUTEX_WAIT_PRIVATE, old, nullptr, nullptr, 0);
-  }
+  void wake() { syscall(SYS_futex, &waiting_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0); }
+  void sleep() { syscall(SYS_futex, &waiting_, FUTEX_WAIT_PRIVATE, 1, nullptr, nullptr, 0); }
 #else
   void wake() {
     {
@@ -49,16 +46,15 @@ class Signal {
     }
     changed_.notify_one();
   }
-  void sleep_while(std::uint32_t old) {
+  void sleep() {
     std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [&] { return value_.load() != old; });
+    if (waiting_.load()) changed_.wait(lock);
   }
   std::mutex mutex_;
   std::condition_variable changed_;
 #endif
 
-  std::atomic<std::uint32_t> value_{0};
-  std::atomic<bool> waiting_{false};
+  std::atomic<std::uint32_t> value_{0}, waiting_{0};
 };
 
 }  // namespace gradstep

@@ -3,8 +3,8 @@
 //   s ← α·s + (1−α)·g²          d = √(s + ε) + ε, one of the two ε being 0
 //   centred: c ← α·c + (1−α)·g, and s − c² under the root
 //   rmsprop            p ← p − lr·g/d
-//   rmsprop_momentum   b ← μ·b + g/d,   p ← p − lr·b
-//   rmsprop_nesterov   b ← μ·b + g/d,   p ← p − lr·(μ·b + g/d)
+//   rmsprop_momentum   b ← μ·b + w·(g/d),   p ← p − lr·b                  w = 1, or where b holds
+//   rmsprop_nesterov   b ← μ·b + w·(g/d),   p ← p − lr·(μ·b + w·(g/d))    lr: w = lr and lr = 1
 #pragma once
 
 #include "rules/math.hpp"
@@ -45,16 +45,16 @@ struct RmspropCentered : Rmsprop<T> {
   T step(T root, T g, T, T) const { return this->lr * g / (root + this->eps_outside); }
 };
 
-// Momentum on top of either, with the coefficient behind theirs. State waits for the quotient here,
-// so `root` is not inherited: these rules do not come in halves.
+// Momentum on top of either, with the coefficients behind theirs. State waits for the quotient
+// here, so `root` is not inherited: these rules do not come in halves.
 template <template <class> class Base, class T>
 struct RmspropWithMomentum {
-  static constexpr auto coefficients =
-      names("lr", "alpha", "one_minus_alpha", "eps_inside", "eps_outside", "momentum");
+  static constexpr auto coefficients = names("lr", "alpha", "one_minus_alpha", "eps_inside",
+                                             "eps_outside", "momentum", "grad_weight");
   static constexpr unsigned roots_and_quotients = Base<T>::roots_and_quotients;
   static constexpr bool has_momentum = true;
   Base<T> base;
-  T momentum;
+  T momentum, grad_weight;
 
   template <class... Average>
   T heavy_ball(T g, T& momentum_buffer, Average&... average) const {
@@ -71,7 +71,7 @@ struct RmspropWithMomentum {
 
   template <class... Average>
   T normed(T g, Average&... average) const {
-    return g / (base.root(g, average...) + base.eps_outside);
+    return grad_weight * (g / (base.root(g, average...) + base.eps_outside));
   }
 };
 

@@ -1,8 +1,9 @@
 // Stochastic gradient descent with momentum — Polyak 1964; Sutskever et al. 2013, ICML 28(3)
 //
 //   sgd                     p ← p − lr·g
-//   sgd_momentum            v ← μ·v + w·g,   p ← p − lr·v          w = 1 on the first step, then
-//   1−damp sgd_nesterov            v ← μ·v + w·g,   p ← p − lr·(g + μ·v)
+//   sgd_momentum            v ← μ·v + w·g,   p ← p − lr·v
+//   sgd_nesterov            v ← μ·v + w·g,   p ← p − lr·(g + μ·v)
+// with w = 1 on the first step, then 1 − damp.
 // The learning rate inside the velocity (Goodfellow et al. 2016, algorithms 8.2 and 8.3):
 //   sgd_velocity            v ← μ·v + lr·g,  p ← p − v
 //   sgd_velocity_nesterov   v ← μ·v + lr·g,  p ← p − (μ·v + lr·g)

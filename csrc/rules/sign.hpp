@@ -1,9 +1,10 @@
 // Steps of the gradient's sign, each element by exactly lr or not at all; sign(0) = 0.
 //
-//   signsgd   p ← p − lr·sign(g)                              Bernstein et al. 2018,
-//   arXiv:1802.04434 signum    m ← μ·m + (1−μ)·g,   p ← p − lr·sign(m) lion      u ← β1·m +
-//   (1−β1)·g,   p ← p − lr·sign(u),   m ← β2·m + (1−β2)·g
-//                                                              Chen et al. 2023, arXiv:2302.06675
+//   signsgd   p ← p − lr·sign(g)
+//   signum    m ← μ·m + (1−μ)·g,   p ← p − lr·sign(m)
+//   lion      u ← β1·m + (1−β1)·g,   p ← p − lr·sign(u),   m ← β2·m + (1−β2)·g
+//
+// Bernstein et al. 2018, arXiv:1802.04434 (the first two); Chen et al. 2023, arXiv:2302.06675.
 #pragma once
 
 #include "rules/math.hpp"

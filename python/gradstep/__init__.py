@@ -10,31 +10,47 @@ array([-0.5, -0.5], dtype=float32)
 """
 
 from gradstep import runtime, schedules
-from gradstep.accumulation import GradientSum
-from gradstep.checkpoints import load, save
-from gradstep.clipping import clip_grads, global_norm
-from gradstep.data import minibatches
-from gradstep.early_stopping import EarlyStopping
-from gradstep.loss_scaling import LossScaler
-from gradstep.optimizers.adagrad import Adadelta, Adagrad
-from gradstep.optimizers.adam import Adam, AdamW
-from gradstep.optimizers.adam_variants import NAdam, RAdam
-from gradstep.optimizers.adamax import Adamax
-from gradstep.optimizers.asgd import ASGD
-from gradstep.optimizers.base import Optimizer
-from gradstep.optimizers.belief import AdaBelief, Yogi
-from gradstep.optimizers.ftrl import FTRL
-from gradstep.optimizers.mixture import Adan, AdEMAMix
-from gradstep.optimizers.normalized import ADOPT, LaProp
-from gradstep.optimizers.rmsprop import RMSprop
-from gradstep.optimizers.rprop import Rprop
-from gradstep.optimizers.sgd import SGD
-from gradstep.optimizers.sign import Lion, SignSGD, Signum
-from gradstep.optimizers.step_info import StepInfo
+from gradstep.loop.clipping import clip_grads, global_norm
+from gradstep.loop.early_stopping import EarlyStopping
+from gradstep.loop.gradient_sum import GradientSum
+from gradstep.loop.loss_scaling import LossScaler
+from gradstep.loop.minibatches import minibatches
+from gradstep.optimizer.classes import (
+    ADOPT,
+    ASGD,
+    FTRL,
+    SGD,
+    AdaBelief,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Adan,
+    AdEMAMix,
+    LaProp,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SignSGD,
+    Signum,
+    Yogi,
+)
+from gradstep.optimizer.front import Optimizer
+from gradstep.optimizer.step_info import StepInfo
 from gradstep.runtime import BackendWarning
-from gradstep.torch_state import load_torch_state_dict, torch_state_dict
+from gradstep.saving.file import load, save
+from gradstep.saving.torch_state import load_torch_state_dict, torch_state_dict
 
 __version__ = "0.1.0"
+
+
+def __dir__() -> list[str]:
+    """What users need; the rooms that it comes from are private."""
+    return __all__
+
 
 __all__ = [
     "ADOPT",

@@ -163,8 +163,8 @@ def set_num_threads(count: int) -> Setting:
         wanted = operator.index(count)
     except TypeError:
         raise TypeError(f"count must be an integer ≥ 1, got {count!r}") from None
-    if not 1 <= wanted <= 4096:
-        raise ValueError(f"count must be from 1 to 4096 threads, got {count!r}")
+    if not 1 <= wanted <= 1024:
+        raise ValueError(f"count must be from 1 to 1024 threads, got {count!r}")
     return set_native("num_threads", wanted)
 
 

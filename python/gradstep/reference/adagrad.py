@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.reference.rules import rule
+
 Array = NDArray[Any]
 
 
+@rule("sum")
 def adagrad(g: Array, sum: Array, *, lr: Any, eps_inside: Any, eps_outside: Any) -> Array:
     sum[:] = sum + g * g
     return lr * g / (np.sqrt(sum + eps_inside) + eps_outside)
 
 
+@rule("square_avg", "acc_delta")
 def adadelta(
     g: Array,
     square_avg: Array,

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.reference.arithmetic import maximum
+from gradstep.reference.rules import rule
 
 Array = NDArray[Any]
 
 
+@rule("exp_avg", "exp_avg_sq", momentum=True)
 def adam(
     g: Array,
     exp_avg: Array,
@@ -30,6 +32,7 @@ def adam(
     return step_size * exp_avg / (np.sqrt(exp_avg_sq) * root_scale + eps)
 
 
+@rule("exp_avg", "exp_avg_sq", "max_exp_avg_sq", momentum=True)
 def adam_amsgrad(
     g: Array,
     exp_avg: Array,

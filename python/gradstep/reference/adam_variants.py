@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.reference.rules import rule
+
 Array = NDArray[Any]
 
 
+@rule("exp_avg", "exp_avg_sq", momentum=True)
 def nadam(
     g: Array,
     exp_avg: Array,
@@ -29,6 +32,7 @@ def nadam(
     return (grad_step * g + avg_step * exp_avg) / (np.sqrt(exp_avg_sq) * root_scale + eps)
 
 
+@rule("exp_avg", "exp_avg_sq", momentum=True)
 def radam(
     g: Array,
     exp_avg: Array,

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.reference.arithmetic import maximum
+from gradstep.reference.rules import rule
 
 Array = NDArray[Any]
 
 
+@rule("exp_avg", "exp_inf", momentum=True)
 def adamax(
     g: Array,
     exp_avg: Array,

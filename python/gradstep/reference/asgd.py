@@ -6,9 +6,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from gradstep.reference.rules import rule
+
 Array = NDArray[Any]
 
 
+@rule("ax", sets_parameter=True)
 def asgd(p: Array, g: Array, ax: Array, *, shrink: Any, eta: Any, keep: Any, take: Any) -> Array:
     new = shrink * p - eta * g
     ax[:] = keep * ax + take * new

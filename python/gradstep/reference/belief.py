@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.reference.arithmetic import maximum
+from gradstep.reference.rules import rule
 
 Array = NDArray[Any]
 
 
+@rule("exp_avg", "exp_avg_var", momentum=True)
 def adabelief(
     g: Array,
     exp_avg: Array,
@@ -32,6 +34,7 @@ def adabelief(
     return step_size * exp_avg / (np.sqrt(exp_avg_var) * root_scale + eps)
 
 
+@rule("exp_avg", "exp_avg_var", "max_exp_avg_var", momentum=True)
 def adabelief_amsgrad(
     g: Array,
     exp_avg: Array,
@@ -54,6 +57,7 @@ def adabelief_amsgrad(
     return step_size * exp_avg / (np.sqrt(max_exp_avg_var) * root_scale + eps)
 
 
+@rule("exp_avg", "exp_avg_sq", momentum=True)
 def yogi(
     g: Array,
     exp_avg: Array,

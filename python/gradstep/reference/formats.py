@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.params import memory_order
+from gradstep.arrays.memory import memory_order
 
 Array = NDArray[Any]
 

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.reference.arithmetic import soft_threshold
+from gradstep.reference.rules import rule
 
 Array = NDArray[Any]
 
 
+@rule("z", "n", sets_parameter=True)
 def ftrl(
     p: Array, g: Array, z: Array, n: Array, *, lr: Any, beta: Any, lambda1: Any, lambda2: Any
 ) -> Array:

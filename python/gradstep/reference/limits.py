@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.params import flat
+from gradstep.arrays.memory import flat
 from gradstep.reference.measures import of_elements, of_units, squares
 
 Array = NDArray[Any]

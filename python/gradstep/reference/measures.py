@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.params import flat
+from gradstep.arrays.memory import flat
 
 Array = NDArray[Any]
 Terms = Callable[[slice], Array]  # of a run of elements, what is added up, in float64

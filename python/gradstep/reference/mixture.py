@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.reference.rules import rule
+
 Array = NDArray[Any]
 
 
+@rule("exp_avg", "exp_avg_diff", "exp_avg_sq", "previous_grad", momentum=True)
 def adan(
     g: Array,
     exp_avg: Array,
@@ -39,6 +42,7 @@ def adan(
     return numerator / (np.sqrt(exp_avg_sq) * root_scale + eps)
 
 
+@rule("exp_avg", "exp_avg_slow", "exp_avg_sq", momentum=True)
 def ademamix(
     g: Array,
     exp_avg: Array,

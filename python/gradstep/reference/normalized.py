@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.reference.arithmetic import clamp, maximum
+from gradstep.reference.rules import rule
 
 Array = NDArray[Any]
 
 
+@rule("exp_avg", "exp_avg_sq", momentum=True)
 def adopt(
     g: Array,
     exp_avg: Array,
@@ -31,6 +33,7 @@ def adopt(
     return lr * exp_avg
 
 
+@rule("exp_avg", "exp_avg_sq", momentum=True)
 def laprop(
     g: Array,
     exp_avg: Array,
@@ -50,6 +53,7 @@ def laprop(
     return step_size * exp_avg
 
 
+@rule("exp_avg", "exp_avg_sq", "max_exp_avg_sq", momentum=True)
 def laprop_amsgrad(
     g: Array,
     exp_avg: Array,

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.reference.arithmetic import clamp, maximum
+from gradstep.reference.rules import rule
 
 Array = NDArray[Any]
 
 
+@rule("prev", "step_size")
 def rprop(
     g: Array,
     prev: Array,

@@ -2,76 +2,42 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from functools import cached_property
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.reference import (
-    adagrad,
-    adam,
-    adam_variants,
-    adamax,
-    asgd,
-    belief,
-    ftrl,
-    mixture,
-    normalized,
-    rmsprop,
-    rprop,
-    sgd,
-    sign,
-)
-
 Array = NDArray[Any]
-
-FAMILIES = (
-    sgd, sign, asgd, rprop, adagrad, rmsprop, ftrl,
-    adam, adam_variants, adamax, belief, normalized, mixture,
-)  # fmt: skip
-WITHOUT_MOMENTUM = {
-    "sgd", "signsgd", "asgd", "rprop", "adagrad", "adadelta", "rmsprop", "rmsprop_centered", "ftrl",
-}  # fmt: skip
+Function = Callable[..., Array]
 
 
 class Rule:
-    """A rule's function, and what its signature says.
+    """What the steps of some optimizers do, in NumPy.
 
-    Coefficients are its keyword-only parameters, state slots the positional ones behind g.
+    ``function(g, *slots, **coefficients)`` writes the slots and returns the step that is
+    subtracted. Where `sets_parameter`, p comes before g and the new parameters are returned.
     """
 
-    def __init__(self, function: Callable[..., Array]) -> None:
-        self.name = function.__name__
+    def __init__(
+        self,
+        function: Function,
+        slots: tuple[str, ...],
+        has_momentum: bool,
+        sets_parameter: bool,
+    ) -> None:
         self.function = function
-        self.has_momentum = self.name not in WITHOUT_MOMENTUM
-
-    @cached_property
-    def _parameters(self) -> list[inspect.Parameter]:
-        return list(inspect.signature(self.function).parameters.values())
-
-    @cached_property
-    def coefficients(self) -> tuple[str, ...]:
-        return tuple(p.name for p in self._parameters if p.kind is p.KEYWORD_ONLY)
-
-    @cached_property
-    def slots(self) -> tuple[str, ...]:
-        positional = [p.name for p in self._parameters if p.kind is not p.KEYWORD_ONLY]
-        return tuple(positional[positional.index("g") + 1 :])
-
-    @cached_property
-    def gives_step(self) -> bool:
-        """Whether it returns the step that is subtracted, or the new parameters."""
-        return self._parameters[0].name == "g"
+        self.slots = slots
+        code = function.__code__
+        self.coefficients = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+        self.has_momentum = has_momentum
+        self.sets_parameter = sets_parameter
 
     def moved(self, p: Array, g: Array, slots: list[Array], own: dict[str, Any]) -> Array:
         """The parameters after the rule; the slots are written."""
-        if self.gives_step:
-            return p - self.function(g, *slots, **own)
-        return self.function(p, g, *slots, **own)
+        if self.sets_parameter:
+            return self.function(p, g, *slots, **own)
+        return p - self.function(g, *slots, **own)
 
     def cautiously_moved(
         self, p: Array, g: Array, slots: list[Array], own: dict[str, Any], scale: Any
@@ -89,10 +55,16 @@ def agree(step: Array, g: Array) -> Array:
     return ((step > 0) & (g > 0)) | ((step < 0) & (g < 0))
 
 
-def rules_of(module: ModuleType) -> list[Rule]:
-    functions = inspect.getmembers(module, inspect.isfunction)
-    own = [f for _, f in functions if f.__module__ == module.__name__]
-    return [Rule(f) for f in own]
+RULES: dict[str, Rule] = {}
 
 
-RULES = {rule.name: rule for family in FAMILIES for rule in rules_of(family)}
+def rule(
+    *slots: str, momentum: bool = False, sets_parameter: bool = False
+) -> Callable[[Function], Function]:
+    """Register a function as the rule of its name, with these state slots."""
+
+    def register(function: Function) -> Function:
+        RULES[function.__name__] = Rule(function, slots, momentum, sets_parameter)
+        return function
+
+    return register

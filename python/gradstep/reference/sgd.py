@@ -11,13 +11,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from gradstep.reference.rules import rule
+
 Array = NDArray[Any]
 
 
+@rule()
 def sgd(g: Array, *, lr: Any) -> Array:
     return lr * g
 
 
+@rule("momentum_buffer", momentum=True)
 def sgd_momentum(
     g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any, grad_weight: Any
 ) -> Array:
@@ -25,6 +29,7 @@ def sgd_momentum(
     return lr * momentum_buffer
 
 
+@rule("momentum_buffer", momentum=True)
 def sgd_nesterov(
     g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any, grad_weight: Any
 ) -> Array:
@@ -32,11 +37,13 @@ def sgd_nesterov(
     return lr * (g + momentum * momentum_buffer)
 
 
+@rule("momentum_buffer", momentum=True)
 def sgd_velocity(g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any) -> Array:
     momentum_buffer[:] = momentum * momentum_buffer + lr * g
     return momentum_buffer
 
 
+@rule("momentum_buffer", momentum=True)
 def sgd_velocity_nesterov(g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any) -> Array:
     pull = lr * g
     momentum_buffer[:] = momentum * momentum_buffer + pull

@@ -7,14 +7,17 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gradstep.reference.arithmetic import sign
+from gradstep.reference.rules import rule
 
 Array = NDArray[Any]
 
 
+@rule()
 def signsgd(g: Array, *, lr: Any) -> Array:
     return lr * sign(g)
 
 
+@rule("momentum_buffer", momentum=True)
 def signum(
     g: Array, momentum_buffer: Array, *, lr: Any, momentum: Any, one_minus_momentum: Any
 ) -> Array:
@@ -22,6 +25,7 @@ def signum(
     return lr * sign(momentum_buffer)
 
 
+@rule("exp_avg", momentum=True)
 def lion(
     g: Array,
     exp_avg: Array,

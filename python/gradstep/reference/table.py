@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
+from operator import setitem
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.params import flat
+from gradstep.arrays.at_once import Change, at_once, attribute, filled
+from gradstep.arrays.memory import flat
 from gradstep.reference.arithmetic import clamp, soft_threshold
 from gradstep.reference.formats import beside
 from gradstep.reference.limits import Limited, Limits, apply_factors, limit_gradients
@@ -22,9 +25,24 @@ from gradstep.reference.measures import of_elements
 from gradstep.reference.rules import RULES
 
 Array = NDArray[Any]
+Run = Callable[[], list[Change]]
 
 RUN = 16384  # elements worked on at a time
 LOOKS = 8  # the second finds gradients settled; the third, where one's conversion changed another
+
+
+class Step:
+    """What the phases of a step need, once its rows have been read."""
+
+    def __init__(
+        self,
+        given: Sequence[tuple[Any, ...]],
+        rows: Sequence[tuple[Any, ...]],
+        grad_scale: float,
+        limited: Limited,
+    ) -> None:
+        self.given, self.rows, self.grad_scale, self.limited = given, rows, grad_scale, limited
+        self.applied: set[int] = set()
 
 
 class ParamTable:
@@ -43,7 +61,7 @@ class ParamTable:
         self._averages = [None if a is None else flat(a) for a in averages]
         self._convert = convert
         self._last_step: tuple[Sequence[Any] | None, Sequence[int]] = None, ()
-        self._begun: Sequence[Any] | None = None  # the rows of a step under way
+        self._step: Step | None = None  # that is under way, in phases
 
     @property
     def last_step(self) -> tuple[Sequence[Any] | None, Sequence[int]]:
@@ -51,7 +69,7 @@ class ParamTable:
         return self._last_step
 
     def assign(self, rules: Sequence[tuple[str, bool]], row_of: Sequence[int]) -> None:
-        self._check_not_begun()
+        self._check_no_step()
         self._rules = [(RULES[name], cautious) for name, cautious in rules]
         self._row_of = list(row_of)
 
@@ -64,85 +82,95 @@ class ParamTable:
         skip_nonfinite: bool,
     ) -> tuple[float | None, bool, tuple[int, ...]]:
         with_norm, skip_nonfinite = bool(with_norm), bool(skip_nonfinite)
-        self.begin(rows, grad_scale)
-        try:
-            grads = self._settled_all(leaves)
-            norm = self._measure(grads) if with_norm else None
-            skipped = skip_nonfinite and norm is not None and not math.isfinite(norm)
-            if not skipped:
-                self._apply(0, grads)
-        except BaseException:
-            self.abort()
-            raise
+        step = self._begun(rows, grad_scale)
+        grads = self._settled_all(leaves)
         absent = tuple(i for i, g in enumerate(grads) if g is None)
-        if skipped:
-            self.abort()
-        else:
-            self.end()
-        return norm, skipped, absent
+        norm = None
+        if with_norm:
+            step.limited = self._limits(step, grads)
+            norm = step.limited.norm
+            if skip_nonfinite and not math.isfinite(norm):
+                return norm, True, absent
+        self._apply(step, 0, grads, attribute(self, "_last_step", (rows, absent)))
+        return norm, False, absent
 
     def begin(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> None:
-        self._check_not_begun()
-        self._rows = [self._read(r, row) for r, row in enumerate(rows)]
-        self._grad_scale = grad_scale
-        nothing: list[Array | None] = [None] * len(self._params)
-        self._limited = Limited(0.0, [1.0] * len(rows), [1.0] * len(self._params), nothing)
-        self._applied: set[int] = set()
-        self._begun = rows
+        self._step = self._begun(rows, grad_scale)
 
     def measure(self, leaves: Sequence[object]) -> float:
-        self._check_begun()
-        return self._measure(self._settled_all(leaves))
+        step = self._under_way()
+        step.limited = self._limits(step, self._settled_all(leaves))
+        return step.limited.norm
 
     def apply(self, first: int, leaves: Sequence[object]) -> None:
-        self._check_begun()
-        leaves = tuple(leaves)
-        if first + len(leaves) > len(self._params):
+        step, leaves = self._under_way(), tuple(leaves)
+        numbers = range(first, first + len(leaves))
+        if numbers.stop > len(self._params):
             raise ValueError("there are not so many tensors")
-        if not self._applied.isdisjoint(range(first, first + len(leaves))):
+        if not step.applied.isdisjoint(numbers):
             raise ValueError("a tensor is updated once in a step")
-        self._apply(first, self._settled(first, leaves))
+        grads = self._settled(first, leaves)
+        applied = {i for i, grad in zip(numbers, grads, strict=True) if grad is not None}
+        self._apply(step, first, grads, partial(step.applied.update, applied))
 
     def end(self) -> tuple[int, ...]:
-        self._check_begun()
-        absent = tuple(i for i in range(len(self._params)) if i not in self._applied)
-        self._last_step, self._begun = (self._begun, absent), None
+        step = self._under_way()
+        absent = self._left_out(step)
+        self._last_step, self._step = (step.given, absent), None
         return absent
 
     def abort(self) -> tuple[int, ...]:
-        before, applied = self._last_step, self._applied
-        absent = self.end()
-        if not applied:
-            self._last_step = before
+        step = self._under_way()
+        absent = self._left_out(step)
+        last = (step.given, absent) if step.applied else self._last_step
+        self._last_step, self._step = last, None
         return absent
 
-    def _check_not_begun(self) -> None:
-        if self._begun is not None:
+    def _left_out(self, step: Step) -> tuple[int, ...]:
+        return tuple(i for i in range(len(self._params)) if i not in step.applied)
+
+    def _begun(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> Step:
+        self._check_no_step()
+        nothing: list[Array | None] = [None] * len(self._params)
+        limited = Limited(0.0, [1.0] * len(rows), [1.0] * len(self._params), nothing)
+        return Step(rows, [self._read(r, row) for r, row in enumerate(rows)], grad_scale, limited)
+
+    def _check_no_step(self) -> None:
+        if self._step is not None:
             raise RuntimeError("a step has begun; end or abort it first")
 
-    def _check_begun(self) -> None:
-        if self._begun is None:
+    def _under_way(self) -> Step:
+        if self._step is None:
             raise RuntimeError("no step has begun")
+        return self._step
 
-    def _measure(self, grads: Sequence[Array | None]) -> float:
-        limits = [Limits(*of_row[0][1:5]) for of_row in self._rows]
+    def _limits(self, step: Step, grads: Sequence[Array | None]) -> Limited:
+        limits = [Limits(*of_row[0][1:5]) for of_row in step.rows]
         with np.errstate(all="ignore"):
-            self._limited = limit_gradients(
-                self._shaped, grads, limits, self._row_of, self._grad_scale
-            )
-        return self._limited.norm
+            return limit_gradients(self._shaped, grads, limits, self._row_of, step.grad_scale)
 
-    def _apply(self, first: int, grads: Sequence[Array | None]) -> None:
-        there = {i: grad for i, grad in enumerate(grads, first) if grad is not None}
-        for i, grad in there.items():
-            with np.errstate(all="ignore"):
-                factors = self._limited.units[i]
-                if factors is not None:
-                    grad = apply_factors(self._shaped[i], grad, factors)
-                row = self._row_of[i]
-                scale = self._grad_scale * self._limited.rows[row]
-                self._update(i, grad, self._rows[row], scale, self._limited.tensors[i])
-            self._applied.add(i)
+    def _apply(self, step: Step, first: int, grads: Sequence[Array | None], done: Change) -> None:
+        """Update the tensors from `first` on and make the change `done`: if interrupted, too."""
+        with np.errstate(all="ignore"):
+            runs: list[Run] = [
+                run
+                for i, grad in enumerate(grads, first)
+                if grad is not None
+                for run in self._runs(step, i, grad)
+            ]
+            runs.append(lambda: [done])
+            written = [0]
+            try:
+                self._write(runs, written)
+            except BaseException:
+                self._write(runs, written)
+                raise
+
+    @staticmethod
+    def _write(runs: Sequence[Run], written: list[int]) -> None:
+        """What is left of the runs; `written` says how many have been, whatever interrupts."""
+        for run in runs[written[0] :]:
+            at_once([*run(), partial(setitem, written, 0, written[0] + 1)])()
 
     def _settled(self, first: int, leaves: Sequence[object]) -> list[Array | None]:
         """The gradients of the parameters from `first` on, flat, as their parameters are.
@@ -180,19 +208,21 @@ class ParamTable:
             raise TypeError("coefficients must be dicts of exactly the rule's coefficients")
         return *(tuple(map(float, part)) for part in parts), own
 
-    def _update(
-        self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, limit: float
-    ) -> None:
-        (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients = row
-        scale = sign * grad_scale
+    def _runs(self, step: Step, i: int, grad: Array) -> list[Run]:
+        """Functions that each compute a run of the tensor, and return what is to be written."""
+        row, limited = self._row_of[i], step.limited
+        (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients = step.rows[row]
+        if (factors := limited.units[i]) is not None:
+            grad = apply_factors(self._shaped[i], grad, factors)
+        scale = sign * (step.grad_scale * limited.rows[row])
         cast = self._params[i].dtype.type
         average = self._averages[i]
         with_extras = clip_value != math.inf or l2 != 0 or l1 != 0 or average is not None
         own = {name: cast(value) for name, value in coefficients.items()}
         scale, clip_value, l2, decay, l1 = map(cast, (scale, clip_value, l2, decay, l1))
-        scale *= cast(limit)
+        scale *= cast(limited.tensors[i])
         keep, take = cast(keep), cast(take)
-        rule, cautious = self._rules[self._row_of[i]]
+        rule, cautious = self._rules[row]
         runs = [slice(start, start + RUN) for start in range(0, grad.size, RUN)]
 
         def prepared(run: slice, extras: bool) -> Array:
@@ -210,14 +240,19 @@ class ParamTable:
 
             count = of_elements(agreeing, 0, grad.size)
             cautious_scale = cast(grad.size / (count + 1))
-        for run in runs:
+
+        def change(run: slice) -> list[Change]:
             p, g = decay * self._params[i][run], prepared(run, with_extras)
+            new_slots = [slot.copy() for slot in slots(run)]
             if cautious:
-                new = rule.cautiously_moved(p, g, slots(run), own, cautious_scale)
+                new = rule.cautiously_moved(p, g, new_slots, own, cautious_scale)
             else:
-                new = rule.moved(p, g, slots(run), own)
+                new = rule.moved(p, g, new_slots, own)
             if with_extras:
                 new = soft_threshold(new, l1)
+            changes = [filled(self._params[i][run], new), *map(filled, slots(run), new_slots)]
             if average is not None:
-                average[run] = keep * average[run] + take * new
-            self._params[i][run] = new
+                changes.append(filled(average[run], keep * average[run] + take * new))
+            return changes
+
+        return [partial(change, run) for run in runs]

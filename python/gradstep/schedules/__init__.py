@@ -9,7 +9,8 @@ are scaled by a number or by another schedule:
 >>> [round(lr(step), 4) for step in range(9)]
 [0.0, 0.024, 0.0427, 0.0519, 0.05, 0.0309, 0.0146, 0.0038, 0.0]
 
-One after another, limited, or by the epoch:
+With an array of steps it gives an array of values, to plot. Schedules are also added, ``+``, and
+divided, ``/``. One after another, limited, or by the epoch:
 
 >>> warm = schedules.linear_warmup(2)
 >>> lr = schedules.join([warm, schedules.exponential(0.5)], at=[2]).clamp(low=0.2)

@@ -41,7 +41,7 @@ class debiased_ema(Schedule):
         hold_decay(self)
         hold_counts(self, "start", least=0)
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         n = max(step - self.start, 0)
         return self.decay * (1.0 - self.decay**n) / (1.0 - self.decay ** (n + 1))
 
@@ -63,7 +63,7 @@ class ema_warmup(Schedule):
         hold_decay(self)
         hold_numbers(self, "offset", low=1.0)
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         return min(self.decay, (1.0 + step) / (self.offset + step))
 
 
@@ -91,7 +91,7 @@ class equal_average(Schedule):
         hold_counts(self, "start", least=0)
         hold_counts(self, "every")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         if step < self.start:
             return 0.0
         taken, since = divmod(step - self.start, self.every)

@@ -7,25 +7,58 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar, overload
 
-from gradstep.checks import check_count, check_finite, check_metric
+import numpy as np
+from numpy.typing import NDArray
+
+from gradstep.values import check_count, check_finite, check_metric
 
 Function = Callable[[int], float]
+Steps = NDArray[Any] | Sequence[int]
 
 
 class Schedule:
-    """A callable ``step -> value``: scaled with ``*``, limited, or stretched to epochs."""
+    """A callable ``step -> value``: scaled and added with ``*``, ``/`` and ``+``, limited, or
+    stretched to epochs. A subclass defines :meth:`value_at`.
+
+    >>> import numpy as np
+    >>> (piecewise([1], [1.0, 0.5]) + 1)(np.arange(3))
+    array([2. , 1.5, 1.5])
+    """
 
     __array_ufunc__ = None  # NumPy's numbers leave a product to __rmul__
+    _calls: tuple[Function, ...]  # those of a schedule that is made of others, for single steps
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
+        """The value for the step after `step` completed ones."""
         raise NotImplementedError
+
+    @overload
+    def __call__(self, step: Steps) -> NDArray[np.float64]: ...
+
+    @overload
+    def __call__(self, step: int) -> float: ...
+
+    def __call__(self, step: int | Steps) -> float | NDArray[np.float64]:
+        if isinstance(step, (np.ndarray, Sequence)):
+            steps = np.asarray(step)
+            values = [self.value_at(each) for each in steps.ravel().tolist()]
+            return np.array(values, np.float64).reshape(steps.shape)
+        return self.value_at(step)
 
     def __mul__(self, other: float | Function) -> Schedule:
         return Product(self, other)
 
     __rmul__ = __mul__
+
+    def __add__(self, other: float | Function) -> Schedule:
+        return Sum(self, other)
+
+    __radd__ = __add__
+
+    def __truediv__(self, other: float | Function) -> Schedule:
+        return Quotient(self, other)
 
     def clamp(self, low: float = -math.inf, high: float = math.inf) -> Schedule:
         """The same schedule, limited to [low, high]."""
@@ -34,6 +67,13 @@ class Schedule:
     def per_epoch(self, steps: int) -> Schedule:
         """The same schedule as a function of completed epochs of so many `steps`."""
         return PerEpoch(self, steps)
+
+
+def function_of(value: Any) -> Any:
+    """What a value is at a single step as a function, without a schedule's look at arrays."""
+    if isinstance(value, Schedule) and type(value).__call__ is Schedule.__call__:
+        return value.value_at
+    return value
 
 
 def as_tuple(name: str, values: Any, of: str) -> tuple[Any, ...]:
@@ -70,21 +110,59 @@ def hold_numbers(
 
 
 @dataclass(frozen=True)
-class Product(Schedule):
+class Combination(Schedule):
+    """Of a schedule with a number or another."""
+
     left: Function
     right: float | Function
 
+    sign: ClassVar[str]
+    role: ClassVar[str]
+
     def __post_init__(self) -> None:
         if not callable(self.right):
-            hold(self, right=check_finite("the factor of a schedule", self.right))
-
-    def __call__(self, step: int) -> float:
-        right = self.right
-        return self.left(step) * (right(step) if callable(right) else right)
+            hold(self, right=check_finite(f"{self.role} a schedule", self.right))
+        hold(self, _calls=(function_of(self.left), function_of(self.right)))
 
     def __repr__(self) -> str:
-        right = f"({self.right!r})" if isinstance(self.right, Product) else repr(self.right)
-        return f"{self.left!r} * {right}"
+        parts = [repr(self.left), repr(self.right)]
+        if isinstance(self.left, Sum) and not isinstance(self, Sum):
+            parts[0] = f"({parts[0]})"
+        if isinstance(self.right, Combination):
+            parts[1] = f"({parts[1]})"
+        return f" {self.sign} ".join(parts)
+
+
+@dataclass(frozen=True, repr=False)
+class Product(Combination):
+    sign, role = "*", "the factor of"
+
+    def value_at(self, step: int) -> float:
+        left, right = self._calls
+        return left(step) * (right(step) if callable(right) else right)
+
+
+@dataclass(frozen=True, repr=False)
+class Sum(Combination):
+    sign, role = "+", "what is added to"
+
+    def value_at(self, step: int) -> float:
+        left, right = self._calls
+        return left(step) + (right(step) if callable(right) else right)
+
+
+@dataclass(frozen=True, repr=False)
+class Quotient(Combination):
+    sign, role = "/", "the divisor of"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.right == 0:
+            raise ValueError(f"the divisor of a schedule must not be 0, got {self.right!r}")
+
+    def value_at(self, step: int) -> float:
+        left, right = self._calls
+        return left(step) / (right(step) if callable(right) else right)
 
 
 @dataclass(frozen=True)
@@ -95,11 +173,12 @@ class Clamped(Schedule):
 
     def __post_init__(self) -> None:
         hold(self, low=check_metric("low", self.low), high=check_metric("high", self.high))
+        hold(self, _calls=(function_of(self.schedule),))
         if self.low > self.high:
             raise ValueError(f"low must not exceed high, got {self.low!r} and {self.high!r}")
 
-    def __call__(self, step: int) -> float:
-        return min(max(self.schedule(step), self.low), self.high)
+    def value_at(self, step: int) -> float:
+        return min(max(self._calls[0](step), self.low), self.high)
 
     def __repr__(self) -> str:
         limits = [f"low={self.low!r}"] if self.low > -math.inf else []
@@ -114,9 +193,10 @@ class PerEpoch(Schedule):
 
     def __post_init__(self) -> None:
         hold_counts(self, "steps")
+        hold(self, _calls=(function_of(self.schedule),))
 
-    def __call__(self, step: int) -> float:
-        return self.schedule(step // self.steps)
+    def value_at(self, step: int) -> float:
+        return self._calls[0](step // self.steps)
 
     def __repr__(self) -> str:
         return f"({self.schedule!r}).per_epoch(steps={self.steps!r})"
@@ -135,7 +215,7 @@ class constant(Schedule):
     def __post_init__(self) -> None:
         hold_numbers(self, "value")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         return self.value
 
 
@@ -166,15 +246,16 @@ class join(Schedule):
                     f"{schedule!r}; a number that stays is schedules.constant(number)"
                 )
         hold(self, schedules=schedules, at=check_ascending("at", self.at))
+        hold(self, _calls=tuple(map(function_of, schedules)))
         if len(self.schedules) != len(self.at) + 1:
             raise ValueError(
                 f"at must have one step fewer than there are schedules ({len(self.schedules)}), "
                 f"got {len(self.at)}"
             )
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         i = bisect_right(self.at, step)
-        return self.schedules[i](step - (self.at[i - 1] if i else 0))
+        return self._calls[i](step - (self.at[i - 1] if i else 0))
 
 
 @dataclass(frozen=True)
@@ -209,5 +290,5 @@ class piecewise(Schedule):
                 f"got {len(self.values)}"
             )
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         return self.values[bisect_right(self.boundaries, step)]

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gradstep.reals import power
 from gradstep.schedules.base import Schedule, hold_counts, hold_numbers
+from gradstep.values import power
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class cosine_restarts(Schedule):
         hold_counts(self, "first", "growth")
         hold_numbers(self, "end")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         if self.growth == 1:
             length, since = self.first, step % self.first
         else:
@@ -71,7 +71,7 @@ class one_cycle(Schedule):
             raise ValueError(f"rise must be a number in (0, 1), got {self.rise!r}")
         hold_numbers(self, "start", "end")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         top, last = self.rise * self.steps - 1.0, self.steps - 1.0
         if step >= last:
             return self.end
@@ -121,7 +121,7 @@ class cyclic(Schedule):
         if self.mode not in modes:
             raise ValueError(f"mode must be one of {modes}, got {self.mode!r}")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         down = self.up if self.down is None else self.down
         cycle, since = divmod(step, self.up + down)
         height = since / self.up if since <= self.up else 1.0 - (since - self.up) / down

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, pi, sqrt
 
-from gradstep.reals import power
 from gradstep.schedules.base import Schedule, check_ascending, hold, hold_counts, hold_numbers
+from gradstep.values import power
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class step_decay(Schedule):
         hold_counts(self, "every")
         hold_numbers(self, "factor", low=0.0)
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         return power(self.factor, step // self.every)
 
 
@@ -45,7 +45,7 @@ class multistep(Schedule):
         hold(self, milestones=check_ascending("milestones", self.milestones))
         hold_numbers(self, "factor", low=0.0)
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         return power(self.factor, bisect_right(self.milestones, step))
 
 
@@ -64,7 +64,7 @@ class exponential(Schedule):
     def __post_init__(self) -> None:
         hold_numbers(self, "factor", low=0.0)
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         return power(self.factor, step)
 
 
@@ -86,7 +86,7 @@ class cosine_annealing(Schedule):
         hold_counts(self, "steps")
         hold_numbers(self, "end")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         if step >= self.steps:
             return self.end
         risen = 1.0 + cos(pi * step / self.steps)
@@ -109,7 +109,7 @@ class linear(Schedule):
         hold_counts(self, "steps")
         hold_numbers(self, "start", "end")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         done = min(step / self.steps, 1.0)
         return self.start * (1.0 - done) + self.end * done
 
@@ -131,7 +131,7 @@ class polynomial(Schedule):
         hold_numbers(self, "power", low=0.0, above_low=True)
         hold_numbers(self, "end")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         left = 1.0 - min(step / self.steps, 1.0)
         return float(self.end + (1.0 - self.end) * left**self.power)
 
@@ -151,7 +151,7 @@ class inverse_time(Schedule):
         hold_counts(self, "steps")
         hold_numbers(self, "rate", low=0.0)
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         return 1.0 / (1.0 + self.rate * step / self.steps)
 
 
@@ -171,7 +171,7 @@ class inverse_sqrt(Schedule):
     def __post_init__(self) -> None:
         hold_counts(self, "warmup")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         if step < self.warmup:
             return step / self.warmup
         return sqrt(self.warmup / step)

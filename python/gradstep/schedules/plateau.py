@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gradstep.checks import check_count, check_entries, check_finite, check_metric, metric_of
 from gradstep.schedules.base import Schedule
+from gradstep.values import check_count, check_entries, check_finite, check_metric, metric_of
 
 
 class ReduceLROnPlateau(Schedule):
@@ -76,7 +76,7 @@ class ReduceLROnPlateau(Schedule):
         self.bad = 0  # metrics in a row that were no better
         self.cooling = 0  # metrics that are still not counted
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         return self.value
 
     def update(self, metric: float) -> None:

@@ -11,7 +11,8 @@ from gradstep.schedules.base import Schedule, hold_counts, hold_numbers
 class linear_warmup(Schedule):
     """From `start` to 1 in a straight line over `steps` steps, and 1 from then on.
 
-    With the default start the very first step has a learning rate of 0, as in Optax.
+    With the default start the very first step has a learning rate of 0, as in Optax. From base/W to
+    base over W steps, ``base * linear_warmup(W - 1, start=1/W)``.
 
     >>> linear_warmup(10)(5)
     0.5
@@ -24,7 +25,7 @@ class linear_warmup(Schedule):
         hold_counts(self, "steps")
         hold_numbers(self, "start")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         if step >= self.steps:
             return 1.0
         done = step / self.steps
@@ -46,7 +47,7 @@ class exponential_warmup(Schedule):
         hold_counts(self, "steps")
         hold_numbers(self, "start", low=0.0, above_low=True)
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         return float(self.start ** (1.0 - min(step / self.steps, 1.0)))
 
 
@@ -73,7 +74,7 @@ class warmup_stable_decay(Schedule):
         hold_counts(self, "decay")
         hold_numbers(self, "start", "end")
 
-    def __call__(self, step: int) -> float:
+    def value_at(self, step: int) -> float:
         risen = min(step / self.warmup, 1.0)
         fallen = min(max(step - self.warmup - self.stable, 0) / self.decay, 1.0)
         if fallen > 0.0:

@@ -1,0 +1,1 @@
+"""Arrays that users give: their structure, their memory, and what may become of them."""

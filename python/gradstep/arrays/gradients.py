@@ -1,0 +1,166 @@
+"""One gradient, checked against its parameter and made readable.
+
+Both backends send every gradient here that they cannot read as it is, so there is one place that
+decides what is legal and one text for each error. What they read is an ndarray in one of a few
+dtypes; its layout and precision need not be its parameter's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradstep.arrays.advice import towards_gradient
+from gradstep.arrays.memory import Ranges, address, held
+from gradstep.arrays.parameters import check_writeable
+
+Array = NDArray[Any]
+
+Look = tuple[Any, ...]
+
+READABLE = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
+
+
+def is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    """That of the package ml_dtypes, which need not be there."""
+    return dtype.name == "bfloat16" and (dtype.kind, dtype.itemsize) == ("V", 2) and dtype.isnative
+
+
+def look(param: Array) -> Look:
+    """What must stay as it is for a step to write `param`."""
+    flags = param.flags
+    order = flags.c_contiguous, flags.f_contiguous
+    return address(param), param.shape, param.dtype, order, flags.writeable
+
+
+def check_unchanged(name: str, param: Array, seen: Look) -> None:
+    """Raise a ValueError where a step can no longer write a parameter as it could."""
+    if look(param) != seen:
+        raise ValueError(
+            f"parameter {name!r} is no longer the writeable array that the optimizer was given "
+            "(its memory, shape, dtype, order or flags were changed in place); undo the change, "
+            "or make a new optimizer"
+        )
+
+
+class GradientReader:
+    """``reader(i, gradient)`` is the gradient of parameter `i` as an array that steps can read.
+
+    Parameters
+    ----------
+    params
+        The parameters by name.
+    seen
+        How each looked when the optimizer was given it.
+    state
+        For every parameter the other arrays that a step writes, by what errors call them.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Array],
+        seen: Mapping[str, Look],
+        state: Sequence[Mapping[str, Array]],
+    ) -> None:
+        self._names = list(params)
+        self._params = list(params.values())
+        self._seen = [seen[name] for name in params]
+        self._held = held(self._params)
+        self._state = [
+            [(what, array, address(array)) for what, array in of_one.items()] for of_one in state
+        ]
+        self._ranges: Ranges | None = None
+
+    def __call__(self, i: int, gradient: object) -> Array:
+        """Raise TypeError or ValueError, naming the parameter, where `gradient` is none of it."""
+        name, param = self._names[i], self._params[i]
+        array = as_array(name, gradient)  # anybody's code may run here, and nowhere below
+        check_unchanged(name, param, self._seen[i])
+        self.check_state(i)
+        if not is_bfloat16(array.dtype) and array.dtype.newbyteorder("=") not in READABLE:
+            raise TypeError(
+                f"gradient {name!r} has dtype {array.dtype}; expected float16, bfloat16, float32 "
+                f"or float64. Convert it: g{'.real' if array.dtype.kind == 'c' else ''}"
+                f".astype(numpy.{param.dtype})."
+            )
+        if array.shape != param.shape:
+            raise ValueError(
+                f"gradient {name!r} has shape {array.shape}; expected {param.shape}, the shape of "
+                f"its parameter.{turned(array.shape, param.shape)}"
+            )
+        near = self._near(array)
+        if any(np.shares_memory(array, owned) for owned in near):
+            raise ValueError(
+                f"gradient {name!r} shares memory with a parameter or its state, which the step "
+                "overwrites. Pass a copy: g.copy()."
+            )
+        return plain(array.copy() if near else array)
+
+    def check_state(self, i: int) -> None:
+        """Raise a ValueError where a step can no longer write what goes with parameter `i`."""
+        for what, array, where in self._state[i]:
+            check_writeable(what, array)
+            if address(array) != where:
+                raise ValueError(
+                    f"{what} is no longer on the memory that the optimizer gave it; make a new "
+                    "optimizer, and write values into its state: array[...] = values"
+                )
+
+    def _near(self, array: Array) -> list[Array]:
+        """The arrays that a step writes between the first and the last byte of this one."""
+        if self._ranges is None:
+            state = [array for of_one in self._state for _, array, _ in of_one]
+            self._ranges = Ranges((*self._params, *state))
+        return list(self._ranges.near(array))
+
+
+def turned(came: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """What makes one shape the other, where that is plain."""
+    if came == expected[::-1]:
+        return " It is transposed: pass g.T."
+    if [n for n in came if n != 1] == [n for n in expected if n != 1]:
+        return f" Only axes of length 1 differ: pass g.reshape({expected})."
+    return ""
+
+
+def plain(array: Array) -> Array:
+    """`array` with NumPy's own object for its dtype, in this machine's byte order."""
+    own = np.dtype(array.dtype.type)
+    if array.dtype is own:
+        return array
+    return array.view(own) if array.dtype.isnative else array.astype(own)
+
+
+def as_array(name: str, gradient: object) -> Array:
+    """`gradient` as an ndarray, through NumPy's, DLPack's or ``__array__``'s way."""
+    if isinstance(gradient, np.ma.MaskedArray):
+        raise TypeError(
+            f"gradient {name!r} is a masked array, whose mask a step would ignore; decide what "
+            "masked entries mean: pass g.filled(0), say"
+        )
+    if isinstance(gradient, (np.ndarray, np.generic)):
+        return np.asarray(gradient)
+    if hasattr(gradient, "__dlpack__") or hasattr(gradient, "__array__"):
+        return import_array(name, gradient)
+    raise TypeError(
+        f"gradient {name!r} is a {type(gradient).__name__}; expected an array of its parameter's "
+        "shape (an ndarray, or an object with __dlpack__ or __array__), or None for no gradient. "
+        + towards_gradient(gradient)
+    )
+
+
+def import_array(name: str, gradient: Any) -> Array:
+    try:
+        return np.from_dlpack(gradient)
+    except Exception:
+        # Not every exporter can say everything in DLPack (read-only memory, dtypes); try the other.
+        try:
+            return np.asarray(gradient)
+        except Exception as error:
+            raise TypeError(
+                f"gradient {name!r} is a {type(gradient).__name__} that cannot be read as a CPU "
+                f"array ({error}). {towards_gradient(gradient)}"
+            ) from error

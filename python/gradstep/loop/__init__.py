@@ -1,0 +1,1 @@
+"""What a training loop needs beside the step; each is usable alone."""

@@ -1,0 +1,46 @@
+"""State slots: what a method keeps of every parameter between steps, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+Kind = Literal["element", "row", "column", "scalar"]
+
+
+class Slot:
+    """A state array that goes with a parameter.
+
+    Parameters
+    ----------
+    first : float or str
+        What it is filled with before the first step; the name of a hyperparameter for its value.
+    kind : "element", "row", "column" or "scalar"
+        How many numbers there are: one for each element of the parameter, row of its first axis,
+        column of its last axis, or one.
+    format : str or None
+        The dtype that it is stored in; None for the parameter's.
+    """
+
+    name: str
+
+    def __init__(
+        self, first: float | str = 0.0, *, kind: Kind = "element", format: str | None = None
+    ) -> None:
+        self.first = first
+        self.kind = kind
+        self.format = format
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def first_value(self, h: Mapping[str, Any]) -> float:
+        return float(h[self.first]) if isinstance(self.first, str) else self.first
+
+    def shape(self, of: tuple[int, ...]) -> tuple[int, ...]:
+        """Its shape beside a parameter of the shape `of`."""
+        return {"element": of, "row": of[:1], "column": of[-1:], "scalar": ()}[self.kind]
+
+    def dtype(self, of: str) -> str:
+        """Its dtype beside a parameter of the dtype `of`."""
+        return self.format or of

@@ -1,0 +1,1 @@
+"""NumPy's front: it holds parameters, groups and state, and takes the steps."""

@@ -1,0 +1,824 @@
+"""Made by ``python -m tests.stubs``; do not edit."""
+
+from typing import Any
+
+from gradstep.arrays.selection import Groups
+from gradstep.method.hyperparameters import Scalar
+from gradstep.optimizer.front import Optimizer
+from gradstep.optimizer.nesterov_point import NesterovPoint
+
+class SGD(NesterovPoint):
+    lr: Any
+    momentum: Any
+    dampening: Any
+    weight_decay: Any
+    nesterov: bool
+    lr_in_velocity: bool
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        momentum: Scalar = 0.0,
+        dampening: Scalar = 0.0,
+        weight_decay: Scalar = 0.0,
+        nesterov: bool = False,
+        lr_in_velocity: bool = False,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class SignSGD(Optimizer):
+    lr: Any
+    momentum: Any
+    weight_decay: Any
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        momentum: Scalar = 0.0,
+        weight_decay: Scalar = 0.0,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class Signum(SignSGD):
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        momentum: Scalar = 0.9,
+        weight_decay: Scalar = 0.0,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class Lion(Optimizer):
+    lr: Any
+    betas: Any
+    weight_decay: Any
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.0001,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.99),
+        weight_decay: Scalar = 0.0,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class ASGD(Optimizer):
+    lr: Any
+    lambd: Any
+    alpha: Any
+    t0: Any
+    weight_decay: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.01,
+        lambd: Scalar = 0.0001,
+        alpha: Scalar = 0.75,
+        t0: Scalar = 1000000.0,
+        weight_decay: Scalar = 0.0,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class Rprop(Optimizer):
+    lr: Any
+    etas: Any
+    step_sizes: Any
+    weight_decay: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.01,
+        etas: tuple[Scalar, Scalar] = (0.5, 1.2),
+        step_sizes: tuple[Scalar, Scalar] = (1e-06, 50.0),
+        weight_decay: Scalar = 0.0,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class Adagrad(Optimizer):
+    lr: Any
+    lr_decay: Any
+    weight_decay: Any
+    initial_accumulator_value: Any
+    eps: Any
+    eps_inside_sqrt: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.01,
+        lr_decay: Scalar = 0.0,
+        weight_decay: Scalar = 0.0,
+        initial_accumulator_value: Scalar = 0.0,
+        eps: Scalar = 1e-10,
+        eps_inside_sqrt: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class Adadelta(Optimizer):
+    lr: Any
+    rho: Any
+    eps: Any
+    weight_decay: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 1.0,
+        rho: Scalar = 0.9,
+        eps: Scalar = 1e-06,
+        weight_decay: Scalar = 0.0,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class RMSprop(NesterovPoint):
+    lr: Any
+    alpha: Any
+    eps: Any
+    weight_decay: Any
+    momentum: Any
+    centered: bool
+    nesterov: bool
+    eps_inside_sqrt: bool
+    cautious: bool
+    lr_in_velocity: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.01,
+        alpha: Scalar = 0.99,
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
+        momentum: Scalar = 0.0,
+        centered: bool = False,
+        nesterov: bool = False,
+        eps_inside_sqrt: bool = False,
+        cautious: bool = False,
+        lr_in_velocity: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class FTRL(Optimizer):
+    lr: Any
+    beta: Any
+    l2: Any
+    weight_decay: Any
+    initial_accumulator_value: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.1,
+        beta: Scalar = 1.0,
+        l2: Scalar = 0.0,
+        weight_decay: Scalar = 0.0,
+        initial_accumulator_value: Scalar = 0.0,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class Adam(Optimizer):
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    amsgrad: bool
+    cautious: bool
+    eps_before_correction: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
+        amsgrad: bool = False,
+        cautious: bool = False,
+        eps_before_correction: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class AdamW(Adam):
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.01,
+        amsgrad: bool = False,
+        cautious: bool = False,
+        eps_before_correction: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class NAdam(Optimizer):
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    momentum_decay: Any
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.002,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
+        momentum_decay: Scalar = 0.004,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class RAdam(Optimizer):
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class Adamax(Optimizer):
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.002,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class AdaBelief(Optimizer):
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    eps_root: Any
+    amsgrad: bool
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        eps: Scalar = 1e-16,
+        weight_decay: Scalar = 0.0,
+        eps_root: Scalar = 1e-16,
+        amsgrad: bool = False,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class Yogi(Optimizer):
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    initial_accumulator_value: Any
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.01,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        eps: Scalar = 0.001,
+        weight_decay: Scalar = 0.0,
+        initial_accumulator_value: Scalar = 1e-06,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class ADOPT(Optimizer):
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    clip_exponent: Any
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.9999),
+        eps: Scalar = 1e-06,
+        weight_decay: Scalar = 0.0,
+        clip_exponent: Scalar | None = 0.25,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class LaProp(Optimizer):
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    amsgrad: bool
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.0004,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        eps: Scalar = 1e-15,
+        weight_decay: Scalar = 0.0,
+        amsgrad: bool = False,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class Adan(Optimizer):
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        betas: tuple[Scalar, Scalar, Scalar] = (0.98, 0.92, 0.99),
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...
+
+class AdEMAMix(Optimizer):
+    lr: Any
+    betas: Any
+    alpha: Any
+    warmup_steps: Any
+    eps: Any
+    weight_decay: Any
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        betas: tuple[Scalar, Scalar, Scalar] = (0.9, 0.999, 0.9999),
+        alpha: Scalar = 5.0,
+        warmup_steps: Scalar | None = None,
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+    ) -> None: ...

@@ -1,0 +1,221 @@
+"""An optimizer's tensors: parameters, groups, state, and the parameter table over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gradstep import runtime
+from gradstep.arrays.at_once import at_once, attribute
+from gradstep.arrays.gradients import GradientReader, Look, check_unchanged, look
+from gradstep.arrays.groups import align_groups
+from gradstep.arrays.memory import allocate
+from gradstep.arrays.parameters import check_disjoint, check_writeable
+from gradstep.arrays.selection import Groups, pick_groups
+from gradstep.arrays.structure import Align, Node
+from gradstep.method.method import Method
+from gradstep.method.rows import Plan
+from gradstep.optimizer.cohorts import Cohort
+from gradstep.optimizer.group import Chosen, Group
+from gradstep.optimizer.settings import Settings, settings_of
+from gradstep.optimizer.slots import allocate_slot
+from gradstep.reference import RULES
+
+Array = NDArray[Any]
+Rows = list[tuple[Any, dict[str, float]]]
+
+
+class Layout:
+    """What an optimizer works on.
+
+    Whatever changes it makes the new parts aside, and then sets them with no call in between, so
+    that an interrupt finds it as before or as after.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        method: Method,
+        defaults: Mapping[str, Any],
+        grouped: bool,
+        groups: Iterable[Mapping[str, Any]],
+        picked: Groups | None = None,
+    ) -> None:
+        self.kind = kind
+        self.method = method
+        self.defaults = defaults
+        self.steps = 0  # completed ones: what schedules are functions of
+        self.grouped = grouped
+        self.params: dict[str, Array] = {}
+        self.seen: dict[str, Look] = {}
+        self.groups: list[Group] = []
+        self.structures: list[Node] = []  # of what was given at once: params, or each group
+        self.chosen = Chosen()
+        self.cohorts: list[Cohort] = []
+        self.state: dict[str, dict[str, Array]] = {}
+        self.ema: dict[str, Array] = {}
+        self.plans: list[Plan] = []  # what state, averages and table were made for
+        self.prepared_for: tuple[Settings, ...] = ()
+        self.assigned: list[Cohort] | None = None
+        self.table: Any = None
+        self.table_type: Any = None
+        if grouped and picked is not None:
+            raise TypeError(
+                "params is a list of groups, and groups= picks others out of it; give one of them"
+            )
+        for group in groups:
+            self.chosen.settings += self._add(group, picked)
+        if not self.params:
+            raise ValueError("params holds no parameters; give at least one array")
+        check_disjoint(self.params)
+        self._prepare(self.chosen.settings)
+
+    def add_group(self, group: Mapping[str, Any]) -> None:
+        """One more group, as :func:`split_groups` gives it; an illegal one changes nothing."""
+        new = copy(self)
+        new.params, new.seen, new.groups = dict(self.params), dict(self.seen), list(self.groups)
+        new.structures, new.cohorts, new.grouped = list(self.structures), list(self.cohorts), True
+        settings = new._add(group)
+        check_disjoint(new.params)
+        new._prepare((*self.chosen.settings, *settings))
+        set_parts = partial(vars(self).update, vars(new))
+        chosen = (*self.chosen.settings, *settings)
+        at_once([set_parts, attribute(self.chosen, "settings", chosen)])()
+
+    def _add(self, entry: Mapping[str, Any], picked: Groups | None = None) -> tuple[Settings, ...]:
+        """What was given at once: a group, or several that are picked out of it."""
+        given = {name: value for name, value in entry.items() if name != "params"}
+        self.method.refuse_unknown(self.kind, given)
+        structure, named = entry["params"](len(self.structures) if self.grouped else None)
+        for name in named:
+            if name in self.params:
+                raise ValueError(
+                    f"two groups have a parameter named {name!r}; rename one of their dict keys"
+                )
+        self.structures.append(structure)
+        self.params.update(named)
+        self.seen.update((name, look(param)) for name, param in named.items())
+        positions = self.positions()
+        settings: tuple[Settings, ...] = ()
+        parts = [(given, tuple(named))] if picked is None else pick_groups(named, picked)
+        for options, names in parts:
+            self.method.refuse_unknown(self.kind, options)
+            of_group = settings_of(self.method, {**self.defaults, **options})
+            place = len(self.groups)
+            self.groups.append(Group(self.method, names, self.chosen, place, of_group.numbers()))
+            self.cohorts.append(Cohort(place, self.steps, [positions[name] for name in names]))
+            settings += (of_group,)
+        return settings
+
+    def positions(self) -> dict[str, int]:
+        """Where each parameter stands in the table."""
+        return {name: i for i, name in enumerate(self.params)}
+
+    def refresh(self) -> None:
+        """Bring everything in line with the hyperparameters, the backend and the cohorts."""
+        settings = self.chosen.settings
+        if settings is not self.prepared_for or self.table_type is not runtime.table_type:
+            self._prepare(settings)
+        if self.assigned is not self.cohorts:
+            self._assign(self.table, settings)
+            self.assigned = self.cohorts
+
+    def rows(self) -> Rows:
+        """A row for every cohort, for the next step; prepares what has to be.
+
+        What schedules set meanwhile counts from the step after it.
+        """
+        settings = self.chosen.settings
+        if (
+            settings is not self.prepared_for
+            or self.assigned is not self.cohorts
+            or self.table_type is not runtime.table_type
+        ):
+            self.refresh()
+            settings = self.prepared_for
+        steps, step_coefficients = self.steps, self.method.step_coefficients
+        rows, place = [], -1
+        for cohort in self.cohorts:
+            if cohort.group != place:
+                place = cohort.group
+                of_group = settings[place]
+                h, parts = of_group.fixed or of_group.prepared(steps)
+            at_step = step_coefficients(of_group.rule, h, steps - cohort.behind + 1)
+            rows.append((parts, at_step))
+        return rows
+
+    def _prepare(self, settings: tuple[Settings, ...]) -> None:
+        """Make state, averages and the parameter table as these settings ask for."""
+        plans = [of_group.plan for of_group in settings]
+        table_type = runtime.table_type
+        if plans == self.plans and table_type is self.table_type:
+            self.prepared_for = settings
+            return
+        values = [dict(of_group.at(self.steps)) for of_group in settings]
+        self.check_params(self.params)
+        state: dict[str, dict[str, Array]] = {}
+        ema, slots, named = {}, [], []
+        place_of = {name: i for i, group in enumerate(self.groups) for name in group.names}
+        for name in self.params:
+            plan, h = plans[place_of[name]], values[place_of[name]]
+            of_one = state[name] = dict(self.state.get(name, ()))
+            wanted = self._slots_of(name, of_one, plan, h)
+            slots.append(list(wanted.values()))
+            written = {f"state[{name!r}][{slot!r}]": array for slot, array in wanted.items()}
+            if plan.averages:
+                ema[name] = self._average_of(name, len(of_one))
+                written[f"the average of {name!r}"] = ema[name]
+            named.append(written)
+        reader = GradientReader(self.params, self.seen, named)
+        for i in range(len(self.params)):
+            reader.check_state(i)
+        table = table_type(
+            list(self.params.values()), slots, [ema.get(name) for name in self.params], reader
+        )
+        cohorts = self.cohorts
+        self._assign(table, settings)
+        align: Align = align_groups(self.structures, self.grouped)
+        skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
+        needs_norm = skips_nonfinite or any(plan.limits_norms for plan in plans)
+        # No call from here on.
+        self.state, self.ema, self.table, self.table_type = state, ema, table, table_type
+        self.align, self.skips_nonfinite, self.needs_norm = align, skips_nonfinite, needs_norm
+        self.plans, self.prepared_for, self.assigned = plans, settings, cohorts
+
+    def check_params(self, names: Iterable[str]) -> None:
+        """Raise a ValueError where one of these can no longer be written."""
+        for name in names:
+            check_writeable(f"parameter {name!r}", self.params[name])
+            check_unchanged(name, self.params[name], self.seen[name])
+
+    def _slots_of(
+        self, name: str, slots: dict[str, Array], plan: Plan, h: Mapping[str, Any]
+    ) -> dict[str, Array]:
+        """Those of the rule; what is missing in `slots` is made."""
+        wanted = RULES[plan.rule].slots
+        for slot in wanted:
+            if slot not in slots:
+                slots[slot] = allocate_slot(
+                    self.method.slots[slot], self.params[name], h, len(slots)
+                )
+        return {slot: slots[slot] for slot in wanted}
+
+    def _average_of(self, name: str, place: int) -> Array:
+        if name in self.ema:
+            return self.ema[name]
+        average = allocate(self.params[name], 0.0, place)
+        average[...] = self.params[name]
+        return average
+
+    def _assign(self, table: Any, settings: Sequence[Settings]) -> None:
+        """Tell the table which rule every cohort follows, and every tensor's cohort."""
+        row_of = [0] * len(self.params)
+        for row, cohort in enumerate(self.cohorts):
+            for i in cohort.members:
+                row_of[i] = row
+        plans = [settings[cohort.group].plan for cohort in self.cohorts]
+        table.assign([(plan.rule, plan.cautious) for plan in plans], row_of)

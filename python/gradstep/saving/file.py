@@ -1,0 +1,291 @@
+"""Checkpoints: one file from which training continues bit for bit."""
+
+from __future__ import annotations
+
+import copy
+import os
+import stat
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gradstep.arrays.at_once import at_once, filled
+from gradstep.arrays.groups import named_arrays
+from gradstep.arrays.loans import refuse_lent
+from gradstep.optimizer.front import Optimizer
+from gradstep.saving.atomic import write_atomically
+from gradstep.saving.parts import (
+    PARTS,
+    Part,
+    check_kinds,
+    check_params,
+    content_of,
+    is_plain,
+    with_state,
+)
+from gradstep.saving.tree_json import decode, parse, to_json
+from gradstep.values import check_flag
+
+Array = NDArray[Any]
+Path = str | os.PathLike[str]
+
+VERSION = 1
+KEY = "gradstep"  # of our JSON among the file's metadata
+WHOLE: Mapping[str, tuple[type, ...]] = {**PARTS, "others": (dict,), "values": (dict,)}
+KEEP = "load(..., hyperparameters=False) keeps what the optimizer was constructed with"
+
+
+def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Any) -> None:
+    """Write a checkpoint: everything that training depends on, in one safetensors file.
+
+    At any moment `path` is the old file or the new one, whole, even if the process is killed or the
+    machine loses power. The optimizer cannot step meanwhile.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; its folder has to exist. A symbolic link stays, and what it points to is replaced.
+        Permissions are those that ``open`` would give.
+    opt : Optimizer
+        Its state, averages, step counts, position in its schedules, and hyperparameters. Schedules
+        are functions and not in the file: the optimizer that loads it has its own.
+    params : bool
+        Save the parameters, too.
+    **others : objects with ``state_dict()`` and ``load_state_dict()``, or plain values
+        What else has a memory, under names of your choice: a :class:`LossScaler`,
+        ``ReduceLROnPlateau``, :class:`EarlyStopping`, other optimizers, with their parameters, and
+        random generators of NumPy's. State is made of dicts with text keys, lists, numbers, text,
+        None and NumPy arrays; what is made of these itself, like ``epoch=3``, is returned by
+        :func:`load`.
+
+    Raises
+    ------
+    ImportError
+        If safetensors is not installed.
+    TypeError
+        If `params` is no flag, or one of `others` is neither, or has a state that cannot be saved.
+    OSError
+        If the file cannot be written. The old file is unchanged then, unless only its folder could
+        not be brought to the disk: the new one is in place then.
+    RuntimeError
+        If the optimizer is busy.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, gradstep as gs
+    >>> params = {"w": np.ones(2)}
+    >>> opt, stopping = gs.Adam(params), gs.EarlyStopping()
+    >>> info, stop = opt.step({"w": np.ones(2)}), stopping.update(0.5, params)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     gs.save(f"{folder}/run.safetensors", opt, stopping=stopping, epoch=3)
+    ...     resumed = gs.Adam({"w": np.zeros(2)})
+    ...     rest = gs.load(f"{folder}/run.safetensors", resumed, stopping=gs.EarlyStopping())
+    >>> resumed.steps, resumed.params["w"], rest["epoch"]
+    (1, array([0.999, 0.999]), 3)
+    """
+    safetensors = import_safetensors()
+    check_flag("params", params)
+    check_optimizer(opt)
+    if "hyperparameters" in others:
+        raise TypeError("load() has an option 'hyperparameters'; give what you save another name")
+    values = {name: value for name, value in others.items() if is_plain(value)}
+    objects = {
+        name: with_state(name, other, params=params)
+        for name, other in others.items()
+        if name not in values
+    }
+    with opt._turn.taken("save()"):
+        content = {
+            "version": VERSION,
+            **content_of(opt, params, copied=False),
+            "others": {name: other.state_dict() for name, other in objects.items()},
+            "values": values,
+        }
+        text, tensors = to_json(content)
+        write_atomically(os.fspath(path), safetensors.numpy.save(tensors, {KEY: text}))
+
+
+def load(
+    path: Path,
+    opt: Optimizer | None = None,
+    *,
+    params: Any = None,
+    hyperparameters: bool = True,
+    **others: Any,
+) -> dict[str, Any]:
+    """Continue, bit for bit, where :func:`save` was called.
+
+    Parameters, state and averages are written into the live arrays. Parameters that are not in the
+    file stay as they are. Everything is checked before anything is changed.
+
+    Parameters
+    ----------
+    path : str or path-like
+    opt : Optimizer or None
+        Of the same kind, over parameters of the same names, shapes and dtypes in the same groups.
+        Instruction set, threads, backend and memory order may differ. None leaves the optimizer's
+        part out, to load parameters alone, say.
+    params : array, list, dict or groups, or None
+        Without `opt`, where parameters are written, of the same names, shapes and dtypes. With it
+        they are those of `opt`, and are checked to be: see :meth:`Optimizer.check`.
+    hyperparameters : bool
+        Go on with the hyperparameters in the file, schedules of `opt` excepted; where `opt` was
+        constructed with others than the optimizer that was saved, a warning lists what is replaced.
+        False keeps those of `opt`; state that they need and the file lacks begins anew.
+    **others : objects as for :func:`save`
+        Those under the names that they were saved under; None leaves one out. With an `opt` all
+        have to be named.
+
+    Returns
+    -------
+    dict
+        The plain values that were saved, by name, with lists for tuples.
+
+    Warns
+    -----
+    UserWarning
+        If hyperparameters that `opt` was constructed with are replaced.
+
+    Raises
+    ------
+    ImportError
+        If safetensors is not installed.
+    TypeError
+        If `opt` is no optimizer, or one of `others` has no state.
+    ValueError
+        If the file is damaged, is not a checkpoint, or does not fit; the text says where. The
+        optimizer, its parameters and `others` are unchanged then.
+    OSError
+        If the file cannot be read.
+    RuntimeError
+        If the optimizer is busy.
+
+    Examples
+    --------
+    :func:`save` has one. Parameters alone:
+
+    >>> import tempfile, numpy as np, gradstep as gs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     gs.save(f"{folder}/run.safetensors", gs.Adam({"w": np.ones(2)}), epoch=3)
+    ...     params = {"w": np.zeros(2)}
+    ...     rest = gs.load(f"{folder}/run.safetensors", params=params)
+    >>> params["w"], rest
+    (array([1., 1.]), {'epoch': 3})
+    """
+    check_flag("hyperparameters", hyperparameters)
+    wanted = {
+        name: with_state(name, other, hyperparameters=hyperparameters)
+        for name, other in others.items()
+        if other is not None
+    }
+    path = os.fspath(path)
+    if opt is not None:
+        check_optimizer(opt)
+        if params is not None:
+            opt.check(params)
+    live = {} if params is None or opt is not None else named_arrays(params)
+    with ExitStack() as stack:
+        if opt is not None:
+            stack.enter_context(opt._turn.taken("load()"))
+        refuse_lent("load()", live.values())
+        stack.enter_context(saying(f"cannot load {path}: "))
+        content = read(path)
+        part = None if opt is None else Part(opt, content, hyperparameters)
+        given = content["params"]
+        if live and given is None:
+            raise ValueError("it was saved without parameters")
+        check_names(content, others, all_named=opt is not None)
+        undo = stack.enter_context(ExitStack())
+        for name, other in wanted.items():
+            undo.callback(other.load_state_dict, copy.deepcopy(other.state_dict()))
+            with saying(f"{name}: "):
+                other.load_state_dict(content["others"][name])
+        replaced = [] if part is None else part.replaced()
+        for name, other in wanted.items():
+            replaced += [f"{name}: {text}" for text in getattr(other, "replaced", [])]
+        if replaced:
+            warnings.warn(f"{path} has {', '.join(replaced)}; {KEEP}", stacklevel=2)
+        if part is not None:
+            part.check()
+        if live:
+            check_params(live, given)
+        if part is not None:
+            part.take_over()
+        at_once([filled(array, given[name]) for name, array in live.items()])()
+        undo.pop_all()
+    return {name: value for name, value in content["values"].items() if name not in others}
+
+
+def import_safetensors() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise ImportError(
+            'a checkpoint needs the package safetensors: pip install "gradstep[checkpoint]"'
+        ) from None
+    return safetensors
+
+
+def check_optimizer(opt: Any) -> None:
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt must be an optimizer, got a {type(opt).__name__}")
+
+
+def read(path: str) -> dict[str, Any]:
+    """What a checkpoint holds, its parts being there and of their types."""
+    safetensors = import_safetensors()
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("it is not a regular file")
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            text = (file.metadata() or {}).get(KEY)
+            if text is None:
+                raise ValueError("it is a safetensors file, but not one that gradstep.save() made")
+            names = file.keys()
+            tensors = {name: read_tensor(file, name) for name in names}
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"it is damaged or no safetensors file: {error}") from error
+    plain = parse(text)
+    if not isinstance(plain, dict) or plain.get("version") != VERSION:
+        version = plain.get("version") if isinstance(plain, dict) else plain
+        raise ValueError(f"it has version {version!r}; this gradstep reads version {VERSION}")
+    plain.setdefault("values", {})  # of a file of before
+    check_kinds(plain, WHOLE)
+    content: dict[str, Any] = decode(plain, tensors)
+    check_kinds(content, WHOLE)
+    return content
+
+
+def read_tensor(file: Any, name: str) -> Array:
+    try:
+        array: Array = file.get_tensor(name)
+        if array.dtype.kind not in "biuf":  # from a package that adds dtypes to NumPy
+            raise TypeError(f"its dtype is {array.dtype}")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"tensor {name!r} is none that NumPy can hold: {error}") from error
+    return array
+
+
+def check_names(content: Mapping[str, Any], given: Mapping[str, Any], *, all_named: bool) -> None:
+    saved, values = content["others"], content["values"]
+    for name, other in given.items():
+        if name in values and other is not None:
+            raise ValueError(f"{name} is a plain value, which load() returns; do not give it")
+    asked = [name for name in given if name not in values]
+    if not set(asked) <= set(saved) or (all_named and set(asked) != set(saved)):
+        raise ValueError(
+            f"beside the optimizer it holds {list(saved)}, but load() was given {asked}; "
+            "give each by its name, and None for one to leave out"
+        )
+
+
+@contextmanager
+def saying(prefix: str) -> Iterator[None]:
+    """Where the content of a file is to blame, a ValueError that begins with `prefix`."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{prefix}{error}") from error

@@ -1,0 +1,243 @@
+"""An interrupt wherever Python looks for signals leaves an object as before or as after."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dis import opname
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradstep as gs
+from tests.helpers import Array
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+# After these CPython looks for signals.
+LOOKS = ("CALL", "RESUME", "JUMP_BACKWARD", "SEND")
+WITHIN = (str(Path(gs.__file__).parent), "contextlib.py")
+
+Objects = dict[str, Any]
+
+
+@cache
+def looks(code: CodeType) -> frozenset[int]:
+    """Where the instructions are after which it does."""
+    return frozenset(at for at, op in enumerate(code.co_code) if opname[op].startswith(LOOKS))
+
+
+class Interrupter:
+    """Raises KeyboardInterrupt the `point`-th time that code of gradstep looks for signals.
+
+    Where it passes a place again and again, for each hyperparameter say, the first two times count.
+    """
+
+    def __init__(self, point: int) -> None:
+        self.left = point
+        self._passed: Counter[Any] = Counter()
+        self._last: dict[Any, int] = {}  # by the frame's address: none is kept alive
+
+    def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
+        file = frame.f_code.co_filename
+        if self.left == 0 or not (file.startswith(WITHIN[0]) or file.endswith(WITHIN[1])):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            where = id(frame), frame.f_code
+            last, self._last[where] = self._last.get(where, -1), frame.f_lasti
+            if last in looks(frame.f_code):
+                caller = frame.f_back
+                place = frame.f_code, last, caller and (caller.f_code, caller.f_lasti)
+                self._passed[place] += 1
+                self.left -= self._passed[place] <= 2
+                if self.left == 0 and self._passed[place] <= 2:
+                    raise KeyboardInterrupt
+        return self
+
+
+def interrupted(act: Callable[[Objects], object], objects: Objects, point: int) -> bool:
+    """Whether there were so many points while it ran."""
+    tracer, before = Interrupter(point), sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        act(objects)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    return tracer.left == 0
+
+
+def params(*names: str) -> dict[str, Array]:
+    return {name: np.linspace(-1, 1, 6).reshape(2, 3) for name in names}
+
+
+def adam(**options: Any) -> gs.Adam:
+    groups = [{"params": params("a")}, {"params": params("b"), "weight_decay": 0.5}]
+    return gs.Adam(groups, lr=0.1, **options)
+
+
+def grads(opt: gs.Optimizer) -> dict[str, Array]:
+    return {name: np.full((2, 3), 0.1 * len(name)) for name in opt.params}
+
+
+def ready(**options: Any) -> Objects:
+    opt = adam(ema_decay=0.5, **options)
+    opt.step(grads(opt))
+    opt.step(grads(opt) | {"b": None})
+    return {"opt": opt}
+
+
+def with_new_rule(**options: Any) -> Objects:
+    objects = ready(**options)
+    objects["opt"].amsgrad = True
+    return objects
+
+
+def momentum() -> Objects:
+    opt = gs.SGD(params("a", "b"), lr=0.1, momentum=0.9)
+    opt.step(grads(opt))
+    return {"opt": opt}
+
+
+def with_other_backend() -> Objects:
+    objects = ready()
+    other = {"native": "numpy", "numpy": "native"}[gs.runtime.backend()]
+    if other not in gs.runtime.available_backends():
+        pytest.skip("there is one backend")
+    gs.runtime.set_backend(other)
+    return objects
+
+
+def two_gradients(shift: float = 0.0) -> list[Any]:
+    return [np.full(3, 1.0 + shift), {"b": np.full((2, 2), 2.0 + shift)}]
+
+
+def summed() -> Objects:
+    total = gs.GradientSum()
+    total.add(two_gradients())
+    return {"total": total}
+
+
+def cleared() -> Objects:
+    objects = summed()
+    objects["total"].clear()
+    return objects
+
+
+def stopping() -> Objects:
+    opt = ready()["opt"]
+    kept = gs.EarlyStopping()
+    kept.update(1.0, dict(opt.params))
+    opt.step(grads(opt))
+    return {"opt": opt, "stopping": kept}
+
+
+def scaling() -> Objects:
+    return {"opt": adam(), "scaler": gs.LossScaler(init_scale=4.0, growth_interval=1)}
+
+
+def moved(name: str) -> Callable[[Objects], None]:
+    def act(objects: Objects) -> None:
+        with getattr(objects["opt"], name)():
+            pass
+
+    return act
+
+
+def skipping(objects: Objects) -> None:
+    opt = objects["opt"]
+    objects["scaler"].step(opt, grads(opt) | {"a": np.full((2, 3), np.inf)})
+
+
+def load_state(objects: Objects) -> None:
+    objects["opt"].load_state_dict(ready(betas=(0.5, 0.5))["opt"].state_dict())
+
+
+CASES: dict[str, tuple[Callable[[], Objects], Callable[[Objects], object]]] = {
+    "step": (ready, lambda o: o["opt"].step(grads(o["opt"]))),
+    "first step": (lambda: {"opt": adam()}, lambda o: o["opt"].step(grads(o["opt"]))),
+    "step without some": (ready, lambda o: o["opt"].step(grads(o["opt"]) | {"b": None})),
+    "step with a norm": (
+        lambda: ready(clip_norm=0.1, clip_adaptive=0.1, cautious=True),
+        lambda o: o["opt"].step(grads(o["opt"]), with_norm=True),
+    ),
+    "step after a new rule": (with_new_rule, lambda o: o["opt"].step(grads(o["opt"]))),
+    "step after a backend switch": (with_other_backend, lambda o: o["opt"].step(grads(o["opt"]))),
+    "load_state_dict": (ready, load_state),
+    "swap_averages": (ready, moved("swap_averages")),
+    "lookahead": (momentum, moved("lookahead")),
+    "add_group": (ready, lambda o: o["opt"].add_group({"params": params("d"), "lr": 0.5})),
+    "a hyperparameter": (ready, lambda o: setattr(o["opt"], "lr", 0.7)),
+    "a rule": (ready, lambda o: setattr(o["opt"], "amsgrad", True)),
+    "GradientSum.add": (summed, lambda o: o["total"].add(two_gradients(0.5))),
+    "GradientSum.add after clear": (cleared, lambda o: o["total"].add(two_gradients(0.5))),
+    "EarlyStopping.restore": (stopping, lambda o: o["stopping"].restore(dict(o["opt"].params))),
+    "EarlyStopping.update": (stopping, lambda o: o["stopping"].update(0.5, dict(o["opt"].params))),
+    "LossScaler.step": (scaling, lambda o: o["scaler"].step(o["opt"], grads(o["opt"]))),
+    "LossScaler.step that is skipped": (scaling, skipping),
+}
+
+
+def plain(value: Any) -> Any:
+    """What can be compared: arrays as bytes, objects as what they hold."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
+    if isinstance(value, gs.Optimizer):
+        return plain(dict(value.params)), plain(value.state_dict())
+    if isinstance(value, gs.GradientSum):
+        return value.count, plain(value.grads) if value.count else None
+    if hasattr(value, "state_dict"):
+        return plain(value.state_dict())
+    if isinstance(value, dict):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return value
+
+
+def go_on(objects: Objects) -> None:
+    """The next use of each."""
+    if "opt" in objects:
+        opt = objects["opt"]
+        opt.step(grads(opt))
+    if "total" in objects:
+        objects["total"].add(two_gradients(0.25))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_interrupt_leaves_an_object_as_before_or_as_after(case: str) -> None:
+    make, act = CASES[case]
+    backend = gs.runtime.backend()
+    expected = {}
+    for done in (False, True):
+        objects = make()
+        if done:
+            act(objects)
+        now = {name: plain(each) for name, each in objects.items()}
+        go_on(objects)
+        expected[done] = now, {name: plain(each) for name, each in objects.items()}
+        gs.runtime.set_backend(backend)
+    point = 1
+    while True:
+        objects = make()
+        if not interrupted(act, objects, point):
+            break
+        now = {name: plain(each) for name, each in objects.items()}
+        went = {}
+        for name, each in now.items():
+            assert each in (expected[False][0][name], expected[True][0][name]), (point, name)
+            went[name] = each == expected[True][0][name]
+        if len(set(went.values())) == 1:
+            go_on(objects)
+            then = {name: plain(each) for name, each in objects.items()}
+            assert then in (expected[False][1], expected[True][1]), point
+        point += 1
+        gs.runtime.set_backend(backend)
+    assert point > 5
