@@ -30,6 +30,11 @@ enum SharedCoefficient : int {
   shared_count
 };
 
+// What stands for a step and a tensor where stochastic rounding draws: see packing.hpp.
+struct DrawKey {
+  uint32_t first, second;
+};
+
 constexpr size_t max_slots = 8;
 constexpr size_t max_coefficients = 32;
 constexpr size_t norm_block = 1024;
