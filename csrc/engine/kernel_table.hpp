@@ -9,9 +9,24 @@ namespace gradstep {
 // What arithmetic is done in.
 enum DType : int { float32, float64, dtype_count };
 
-// How elements are stored: in a compute type, these come first, or in less or more than that.
-enum class Format : uint8_t { float32, float64, float16, bfloat16 };
-constexpr size_t format_count = 4;
+// How elements are stored: those of gradients first, and of them the compute types. What follows is
+// written with another rounding than to nearest, or with something beside: see packing.hpp.
+enum class Format : uint8_t {
+  float32,
+  float64,
+  float16,
+  bfloat16,
+  float16_stochastic,
+  bfloat16_stochastic,
+  float16_kahan,
+  bfloat16_kahan,
+  bfloat16_split,
+  moments8,
+  squares8,
+  count
+};
+constexpr size_t format_count = static_cast<size_t>(Format::count);
+constexpr size_t gradient_formats = 4;
 
 // How much of the shared arithmetic around a rule a loop carries. `lean` scales the gradient and
 // decays the parameter; `full` adds clip-by-value, coupled decay and proximal L1; `averaging` adds
@@ -54,6 +69,7 @@ struct Span {
   double limit = 1;       // what limits by norm leave of the gradient as a whole
   double cautious_scale;  // what cautious steps are multiplied with
   Array average;
+  Array copy;  // of the updated parameter, in another format; only written
   Array slots[max_slots];
 };
 
@@ -67,6 +83,17 @@ using MeasureFn = double (*)(const void* coefficients, const Span& span, size_t 
 
 // Reads `count` elements, `stride` bytes apart, into the compute type.
 using LoadFn = void (*)(const void* from, ptrdiff_t stride, size_t count, void* to);
+
+// Reads elements [begin, begin + count) of an array into float32, and writes them back. Both begin
+// at the border of a stage's block.
+using UnpackFn = void (*)(const Array& array, size_t begin, size_t count, void* to);
+using PackFn = void (*)(const Array& array, size_t begin, size_t count, const DrawKey& key,
+                        const void* from);
+
+struct Packing {
+  UnpackFn unpack;
+  PackFn pack;
+};
 
 // Reads rows of elements that are `along` bytes apart; the rows, `across`. Every row comes to lie
 // `pitch` elements behind the one before. For elements of which those across share cache lines.
@@ -107,8 +134,9 @@ struct KernelTable {
   // The squares of the gradient's elements; of the parameter's.
   MeasureFn grad_squares[dtype_count], param_squares[dtype_count];
   SumColumnsFn sum_columns[dtype_count];
-  LoadFn load[format_count][dtype_count];
-  LoadTurnedFn load_turned[format_count][dtype_count];
+  LoadFn load[gradient_formats][dtype_count];
+  LoadTurnedFn load_turned[gradient_formats][dtype_count];
+  Packing packing[format_count];  // null for compute types
   StreamFn stream[dtype_count][max_slots + 1];
   DivideFn divide[dtype_count][most_roots + 1][most_quotients + 1];
 };

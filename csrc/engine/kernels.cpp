@@ -4,6 +4,7 @@
 #include "engine/element_loop.hpp"
 #include "engine/formats.hpp"
 #include "engine/kernel_table.hpp"
+#include "engine/packing8.hpp"
 #include "engine/reductions.hpp"
 #include "engine/rooflines.hpp"
 #include "rules/registry.hpp"
@@ -106,6 +107,23 @@ constexpr void fill_loads(KernelTable& table, Format format) {
   table.load_turned[f][float64] = load_turned<Stored, double>;
 }
 
+template <class Packed>
+constexpr void fill_packing(KernelTable& table, Format format) {
+  table.packing[static_cast<size_t>(format)] = {Packed::unpack, Packed::pack};
+}
+
+constexpr void fill_packings(KernelTable& table) {
+  fill_packing<Nearest<Float16>>(table, Format::float16);
+  fill_packing<Nearest<Bfloat16>>(table, Format::bfloat16);
+  fill_packing<Stochastic<Float16>>(table, Format::float16_stochastic);
+  fill_packing<Stochastic<Bfloat16>>(table, Format::bfloat16_stochastic);
+  fill_packing<Kahan<Float16>>(table, Format::float16_kahan);
+  fill_packing<Kahan<Bfloat16>>(table, Format::bfloat16_kahan);
+  fill_packing<Split>(table, Format::bfloat16_split);
+  fill_packing<Blocks8<Moments8>>(table, Format::moments8);
+  fill_packing<Blocks8<Squares8>>(table, Format::squares8);
+}
+
 constexpr KernelTable kernel_table() {
   KernelTable table{GRADSTEP_NAME(GRADSTEP_ISA),
                     RuleTable<Registry>::at,
@@ -116,11 +134,13 @@ constexpr KernelTable kernel_table() {
                     {},
                     {},
                     {},
+                    {},
                     {}};
   fill_loads<float>(table, Format::float32);
   fill_loads<double>(table, Format::float64);
   fill_loads<Float16>(table, Format::float16);
   fill_loads<Bfloat16>(table, Format::bfloat16);
+  fill_packings(table);
   fill_streams<float>(table.stream[float32], std::make_index_sequence<max_slots + 1>{});
   fill_streams<double>(table.stream[float64], std::make_index_sequence<max_slots + 1>{});
   fill_divides<float>(table.divide[float32]);

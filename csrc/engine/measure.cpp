@@ -65,7 +65,7 @@ class Measures::Cut {
     const std::size_t start = run * size_;
     const std::size_t begin = start + first * norm_block;
     const std::size_t end = std::min(start + size_, begin + count * norm_block);
-    staged(tensor_, measure_.role, begin, end,
+    staged(tensor_, measure_.role, Access::read, begin, end,
            [&](const Span& span, std::size_t from, std::size_t to) {
              for (; from < to; from += norm_block)
                *sums++ =
@@ -92,7 +92,7 @@ class Measures::Cut {
     const std::size_t together = 8 * most_columns / columns;
     for (std::size_t row = 0; row < rows; row += together) {
       const std::size_t count = std::min(together, rows - row);
-      load_gradient_rows(tensor_, begin + row * runs_, count, columns, room);
+      load_rows(tensor_, measure_.role, begin + row * runs_, count, columns, room);
       measure_.sum_columns(room, count, columns, columns, sums);
     }
   }

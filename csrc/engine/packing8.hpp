@@ -1,5 +1,6 @@
-// State in 8 bits an element: floating-point numbers relative to the largest of a block of elements.
-// The largest itself is kept exactly, so that a block whose gradients vanish decays as it should.
+// State in 8 bits an element: floating-point numbers relative to the largest of a block of
+// elements. The largest itself is kept exactly, so that a block whose gradients vanish decays as it
+// should.
 //
 //   Moments8   a sign, 3 bits of exponent and 4 of mantissa, with gradual underflow
 //   Squares8   5 bits of exponent and 3 of mantissa; what is above zero never becomes zero, as

@@ -13,7 +13,16 @@
 namespace gradstep {
 
 // What an array is to its tensor. As bits: the roles that something is about.
-enum Role : std::uint32_t { param_role = 1, grad_role = 2, all_roles = ~0u };
+enum Role : std::uint32_t {
+  param_role = 1,
+  grad_role = 2,
+  average_role = 4,
+  copy_role = 8,
+  slot_role = 16,  // of the first slot; the next bits are those of the others
+  all_roles = ~0u
+};
+
+inline std::uint32_t role_of_slot(std::size_t slot) { return std::uint32_t{slot_role} << slot; }
 
 // Where the elements of an array lie, if not one after another in the order of its parameter's
 // memory: its axes in that order, the outermost first, lengths in elements and strides in bytes.
@@ -39,6 +48,7 @@ struct Tensor {
   bool alternating;
   const Axes* axes;     // of the gradient, where it is staged; null: as its parameter
   const void* factors;  // what limits leave of each unit's gradient, in `dtype`; null: all
+  DrawKey draws;        // of this step, where its parameter is rounded stochastically
 };
 
 inline bool present(const Tensor& tensor) { return tensor.span.grad.data != nullptr; }
@@ -46,7 +56,7 @@ inline bool present(const Tensor& tensor) { return tensor.span.grad.data != null
 inline std::size_t item_size(DType dtype) { return dtype == float32 ? 4 : 8; }
 
 inline std::size_t item_size(Format format) {
-  constexpr std::size_t sizes[format_count] = {4, 8, 2, 2};
+  constexpr std::size_t sizes[format_count] = {4, 8, 2, 2, 2, 2, 2, 2, 2, 1, 1};
   return sizes[static_cast<std::size_t>(format)];
 }
 

@@ -64,11 +64,14 @@ class Partition {
     const std::size_t unit = total_ / chunks * chunk + total_ % chunks * chunk / chunks;
     const std::size_t t = tensor_at(ends_, unit);
     const std::size_t start = ends_[t] - begin_[t].span.size;
-    return {begin_ + t, unit == start ? 0 : at_cache_line(begin_[t], unit - start)};
+    return {begin_ + t, unit == start ? 0 : at_border(begin_[t], unit - start)};
   }
 
-  // `index` moved on to the next element that starts a cache line of the parameter.
-  static std::size_t at_cache_line(const Tensor& tensor, std::size_t index) {
+  // `index` moved on to the next element that starts a cache line of the parameter, or a block of
+  // the stage where that writes.
+  static std::size_t at_border(const Tensor& tensor, std::size_t index) {
+    if (tensor.staged & ~grad_role)
+      return std::min((index + norm_block - 1) / norm_block * norm_block, tensor.span.size);
     constexpr std::size_t cache_line = 64;
     const std::size_t per_line = cache_line / item_size(tensor.span.param.format);
     const auto address = reinterpret_cast<std::uintptr_t>(tensor.span.param.data);

@@ -96,20 +96,36 @@ void advance(Array& array, std::size_t begin) {
   if (array.data) array.data = static_cast<char*>(array.data) + begin * item_size(array.format);
 }
 
+const Packing& packing(const Array& array) {
+  return active_kernels().packing[static_cast<std::size_t>(array.format)];
+}
+
+// Calls act(array, staged, room) for the arrays of these roles: as the tensor has them, as the span
+// of a block has them, and the number of their room. The copy has none.
+template <class Tensor, class Span, class Act>
+void of_roles(std::uint32_t roles, Tensor& tensor, Span& span, Act act) {
+  if (roles & param_role) act(tensor.span.param, span.param, 0);
+  if (roles & average_role) act(tensor.span.average, span.average, 1);
+  for (std::size_t k = 0; k < max_slots; ++k)
+    if (roles & role_of_slot(k)) act(tensor.span.slots[k], span.slots[k], k + 2);
+}
+
 }  // namespace
 
-void load_gradient(const Tensor& tensor, std::size_t begin, std::size_t count, void* to) {
-  if (tensor.dtype == float32)
+void load_values(const Tensor& tensor, Role role, std::size_t begin, std::size_t count, void* to) {
+  if (role == param_role)
+    packing(tensor.span.param).unpack(tensor.span.param, begin, count, to);
+  else if (tensor.dtype == float32)
     load(tensor, begin, count, static_cast<float*>(to));
   else
     load(tensor, begin, count, static_cast<double*>(to));
 }
 
-void load_gradient_rows(const Tensor& tensor, std::size_t begin, std::size_t rows,
-                        std::size_t count, void* to) {
-  if (count == tensor.units) return load_gradient(tensor, begin, rows * count, to);
+void load_rows(const Tensor& tensor, Role role, std::size_t begin, std::size_t rows,
+               std::size_t count, void* to) {
+  if (count == tensor.units) return load_values(tensor, role, begin, rows * count, to);
   for (std::size_t row = 0; row < rows; ++row, begin += tensor.units) {
-    load_gradient(tensor, begin, count, to);
+    load_values(tensor, role, begin, count, to);
     to = static_cast<char*>(to) + count * item_size(tensor.dtype);
   }
 }
@@ -117,9 +133,25 @@ void load_gradient_rows(const Tensor& tensor, std::size_t begin, std::size_t row
 Span advanced(const Tensor& tensor, std::size_t begin) {
   Span span = tensor.span;
   advance(span.param, begin);
+  advance(span.grad, begin);
   advance(span.average, begin);
   for (Array& slot : span.slots) advance(slot, begin);
   return span;
+}
+
+void Block::load(std::size_t begin, std::size_t count, Span& span) {
+  of_roles(roles_, tensor_, span, [&](const Array& array, Array& staged, std::size_t room) {
+    packing(array).unpack(array, begin, count, room_[room]);
+    staged.data = room_[room];
+  });
+}
+
+void Block::store(std::size_t begin, std::size_t count, const Span& span) const {
+  of_roles(roles_, tensor_, span, [&](const Array& array, const Array& staged, std::size_t) {
+    packing(array).pack(array, begin, count, tensor_.draws, staged.data);
+  });
+  const Array& copy = tensor_.span.copy;
+  if (roles_ & copy_role) packing(copy).pack(copy, begin, count, tensor_.draws, span.param.data);
 }
 
 }  // namespace gradstep

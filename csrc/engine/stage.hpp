@@ -1,8 +1,8 @@
 // The stage: where arrays that kernels cannot take as they are become a span that they can.
 //
 // What is stored in the compute type, element by element as the parameter, is taken in place. Of
-// the rest a block is loaded to the stack, a kernel runs on the block, and the next follows. The
-// factors that limits leave of units are applied on the way.
+// the rest a block is loaded to the stack, a kernel runs on the block, what it has changed is
+// stored, and the next follows. The factors that limits leave of units are applied on the way.
 #pragma once
 
 #include <algorithm>
@@ -18,50 +18,95 @@ constexpr std::size_t stage_block = norm_block;
 // at once that these rows mostly are among them.
 constexpr std::size_t turned_block = 64 * norm_block;
 
-// Loads elements [begin, begin + count) of the gradient into the compute type.
-void load_gradient(const Tensor& tensor, std::size_t begin, std::size_t count, void* to);
+// Loads elements [begin, begin + count) of the gradient, or the parameter, into the compute type.
+void load_values(const Tensor& tensor, Role role, std::size_t begin, std::size_t count, void* to);
 
 // Loads `count` elements of each of several rows along the parameter's last axis.
-void load_gradient_rows(const Tensor& tensor, std::size_t begin, std::size_t rows,
-                        std::size_t count, void* to);
+void load_rows(const Tensor& tensor, Role role, std::size_t begin, std::size_t rows,
+               std::size_t count, void* to);
 
 // The same memory from element `begin` on.
 Span advanced(const Tensor& tensor, std::size_t begin);
 
+// A block of a tensor's arrays of these roles, in float32.
+class Block {
+ public:
+  Block(const Tensor& tensor, std::uint32_t roles) : tensor_(tensor), roles_(roles) {}
+
+  // Loads elements [begin, begin + count), and lets `span` have them.
+  void load(std::size_t begin, std::size_t count, Span& span);
+  // Stores what a kernel has made of them.
+  void store(std::size_t begin, std::size_t count, const Span& span) const;
+
+ private:
+  const Tensor& tensor_;
+  const std::uint32_t roles_;
+  alignas(64) float room_[max_slots + 2][stage_block];
+};
+
+enum class Access { read, update };
+
+template <class Run>
+void run_on_stored(const Tensor& tensor, std::uint32_t roles, Access access, std::size_t begin,
+                   std::size_t end, const void* grad, Run run) {
+  Block block(tensor, roles);
+  const char* at = static_cast<const char*>(grad);
+  while (begin < end) {
+    const std::size_t count = std::min(stage_block, end - begin);
+    Span span = advanced(tensor, begin);
+    span.grad.data = const_cast<char*>(at);
+    block.load(begin, count, span);
+    run(span, std::size_t{0}, count);
+    if (access == Access::update) block.store(begin, count, span);
+    begin += count;
+    at += count * item_size(tensor.dtype);
+  }
+}
+
+// Calls run(grad, begin, end) for parts of [begin, end), the gradient in the compute type.
 template <class T, class Run>
-void run_on_blocks(const Tensor& tensor, std::size_t begin, std::size_t end, T* room,
+void with_gradient(const Tensor& tensor, std::size_t begin, std::size_t end, T* room,
                    std::size_t size, Run run) {
   while (begin < end) {
-    const std::size_t count = std::min(size, end - begin);
-    load_gradient(tensor, begin, count, room);
-    Span span = advanced(tensor, begin);
-    span.grad.data = room;
-    run(span, std::size_t{0}, count);
-    begin += count;
+    const std::size_t last = begin + std::min(size, end - begin);
+    load_values(tensor, grad_role, begin, last - begin, room);
+    run(room, begin, last);
+    begin = last;
   }
 }
 
 template <class T, class Run>
-void run_staged(const Tensor& tensor, std::size_t begin, std::size_t end, Run run) {
+void with_gradient(const Tensor& tensor, std::size_t begin, std::size_t end, Run run) {
   if (tensor.axes && tensor.axes->turned && end - begin > stage_block) {
     thread_local std::vector<T> room(turned_block);
-    run_on_blocks(tensor, begin, end, room.data(), turned_block, run);
+    with_gradient(tensor, begin, end, room.data(), turned_block, run);
   } else {
     alignas(64) T room[stage_block];
-    run_on_blocks(tensor, begin, end, room, stage_block, run);
+    with_gradient(tensor, begin, end, room, stage_block, run);
   }
 }
 
 // Calls run(span, from, to) for parts of a tensor's elements [begin, end), in order, with arrays of
 // these roles in the compute type. All parts but the last are multiples of stage_block long.
 template <class Run>
-void staged(const Tensor& tensor, std::uint32_t roles, std::size_t begin, std::size_t end,
-            Run run) {
-  if (!(tensor.staged & roles)) return run(tensor.span, begin, end);
+void staged(const Tensor& tensor, std::uint32_t roles, Access access, std::size_t begin,
+            std::size_t end, Run run) {
+  const std::uint32_t stored = tensor.staged & roles & ~grad_role;
+  if (!(tensor.staged & roles & grad_role)) {
+    if (!stored) return run(tensor.span, begin, end);
+    const Span span = advanced(tensor, begin);
+    return run_on_stored(tensor, stored, access, begin, end, span.grad.data, run);
+  }
+  const auto on_part = [&](void* grad, std::size_t first, std::size_t last) {
+    if (stored) return run_on_stored(tensor, stored, access, first, last, grad, run);
+    Span span = advanced(tensor, first);
+    span.grad.data = grad;
+    run(span, std::size_t{0}, last - first);
+  };
   if (tensor.dtype == float32)
-    run_staged<float>(tensor, begin, end, run);
+    with_gradient<float>(tensor, begin, end, on_part);
   else
-    run_staged<double>(tensor, begin, end, run);
+    with_gradient<double>(tensor, begin, end, on_part);
 }
 
 }  // namespace gradstep

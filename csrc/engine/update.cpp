@@ -68,9 +68,9 @@ class Updater {
     const UpdateFn kernel = row.kernels[tensor.dtype][extras];
     const void* own = coefficients(tensor);
     if (!tensor.staged) return kernel(own, tensor.span, begin, end);
-    staged(tensor, all_roles, begin, end, [&](const Span& span, std::size_t from, std::size_t to) {
-      kernel(own, span, from, to);
-    });
+    staged(
+        tensor, all_roles, Access::update, begin, end,
+        [&](const Span& span, std::size_t from, std::size_t to) { kernel(own, span, from, to); });
   }
 
   // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by
