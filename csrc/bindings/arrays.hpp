@@ -74,7 +74,13 @@ class ArrayView {
 
   // Whether an array has the shape that this one has, and had when it was handed over.
   bool same_shape(const pybind11::detail::PyArray_Proxy* other) const {
-    return of_shape(other) && of_shape(proxy());
+    const auto* own = proxy();
+    const int axes = static_cast<int>(shape_.size());
+    if (other->nd != axes || own->nd != axes) return false;
+    for (int axis = 0; axis < axes; ++axis)
+      if (other->dimensions[axis] != shape_[axis] || own->dimensions[axis] != shape_[axis])
+        return false;
+    return true;
   }
 
   // Whether the elements of an array of this shape follow one another as those of this one.
@@ -99,13 +105,6 @@ class ArrayView {
 
   const pybind11::detail::PyArray_Proxy* proxy() const {
     return pybind11::detail::array_proxy(array_.ptr());
-  }
-
-  bool of_shape(const pybind11::detail::PyArray_Proxy* array) const {
-    if (static_cast<size_t>(array->nd) != shape_.size()) return false;
-    for (size_t axis = 0; axis < shape_.size(); ++axis)
-      if (array->dimensions[axis] != shape_[axis]) return false;
-    return true;
   }
 
   pybind11::array array_;

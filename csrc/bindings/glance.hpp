@@ -29,8 +29,8 @@ class Glance {
   Tensor add(const py::array& param, const std::vector<py::array>& slots,
              const py::object& average) {
     Tensor tensor{};
-    params_.emplace_back(param);
-    const ArrayView& view = params_.back();
+    seen_.emplace_back(param);
+    const ArrayView& view = seen_.back().param;
     tensor.dtype = view.dtype();
     tensor.span.param = {view.data(), nullptr, stored(view.dtype())};
     tensor.span.grad.format = stored(view.dtype());
@@ -47,11 +47,7 @@ class Glance {
   }
 
   // Once all have been added.
-  void sort() {
-    memory_.sort();
-    gaps_.resize(params_.size());
-    axes_.resize(params_.size());
-  }
+  void sort() { memory_.sort(); }
 
   // Sets the gradients of the tensors from number `first` on and lists in `absent` those that
   // have none. What it returns must live as long as the addresses are used.
@@ -79,22 +75,34 @@ class Glance {
     return {view.data(), nullptr, stored(view.dtype())};
   }
 
+  // A parameter as it was handed over, and what is known of its gradient.
+  struct Seen {
+    explicit Seen(const py::array& array) : param(array) {}
+    ArrayView param;
+    std::uint32_t gap = 0;  // between the optimizer's arrays in memory, where the last one lay
+    Axes axes{};            // of one that does not lie as its parameter
+  };
+
   // False where a gradient cannot be read, or its parameter and state not written, as they are.
   bool look_at(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads,
                std::vector<size_t>& absent) {
     absent.clear();
-    const size_t last = first + grads.size();
-    const bool all_writeable = writeable_beside(first, last);
-    for (size_t i = first; i < last; ++i) {
-      PyObject* grad = PyTuple_GET_ITEM(grads.ptr(), static_cast<Py_ssize_t>(i - first));
+    const size_t count = grads.size();
+    const bool all_writeable = writeable_beside(first, first + count);
+    PyObject* const* const items = PySequence_Fast_ITEMS(grads.ptr());
+    Tensor* tensor = tensors.data() + first;
+    Seen* seen = seen_.data() + first;
+    for (size_t i = 0; i < count; ++i, ++tensor, ++seen) {
+      PyObject* grad = items[i];
       if (grad == Py_None) {
-        tensors[i].span.grad.data = nullptr;
-        absent.push_back(i);
+        tensor->span.grad.data = nullptr;
+        absent.push_back(first + i);
         continue;
       }
-      if (!readable(tensors[i], i, grad) || !(all_writeable || writeable_beside(i, i + 1)))
+      if (!readable(*tensor, *seen, grad) ||
+          !(all_writeable || writeable_beside(first + i, first + i + 1)))
         return false;
-      tensors[i].span.grad.data = py::detail::array_proxy(grad)->data;
+      tensor->span.grad.data = py::detail::array_proxy(grad)->data;
     }
     return true;
   }
@@ -105,7 +113,8 @@ class Glance {
     for (size_t i = 0; i < grads.size(); ++i) {
       py::object grad = grads[i];
       const size_t t = first + i;
-      if (!grad.is_none() && !(readable(tensors[t], t, grad.ptr()) && writeable_beside(t, t + 1)))
+      if (!grad.is_none() &&
+          !(readable(tensors[t], seen_[t], grad.ptr()) && writeable_beside(t, t + 1)))
         formats_.learn(grad = convert_(t, grad));
       arrays[i] = std::move(grad);
     }
@@ -113,26 +122,26 @@ class Glance {
   }
 
   // Whether the engine can read a gradient, and write its parameter. Notes how it is stored.
-  bool readable(Tensor& tensor, size_t i, PyObject* grad) {
+  bool readable(Tensor& tensor, Seen& seen, PyObject* grad) {
     if (!is_ndarray(grad)) return false;
-    const ArrayView& param = params_[i];
+    const ArrayView& param = seen.param;
     const auto* array = py::detail::array_proxy(grad);
     if (!param.unchanged()) return false;
-    if (!param.matches(array)) return readable_staged(tensor, i, array);
+    if (!param.matches(array)) return readable_staged(tensor, seen, array);
     if (tensor.staged) note(tensor, 0, stored(tensor.dtype), nullptr);
-    return !memory_.overlaps(array->data, param.bytes(), gaps_[i]);
+    return !memory_.overlaps(array->data, param.bytes(), seen.gap);
   }
 
-  bool readable_staged(Tensor& tensor, size_t i, const ArrayProxy* array) {
-    const ArrayView& param = params_[i];
+  bool readable_staged(Tensor& tensor, Seen& seen, const ArrayProxy* array) {
+    const ArrayView& param = seen.param;
     const std::optional<Format> format = formats_.of(array->descr);
     if (!format || !param.same_shape(array)) return false;
     const size_t item = item_size(*format);
     const bool scattered =
-        !param.in_this_order(array) && set_axes(array, param.c_contiguous(), item, axes_[i]);
-    note(tensor, grad_role, *format, scattered ? &axes_[i] : nullptr);
+        !param.in_this_order(array) && set_axes(array, param.c_contiguous(), item, seen.axes);
+    note(tensor, grad_role, *format, scattered ? &seen.axes : nullptr);
     const auto [begin, bytes] = extent(array, item);
-    return !memory_.overlaps(begin, bytes, gaps_[i]);
+    return !memory_.overlaps(begin, bytes, seen.gap);
   }
 
   static void note(Tensor& tensor, std::uint32_t staged, Format format, const Axes* axes) {
@@ -153,13 +162,11 @@ class Glance {
 
   PyObject* ndarray_ = reinterpret_cast<PyObject*>(NumpyApi::get().PyArray_Type_);
   py::function convert_;
-  std::vector<ArrayView> params_;
+  std::vector<Seen> seen_;
   std::vector<Beside> beside_;          // all tensors' slots and averages
   std::vector<size_t> beside_from_{0};  // where those of each begin
   Formats formats_;
-  std::vector<Axes> axes_;  // of gradients that do not lie as their parameters
   Intervals memory_;
-  std::vector<std::uint32_t> gaps_;
 };
 
 }  // namespace gradstep
