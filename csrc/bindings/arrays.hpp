@@ -34,8 +34,8 @@ inline DType dtype_of(const pybind11::array& array) {
 }
 
 // Whether an array is a view of a PyTorch tensor's memory, as tensor.numpy() gives.
-inline bool views_torch(const pybind11::array& array) {
-  pybind11::object owner = array.base();
+inline bool views_torch(const pybind11::object& array) {
+  pybind11::object owner = array;
   while (owner && pybind11::isinstance<pybind11::array>(owner))
     owner = pybind11::reinterpret_borrow<pybind11::array>(owner).base();
   if (!owner) return false;
@@ -43,20 +43,27 @@ inline bool views_torch(const pybind11::array& array) {
   return std::string(module).rfind("torch", 0) == 0;
 }
 
+inline PyObject* descr_of(DType dtype) {
+  return dtype == float32 ? float32_descr() : float64_descr();
+}
+
 // What an array looked like when it was handed over. A table holds its arrays' addresses, so it
 // must notice when one has been changed behind its back.
 class ArrayView {
  public:
-  explicit ArrayView(const pybind11::array& array)
+  // An array whose elements are computed with in `dtype`.
+  ArrayView(const pybind11::array& array, DType dtype)
       : array_(array),
-        dtype_(dtype_of(array)),
+        dtype_(dtype),
         shape_(array.shape(), array.shape() + array.ndim()),
         size_(array.size()),
         data_(proxy()->data),
-        descr_(proxy()->descr) {
+        descr_(proxy()->descr),
+        compute_(descr_of(dtype)) {
     if (!array.writeable()) throw pybind11::value_error("array must be writeable");
     // Of a one-dimensional array both orders hold, and a gradient may come in either.
     order_ = proxy()->flags & order_flags;
+    if (!order_) throw pybind11::value_error("array must be contiguous");
   }
 
   bool unchanged() const {
@@ -65,10 +72,10 @@ class ArrayView {
            (proxy()->flags & (order_flags | writeable)) == (order_ | writeable);
   }
 
-  // Whether an array can be read in place beside this one: same dtype, shape and memory order. This
-  // one may have been reshaped or resized since it was handed over.
+  // Whether an array can be read in place beside this one: of the compute type, of the same shape
+  // and memory order. This one may have been reshaped or resized since it was handed over.
   bool matches(const pybind11::detail::PyArray_Proxy* other) const {
-    return other->descr == descr_ && (other->flags & order_) &&
+    return other->descr == compute_ && (other->flags & order_) &&
            (other->flags & NumpyApi::NPY_ARRAY_ALIGNED_) && same_shape(other);
   }
 
@@ -97,7 +104,9 @@ class ArrayView {
     const bool several = array_.ndim() > 1 && array_.size() > 0;
     return several ? static_cast<size_t>(array_.shape(array_.ndim() - 1)) : 1;
   }
-  size_t bytes() const { return size() * (dtype_ == float32 ? 4 : 8); }
+  size_t bytes() const { return static_cast<size_t>(array_.nbytes()); }
+  // Of a gradient that matches.
+  size_t gradient_bytes() const { return size() * (dtype_ == float32 ? 4 : 8); }
 
  private:
   static constexpr int order_flags =
@@ -112,7 +121,7 @@ class ArrayView {
   std::vector<Py_intptr_t> shape_;
   Py_intptr_t size_;
   char* data_;
-  PyObject* descr_;
+  PyObject *descr_, *compute_;
   int order_;
 };
 

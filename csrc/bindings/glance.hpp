@@ -15,6 +15,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/gradients.hpp"
 #include "bindings/intervals.hpp"
+#include "bindings/stored_array.hpp"
 #include "engine/param_table.hpp"
 
 namespace gradstep {
@@ -25,23 +26,29 @@ class Glance {
  public:
   explicit Glance(py::function convert) : convert_(std::move(convert)) {}
 
-  // The tensor of a parameter and of the arrays that go element by element with it.
-  Tensor add(const py::array& param, const std::vector<py::array>& slots,
-             const py::object& average) {
+  // The tensor of a parameter, of the arrays that go element by element with it, and of its copy in
+  // another format. Each is an array, or what StoredArray reads; None: there is none.
+  Tensor add(const py::object& param, const std::vector<py::object>& slots,
+             const py::object& average, const py::object& copy) {
+    if (slots.size() > max_slots) throw py::value_error("too many state slots");
     Tensor tensor{};
-    seen_.emplace_back(param);
+    const StoredArray given(param);
+    formats_.learn(given.array);
+    seen_.emplace_back(given.array, compute_type(given.format));
     const ArrayView& view = seen_.back().param;
     tensor.dtype = view.dtype();
-    tensor.span.param = {view.data(), nullptr, stored(view.dtype())};
-    tensor.span.grad.format = stored(view.dtype());
     tensor.span.size = view.size();
     tensor.span.limit = 1;
+    tensor.span.param = {view.data(), nullptr, given.format};
+    memory_.add(view.data(), view.bytes());
+    lay_beside(tensor.span.param, given);
+    tensor.span.grad.format = stored(view.dtype());
+    for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = along(view, slots[k]);
+    tensor.span.average = along(view, average);
+    tensor.span.copy = along(view, copy);
     tensor.units = view.units();
     tensor.alternating = tensor.units > 1 && view.c_contiguous();
-    memory_.add(view.data(), view.bytes());
-    if (slots.size() > max_slots) throw py::value_error("too many state slots");
-    for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = beside(view, slots[k]);
-    if (!average.is_none()) tensor.span.average = beside(view, py::cast<py::array>(average));
+    tensor.staged = tensor.narrow = narrow_roles(tensor);
     beside_from_.push_back(beside_.size());
     return tensor;
   }
@@ -66,18 +73,35 @@ class Glance {
   static constexpr char unsettled[] =
       "the gradients change while they are read; leave them alone until the step has returned";
 
-  Array beside(const ArrayView& param, const py::array& array) {
-    const ArrayView view(array);
-    if (!is_ndarray(array.ptr()) || !param.matches(py::detail::array_proxy(array.ptr())))
-      throw py::value_error("state must have its parameter's shape, dtype and order");
-    memory_.add(view.data(), view.bytes());
+  // An array of one element for each of the parameter's.
+  Array along(const ArrayView& param, const py::object& object) {
+    if (object.is_none()) return {};
+    const StoredArray given(object);
+    const auto* proxy = py::detail::array_proxy(given.array.ptr());
+    if (!is_ndarray(given.array.ptr()) || !param.same_shape(proxy) || !param.in_this_order(proxy) ||
+        (is_plain(given.format) && !param.matches(proxy)))
+      throw py::value_error("state must have its parameter's shape, order and compute type");
+    if (!given.array.writeable()) throw py::value_error("state must be writeable");
+    Array array{watched(given.array), nullptr, given.format};
+    lay_beside(array, given);
+    return array;
+  }
+
+  void lay_beside(Array& array, const StoredArray& given) {
+    if (!given.beside.is_none()) array.beside = watched(py::cast<py::array>(given.beside));
+  }
+
+  // The address of an array that a step writes.
+  void* watched(const py::array& array) {
+    void* data = py::detail::array_proxy(array.ptr())->data;
+    memory_.add(data, static_cast<size_t>(array.nbytes()));
     beside_.emplace_back(array);
-    return {view.data(), nullptr, stored(view.dtype())};
+    return data;
   }
 
   // A parameter as it was handed over, and what is known of its gradient.
   struct Seen {
-    explicit Seen(const py::array& array) : param(array) {}
+    Seen(const py::array& array, DType dtype) : param(array, dtype) {}
     ArrayView param;
     std::uint32_t gap = 0;  // between the optimizer's arrays in memory, where the last one lay
     Axes axes{};            // of one that does not lie as its parameter
@@ -128,8 +152,8 @@ class Glance {
     const auto* array = py::detail::array_proxy(grad);
     if (!param.unchanged()) return false;
     if (!param.matches(array)) return readable_staged(tensor, seen, array);
-    if (tensor.staged) note(tensor, 0, stored(tensor.dtype), nullptr);
-    return !memory_.overlaps(array->data, param.bytes(), seen.gap);
+    if (tensor.staged != tensor.narrow) note(tensor, 0, stored(tensor.dtype), nullptr);
+    return !memory_.overlaps(array->data, param.gradient_bytes(), seen.gap);
   }
 
   bool readable_staged(Tensor& tensor, Seen& seen, const ArrayProxy* array) {
@@ -145,7 +169,7 @@ class Glance {
   }
 
   static void note(Tensor& tensor, std::uint32_t staged, Format format, const Axes* axes) {
-    tensor.staged = staged;
+    tensor.staged = tensor.narrow | staged;
     tensor.span.grad.format = format;
     tensor.axes = axes;
   }

@@ -28,15 +28,18 @@ namespace {
 // From so many tensors on threads are called before gradients are checked, as it takes a while.
 constexpr size_t many = 32;
 
+using Objects = std::vector<py::object>;
+
 class BoundTable {
  public:
-  BoundTable(const std::vector<py::array>& params, const std::vector<std::vector<py::array>>& slots,
-             const std::vector<py::object>& averages, py::function convert)
+  BoundTable(const Objects& params, const std::vector<Objects>& slots, const Objects& averages,
+             const Objects& copies, py::function convert)
       : glance_(std::move(convert)) {
-    if (slots.size() != params.size() || averages.size() != params.size())
-      throw py::value_error("params, slots and averages must be equally long");
+    if (slots.size() != params.size() || averages.size() != params.size() ||
+        copies.size() != params.size())
+      throw py::value_error("params, slots, averages and copies must be equally long");
     for (size_t i = 0; i < params.size(); ++i) {
-      tensors_.push_back(glance_.add(params[i], slots[i], averages[i]));
+      tensors_.push_back(glance_.add(params[i], slots[i], averages[i], copies[i]));
       slot_counts_.push_back(slots[i].size());
     }
     if (std::any_of(params.begin(), params.end(), views_torch)) threads_ = Threads::openmp;
@@ -234,9 +237,10 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
 
 void register_param_table(py::module_& module) {
   py::class_<BoundTable>(module, "ParamTable")
-      .def(py::init<const std::vector<py::array>&, const std::vector<std::vector<py::array>>&,
-                    const std::vector<py::object>&, py::function>(),
-           py::arg("params"), py::arg("slots"), py::arg("averages"), py::arg("convert"))
+      .def(py::init<const Objects&, const std::vector<Objects>&, const Objects&, const Objects&,
+                    py::function>(),
+           py::arg("params"), py::arg("slots"), py::arg("averages"), py::arg("copies"),
+           py::arg("convert"))
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
            py::arg("with_norm"), py::arg("skip_nonfinite"))

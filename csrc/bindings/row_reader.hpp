@@ -1,5 +1,6 @@
 // A row of coefficients as a step gets it from Python:
-//   ((limits, penalties, average, {name: coefficient}), {name: coefficient of this step})
+//   ((limits, penalties, average, {name: coefficient}), {name: coefficient of this step}, draws)
+// The last is there where parameters are rounded stochastically, and stands for the step.
 // The four parts mostly are the objects of the step before. They are kept, so that an unchanged
 // address says that there is nothing to read.
 #pragma once
@@ -32,7 +33,11 @@ class RowReader {
   }
 
   void read(PyObject* given, double scale, Row& row) {
-    check_tuple(given, 2, "a row");
+    row.draws = 0;
+    if (PyTuple_CheckExact(given) && PyTuple_GET_SIZE(given) == 3)
+      row.draws = py::cast<std::uint64_t>(py::handle(PyTuple_GET_ITEM(given, 2)));
+    else
+      check_tuple(given, 2, "a row");
     PyObject* parts = PyTuple_GET_ITEM(given, 0);
     if (parts != parts_.ptr()) read_parts(parts, row);
     row.shared[grad_scale] = sign_ * scale;

@@ -41,6 +41,7 @@ struct Tensor {
   Span span;
   DType dtype;           // of the arithmetic
   std::uint32_t staged;  // roles whose arrays kernels cannot take as they are: see stage.hpp
+  std::uint32_t narrow;  // those of them that are so in every step
   std::uint32_t row;
   std::uint32_t cost;  // see element_cost
   // Slices along the last axis: next to each other in memory, or alternating element by element.
@@ -63,6 +64,12 @@ inline std::size_t item_size(Format format) {
 // How values of a compute type are stored that kernels take in place.
 inline Format stored(DType dtype) { return static_cast<Format>(dtype); }
 
+inline bool is_plain(Format format) { return format <= Format::float64; }
+inline DType compute_type(Format format) { return format == Format::float64 ? float64 : float32; }
+
+// The roles of arrays that are not stored in a compute type.
+std::uint32_t narrow_roles(const Tensor& tensor);
+
 // How much work an element is, in elements of plain SGD in float32.
 inline std::uint32_t element_cost(const RuleInfo& rule, DType dtype) {
   return rule.cost * (dtype == float32 ? 1 : 2);
@@ -77,6 +84,7 @@ struct Row {
   // Limits of norms; infinity: off.
   double clip_norm, clip_tensor_norm, clip_adaptive;
   double adaptive_eps;
+  std::uint64_t draws;  // stands for the step where parameters are rounded stochastically
   double shared[shared_count];
   double own[max_coefficients - shared_count];
 };

@@ -112,6 +112,19 @@ void of_roles(std::uint32_t roles, Tensor& tensor, Span& span, Act act) {
 
 }  // namespace
 
+std::uint32_t narrow_roles(const Tensor& tensor) {
+  const Span& span = tensor.span;
+  std::uint32_t roles = 0;
+  const auto note = [&roles](const Array& array, std::uint32_t role) {
+    if (array.data && !is_plain(array.format)) roles |= role;
+  };
+  note(span.param, param_role);
+  note(span.average, average_role);
+  note(span.copy, copy_role);
+  for (std::size_t k = 0; k < max_slots; ++k) note(span.slots[k], role_of_slot(k));
+  return roles;
+}
+
 void load_values(const Tensor& tensor, Role role, std::size_t begin, std::size_t count, void* to) {
   if (role == param_role)
     packing(tensor.span.param).unpack(tensor.span.param, begin, count, to);

@@ -28,7 +28,10 @@ class Updater {
     for (std::size_t r = 0; r < rows.size(); ++r) cast_row(rows[r], workspace.rows[r]);
   }
 
-  const char* take() {
+  // `number`: of the first tensor.
+  const char* take(std::size_t number) {
+    for (Tensor* tensor = begin_; tensor < end_; ++tensor, ++number)
+      if (rows_[tensor->row].draws) tensor->draws = draw_key(rows_[tensor->row].draws, number);
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
       scale_cautious_steps();
     const Partition partition(begin_, end_, workspace_.ends, crew_);
@@ -44,6 +47,15 @@ class Updater {
   }
 
  private:
+  // SplitMix64 of Steele, Lea and Flood 2014, for the tensor of this number.
+  static DrawKey draw_key(std::uint64_t draws, std::size_t number) {
+    std::uint64_t z = draws + (number + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+    return {static_cast<std::uint32_t>(z), static_cast<std::uint32_t>(z >> 32)};
+  }
+
   void cast_row(const Row& row, Workspace::CastRow& to) const {
     const RuleInfo& rule = kernels_.rules[row.rule];
     for (const DType dtype : {float32, float64})
@@ -108,7 +120,7 @@ bool flush_denormals() { return flushes_denormals; }
 
 const char* update(std::vector<Tensor>& tensors, std::size_t first, std::size_t last,
                    const std::vector<Row>& rows, Workspace& workspace, const Crew& crew) {
-  return Updater(tensors.data() + first, tensors.data() + last, rows, workspace, crew).take();
+  return Updater(tensors.data() + first, tensors.data() + last, rows, workspace, crew).take(first);
 }
 
 }  // namespace gradstep
