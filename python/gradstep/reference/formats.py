@@ -12,13 +12,13 @@ from gradstep.arrays.memory import memory_order
 Array = NDArray[Any]
 
 
-def beside(param: Array, gradient: Array) -> Array:
-    """`gradient` in the dtype and the memory order of its parameter."""
+def beside(param: Array, dtype: np.dtype[Any], gradient: Array) -> Array:
+    """`gradient` in this dtype and the memory order of its parameter."""
     order = memory_order(param)
     contiguous = gradient.flags.c_contiguous if order == "C" else gradient.flags.f_contiguous
-    if gradient.dtype is param.dtype and contiguous and gradient.flags.aligned:
+    if gradient.dtype is dtype and contiguous and gradient.flags.aligned:
         return gradient
-    copy = np.empty(param.shape, param.dtype, order)
+    copy = np.empty(param.shape, dtype, order)
     with np.errstate(all="ignore"):
         copy[...] = gradient
     return copy

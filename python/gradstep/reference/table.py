@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change, at_once, attribute, filled
 from gradstep.arrays.memory import flat
+from gradstep.arrays.stored import Stored
 from gradstep.reference.arithmetic import clamp, soft_threshold
 from gradstep.reference.formats import beside
 from gradstep.reference.limits import Limited, Limits, apply_factors, limit_gradients
 from gradstep.reference.measures import of_elements
+from gradstep.reference.packing import Key
+from gradstep.reference.places import place_of
 from gradstep.reference.rules import RULES
 
 Array = NDArray[Any]
@@ -50,15 +53,16 @@ class ParamTable:
 
     def __init__(
         self,
-        params: Sequence[Array],
-        slots: Sequence[Sequence[Array]],
-        averages: Sequence[Array | None],
+        params: Sequence[Array | Stored],
+        slots: Sequence[Sequence[Array | Stored]],
+        averages: Sequence[Array | Stored | None],
+        copies: Sequence[Array | Stored | None],
         convert: Callable[[int, object], Array],
     ) -> None:
-        self._shaped = list(params)
-        self._params = [flat(p) for p in params]
-        self._slots = [[flat(s) for s in of_one] for of_one in slots]
-        self._averages = [None if a is None else flat(a) for a in averages]
+        self._params = [place_of(param) for param in params]
+        self._slots = [[place_of(slot) for slot in of_one] for of_one in slots]
+        self._averages = [None if a is None else place_of(a) for a in averages]
+        self._copies = [None if c is None else place_of(c) for c in copies]
         self._convert = convert
         self._last_step: tuple[Sequence[Any] | None, Sequence[int]] = None, ()
         self._step: Step | None = None  # that is under way, in phases
@@ -147,7 +151,8 @@ class ParamTable:
     def _limits(self, step: Step, grads: Sequence[Array | None]) -> Limited:
         limits = [Limits(*of_row[0][1:5]) for of_row in step.rows]
         with np.errstate(all="ignore"):
-            return limit_gradients(self._shaped, grads, limits, self._row_of, step.grad_scale)
+            params = [place.whole() for place in self._params]
+            return limit_gradients(params, grads, limits, self._row_of, step.grad_scale)
 
     def _apply(self, step: Step, first: int, grads: Sequence[Array | None], done: Change) -> None:
         """Update the tensors from `first` on and make the change `done`: if interrupted, too."""
@@ -179,7 +184,7 @@ class ParamTable:
         once a look finds nothing to convert.
         """
         grads: list[Any] = list(leaves)
-        params = self._shaped[first : first + len(grads)]
+        params = self._params[first : first + len(grads)]
         for _ in range(LOOKS):
             before = grads
             grads = [
@@ -187,7 +192,7 @@ class ParamTable:
             ]
             if all(map(operator.is_, grads, before)):
                 return [
-                    None if g is None else flat(beside(p, g))
+                    None if g is None else flat(beside(p.shaped, p.dtype, g))
                     for p, g in zip(params, grads, strict=True)
                 ]
         raise RuntimeError(
@@ -201,22 +206,23 @@ class ParamTable:
         return self._settled(0, leaves)
 
     def _read(self, r: int, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The parts of a row as plain numbers, the rule's coefficients together."""
-        (*parts, fixed), at_step = row
+        """The parts of a row as plain numbers, the rule's coefficients together, and its draws."""
+        (*parts, fixed), at_step, *draws = row
         own = {name: float(value) for name, value in (fixed | at_step).items()}
         if own.keys() != set(self._rules[r][0].coefficients):
             raise TypeError("coefficients must be dicts of exactly the rule's coefficients")
-        return *(tuple(map(float, part)) for part in parts), own
+        return *(tuple(map(float, part)) for part in parts), own, *(draws or [0])
 
     def _runs(self, step: Step, i: int, grad: Array) -> list[Run]:
         """Functions that each compute a run of the tensor, and return what is to be written."""
-        row, limited = self._row_of[i], step.limited
-        (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients = step.rows[row]
+        row, limited, param = self._row_of[i], step.limited, self._params[i]
+        (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients, draws = step.rows[row]
         if (factors := limited.units[i]) is not None:
-            grad = apply_factors(self._shaped[i], grad, factors)
+            grad = apply_factors(param.shaped, grad, factors)
         scale = sign * (step.grad_scale * limited.rows[row])
-        cast = self._params[i].dtype.type
-        average = self._averages[i]
+        cast = param.dtype.type
+        average, copy = self._averages[i], self._copies[i]
+        key = draw_key(draws, i)
         with_extras = clip_value != math.inf or l2 != 0 or l1 != 0 or average is not None
         own = {name: cast(value) for name, value in coefficients.items()}
         scale, clip_value, l2, decay, l1 = map(cast, (scale, clip_value, l2, decay, l1))
@@ -225,24 +231,25 @@ class ParamTable:
         rule, cautious = self._rules[row]
         runs = [slice(start, start + RUN) for start in range(0, grad.size, RUN)]
 
-        def prepared(run: slice, extras: bool) -> Array:
+        def prepared(run: slice, p: Array, extras: bool) -> Array:
             g: Array = scale * grad[run]
-            return clamp(g, -clip_value, clip_value) + l2 * self._params[i][run] if extras else g
+            return clamp(g, -clip_value, clip_value) + l2 * p if extras else g
 
         def slots(run: slice) -> list[Array]:
-            return [slot[run] for slot in self._slots[i]]
+            return [slot.read(run) for slot in self._slots[i]]
 
         if cautious:
 
             def agreeing(run: slice) -> Array:
-                suits = rule.agreeing(prepared(run, True), slots(run), own)
+                suits = rule.agreeing(prepared(run, param.read(run), True), slots(run), own)
                 return suits.astype(np.float64)
 
             count = of_elements(agreeing, 0, grad.size)
             cautious_scale = cast(grad.size / (count + 1))
 
         def change(run: slice) -> list[Change]:
-            p, g = decay * self._params[i][run], prepared(run, with_extras)
+            before = param.read(run)
+            p, g = decay * before, prepared(run, before, with_extras)
             new_slots = [slot.copy() for slot in slots(run)]
             if cautious:
                 new = rule.cautiously_moved(p, g, new_slots, own, cautious_scale)
@@ -250,9 +257,22 @@ class ParamTable:
                 new = rule.moved(p, g, new_slots, own)
             if with_extras:
                 new = soft_threshold(new, l1)
-            changes = [filled(self._params[i][run], new), *map(filled, slots(run), new_slots)]
+            changes = param.write(run, new, key)
+            for slot, values in zip(self._slots[i], new_slots, strict=True):
+                changes += slot.write(run, values, key)
             if average is not None:
-                changes.append(filled(average[run], keep * average[run] + take * new))
+                changes += average.write(run, keep * average.read(run) + take * new, key)
+            if copy is not None:
+                changes += copy.write(run, new, key)
             return changes
 
         return [partial(change, run) for run in runs]
+
+
+def draw_key(draws: int, number: int) -> Key:
+    """What stands for a step and the tensor of this number: SplitMix64."""
+    z = (draws + (number + 1) * 0x9E3779B97F4A7C15) % 2**64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    z ^= z >> 31
+    return z % 2**32, z >> 32
