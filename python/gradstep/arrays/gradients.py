@@ -15,18 +15,14 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.advice import towards_gradient
 from gradstep.arrays.memory import Ranges, address, held
-from gradstep.arrays.parameters import check_writeable
+from gradstep.arrays.parameters import check_writeable, is_bfloat16
+from gradstep.arrays.stored import compute_dtype
 
 Array = NDArray[Any]
 
 Look = tuple[Any, ...]
 
 READABLE = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
-
-
-def is_bfloat16(dtype: np.dtype[Any]) -> bool:
-    """That of the package ml_dtypes, which need not be there."""
-    return dtype.name == "bfloat16" and (dtype.kind, dtype.itemsize) == ("V", 2) and dtype.isnative
 
 
 def look(param: Array) -> Look:
@@ -84,7 +80,7 @@ class GradientReader:
             raise TypeError(
                 f"gradient {name!r} has dtype {array.dtype}; expected float16, bfloat16, float32 "
                 f"or float64. Convert it: g{'.real' if array.dtype.kind == 'c' else ''}"
-                f".astype(numpy.{param.dtype})."
+                f".astype(numpy.{compute_dtype(param)})."
             )
         if array.shape != param.shape:
             raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from weakref import finalize, ref
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 
@@ -48,21 +48,23 @@ def byte_range(array: Array) -> tuple[int, int]:
     return low, high + array.itemsize
 
 
-def allocate(param: Array, fill: float, place: int) -> Array:
-    """A state array that goes with `param`, as the `place`-th beside it.
+def allocate(param: Array, fill: float, place: int, dtype: DTypeLike = None) -> Array:
+    """A state array that goes with `param`, as the `place`-th beside it; of its dtype by default.
 
     Zeros are untouched pages, which the first step places near the threads that use them. All
     start at their parameter's place within a cache line, and large ones at another place within a
     page: arrays walked at equal places get in each other's way, be they in cache or not
     (docs/decisions/0005-state-placement.md). Neither they nor their memory can be resized.
     """
+    dtype = param.dtype if dtype is None else np.dtype(dtype)
+    nbytes = param.size * dtype.itemsize
     border, shift = CACHE_LINE, 0
-    if param.nbytes >= PLACED_FROM:
+    if nbytes >= PLACED_FROM:
         border, shift = PAGE, FROM_PARAM[place % len(FROM_PARAM)]
-    lead = (place + 1) * PAGE if param.nbytes >= APART_FROM else 0
-    memory = unresizable(np.zeros(param.nbytes + lead + border, np.uint8))
+    lead = (place + 1) * PAGE if nbytes >= APART_FROM else 0
+    memory = unresizable(np.zeros(nbytes + lead + border, np.uint8))
     start = lead + (address(param) + shift - address(memory)) % border
-    array: Array = memory[start : start + param.nbytes].view(param.dtype)
+    array: Array = memory[start : start + nbytes].view(dtype)
     if fill != 0.0:
         array[...] = fill
     return array.reshape(param.shape, order=memory_order(param))

@@ -14,7 +14,12 @@ from gradstep.arrays.memory import byte_range
 
 Array = NDArray[Any]
 
-DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16))
+
+
+def is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    """That of the package ml_dtypes, which need not be there."""
+    return dtype.name == "bfloat16" and (dtype.kind, dtype.itemsize) == ("V", 2) and dtype.isnative
 
 
 def check_param(name: str, param: Any) -> Array:
@@ -25,7 +30,7 @@ def check_param(name: str, param: Any) -> Array:
     TypeError, ValueError
         Which parameter it is, what was expected, what came and what to do.
     """
-    wanted = "expected a writeable, contiguous float32 or float64 numpy.ndarray"
+    wanted = "expected a writeable, contiguous numpy.ndarray of float32, float64, float16 or bfloat16"
     if not isinstance(param, np.ndarray) or isinstance(param, np.ma.MaskedArray):
         raise TypeError(
             f"parameter {name!r} is a {type(param).__name__}; {wanted}, which is updated in place. "
@@ -36,7 +41,7 @@ def check_param(name: str, param: Any) -> Array:
             f"parameter {name!r} has byte-swapped dtype {param.dtype.str!r}; {wanted}. "
             "Convert it once: x = x.astype(x.dtype.newbyteorder('='))."
         )
-    if param.dtype not in DTYPES:
+    if param.dtype not in DTYPES and not is_bfloat16(param.dtype):
         raise TypeError(
             f"parameter {name!r} has dtype {param.dtype}; {wanted}. "
             "Convert it once: x = x.astype(numpy.float32)."
@@ -53,7 +58,8 @@ def check_param(name: str, param: Any) -> Array:
         )
     plain = np.asarray(param)
     # An equal dtype can be another object (with metadata, say); the engine knows NumPy's own.
-    return plain if any(plain.dtype is own for own in DTYPES) else plain.view(plain.dtype.type)
+    own = np.dtype(plain.dtype.type)
+    return plain if plain.dtype is own else plain.view(own)
 
 
 def check_writeable(what: str, array: Array) -> None:

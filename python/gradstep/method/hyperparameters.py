@@ -16,6 +16,8 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any
 
+import numpy as np
+
 from gradstep.values import as_float, is_number
 
 Schedule = Callable[[int], float]
@@ -222,3 +224,43 @@ class Flag(Hyperparameter):
         if not isinstance(value, bool):
             raise self.refuse("True or False", value, TypeError)
         return value
+
+
+class Choice(Hyperparameter):
+    """One of a few names, or None where that is the default."""
+
+    def __init__(self, default: Any = UNSET, doc: str = "", *, among: tuple[str, ...] = ()) -> None:
+        super().__init__(default, doc)
+        self.among = among
+
+    @property
+    def annotation(self) -> str:
+        return "str | None" if self.default is None else "str"
+
+    @property
+    def form(self) -> str:
+        none = "None, " if self.default is None else ""
+        return none + ", ".join(f'"{name}"' for name in self.among[:-1]) + f' or "{self.among[-1]}"'
+
+    def check(self, value: Any) -> str | None:
+        if value is None and self.default is None:
+            return None
+        if not isinstance(value, str):
+            raise self.refuse(self.form, value, TypeError)
+        if value not in self.among:
+            raise self.refuse(self.form, value)
+        return value
+
+
+class Seed(Hyperparameter):
+    """A whole number that random numbers begin from."""
+
+    annotation = "int"
+    form = "int in [0, 2**63)"
+
+    def check(self, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise self.refuse("an int in [0, 2**63)", value, TypeError)
+        if not 0 <= value < 2**63:
+            raise self.refuse("an int in [0, 2**63)", value)
+        return int(value)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from gradstep.method.hyperparameters import UNSET, Flag, Hyperparameter, Number
+from gradstep.method.hyperparameters import (
+    UNSET,
+    Choice,
+    Flag,
+    Hyperparameter,
+    Number,
+    Seed,
+)
 from gradstep.method.rows import Plan, penalties, plan_of
 from gradstep.method.slots import Slot
+from gradstep.reference import RULES
 
 Declared = TypeVar("Declared", Hyperparameter, Slot)
 
@@ -72,6 +80,27 @@ class Method:
         optional=True,
     )
 
+    rounding = Choice(
+        "nearest",
+        "How parameters in bfloat16 or float16 are rounded to it: to nearest; stochastically, by "
+        "random numbers that ``seed`` and the step determine; ``\"kahan\"``, which keeps what "
+        "rounding took, in the same format; or, of bfloat16, ``\"split\"``, which keeps the lower "
+        "half of a float32, so that training is in float32 exactly.",
+        among=("nearest", "stochastic", "kahan", "split"),
+    )
+    seed = Seed(0, "What stochastic rounding begins from.")
+    state_dtype = Choice(
+        None,
+        "What the state is stored in, beside parameters of at most 32 bits: float32 by default; "
+        "``\"8bit\"`` for tensors of 4,096 elements and more.",
+        among=("float32", "bfloat16", "float16", "8bit"),
+    )
+    ema_dtype = Choice(
+        None,
+        "What averages of parameters are stored in, float32 by default.",
+        among=("float32", "bfloat16", "float16"),
+    )
+
     hyperparameters: ClassVar[Mapping[str, Hyperparameter]]  # in the order of the signature
     positional: ClassVar[Sequence[str]]  # those that have a place in it; the others are by name
     slots: ClassVar[Mapping[str, Slot]]
@@ -117,7 +146,24 @@ class Method:
 
     def plan(self, values: Mapping[str, Any]) -> Plan:
         """What these hyperparameters ask for; a ValueError where they do not go together."""
-        return plan_of(self.rule(values), values)
+        plan = plan_of(self.rule(values), values)
+        self.check_state_dtype(plan)
+        return plan
+
+    def check_state_dtype(self, plan: Plan) -> None:
+        """Raise a ValueError where the state of a rule cannot be stored as the plan has it."""
+        for name in RULES[plan.rule].slots:
+            held = self.slots[name].values
+            if plan.state_dtype == "float16" and held == "squares":
+                raise ValueError(
+                    f"state_dtype='float16' cannot hold {name!r}, squares below 6e-8 among it; use "
+                    "'bfloat16', which has float32's range, or '8bit', whose numbers are relative"
+                )
+            if plan.state_dtype == "8bit" and held == "exact":
+                raise ValueError(
+                    f"state_dtype='8bit' cannot hold {name!r}, in which small changes add up; use "
+                    "'bfloat16', or 'float32'"
+                )
 
     def values(
         self, kind: str, by_place: Sequence[Any], by_name: Mapping[str, Any]

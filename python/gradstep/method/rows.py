@@ -17,6 +17,9 @@ class Plan(NamedTuple):
     averages: bool
     limits_norms: bool
     skips_nonfinite: bool
+    rounding: str
+    state_dtype: str | None
+    ema_dtype: str | None
 
 
 def plan_of(rule: str, h: Mapping[str, Any]) -> Plan:
@@ -31,6 +34,9 @@ def plan_of(rule: str, h: Mapping[str, Any]) -> Plan:
         averages=h["ema_decay"] is not None,
         limits_norms=any(limit is not None for limit in limits),
         skips_nonfinite=h["skip_nonfinite"],
+        rounding=h["rounding"],
+        state_dtype=h["state_dtype"],
+        ema_dtype=h["ema_dtype"],
     )
 
 
@@ -66,3 +72,10 @@ def average(h: Mapping[str, Any]) -> tuple[float, ...]:
     """What an average keeps, and what it takes of the parameter."""
     ema_decay = h["ema_decay"]
     return (1.0, 0.0) if ema_decay is None else (ema_decay, 1.0 - ema_decay)
+
+
+def draws(seed: int, t: int) -> int:
+    """What stands for the `t`-th step where parameters are rounded stochastically; never 0."""
+    z = (seed * 0xD1342543DE82EF95 + t * 0x9E3779B97F4A7C15) % 2**64
+    z = (z ^ (z >> 32)) * 0xDABA0B6EB09322E3 % 2**64
+    return z ^ (z >> 32) or 1

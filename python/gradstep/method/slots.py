@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Kind = Literal["element", "row", "column", "scalar"]
+Values = Literal["signed", "squares", "exact"]
 
 
 class Slot:
@@ -19,17 +20,26 @@ class Slot:
         How many numbers there are: one for each element of the parameter, row of its first axis,
         column of its last axis, or one.
     format : str or None
-        The dtype that it is stored in; None for the parameter's.
+        The dtype that it is stored in; None for the one that the group's ``state_dtype`` says.
+    values : "signed", "squares" or "exact"
+        What narrow formats have to hold: both signs; squares or magnitudes, which steps divide by;
+        or what 8 bits are too few for, as small changes add up in it.
     """
 
     name: str
 
     def __init__(
-        self, first: float | str = 0.0, *, kind: Kind = "element", format: str | None = None
+        self,
+        first: float | str = 0.0,
+        *,
+        kind: Kind = "element",
+        format: str | None = None,
+        values: Values = "signed",
     ) -> None:
         self.first = first
         self.kind = kind
         self.format = format
+        self.values = values
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name

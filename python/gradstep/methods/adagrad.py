@@ -54,7 +54,7 @@ class Adagrad(Method):
     eps = Number(1e-10, "Added to the root.")
     eps_inside_sqrt = EPS_INSIDE_SQRT
 
-    sum = Slot("initial_accumulator_value")
+    sum = Slot("initial_accumulator_value", values="exact")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adagrad"
@@ -102,8 +102,8 @@ class Adadelta(Method):
     )
     weight_decay = COUPLED_DECAY
 
-    square_avg = Slot()
-    acc_delta = Slot()
+    square_avg = Slot(values="squares")
+    acc_delta = Slot(values="squares")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adadelta"

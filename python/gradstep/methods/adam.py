@@ -76,8 +76,8 @@ class Adam(Method):
     )
 
     exp_avg = Slot()
-    exp_avg_sq = Slot()
-    max_exp_avg_sq = Slot()
+    exp_avg_sq = Slot(values="squares")
+    max_exp_avg_sq = Slot(values="squares")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adam_amsgrad" if h["amsgrad"] else "adam"

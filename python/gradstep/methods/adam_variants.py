@@ -78,7 +78,7 @@ class NAdam(Method):
     cautious = CAUTIOUS
 
     exp_avg = Slot()
-    exp_avg_sq = Slot()
+    exp_avg_sq = Slot(values="squares")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "nadam"
@@ -133,7 +133,7 @@ class RAdam(Method):
     cautious = CAUTIOUS
 
     exp_avg = Slot()
-    exp_avg_sq = Slot()
+    exp_avg_sq = Slot(values="squares")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "radam"

@@ -46,7 +46,7 @@ class Adamax(Method):
     cautious = CAUTIOUS
 
     exp_avg = Slot()
-    exp_inf = Slot()
+    exp_inf = Slot(values="squares")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adamax"

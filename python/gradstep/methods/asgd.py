@@ -49,7 +49,7 @@ class ASGD(Method):
     )
     weight_decay = COUPLED_DECAY
 
-    ax = Slot()
+    ax = Slot(values="exact")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "asgd"

@@ -50,8 +50,8 @@ class AdaBelief(Method):
     cautious = CAUTIOUS
 
     exp_avg = Slot()
-    exp_avg_var = Slot()
-    max_exp_avg_var = Slot()
+    exp_avg_var = Slot(values="squares")
+    max_exp_avg_var = Slot(values="squares")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adabelief_amsgrad" if h["amsgrad"] else "adabelief"
@@ -99,7 +99,7 @@ class Yogi(Method):
     cautious = CAUTIOUS
 
     exp_avg = Slot("initial_accumulator_value")
-    exp_avg_sq = Slot("initial_accumulator_value")
+    exp_avg_sq = Slot("initial_accumulator_value", values="squares")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "yogi"

@@ -47,8 +47,8 @@ class FTRL(Method):
         0.0, "λ1. It is part of the rule here, in place of the proximal step of other optimizers."
     )
 
-    z = Slot()
-    n = Slot("initial_accumulator_value")
+    z = Slot(values="exact")
+    n = Slot("initial_accumulator_value", values="exact")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "ftrl"

@@ -63,7 +63,7 @@ class Adan(Method):
 
     exp_avg = Slot()
     exp_avg_diff = Slot()
-    exp_avg_sq = Slot()
+    exp_avg_sq = Slot(values="squares")
     previous_grad = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:
@@ -135,7 +135,7 @@ class AdEMAMix(Method):
 
     exp_avg = Slot()
     exp_avg_slow = Slot()
-    exp_avg_sq = Slot()
+    exp_avg_sq = Slot(values="squares")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "ademamix"

@@ -55,7 +55,7 @@ class ADOPT(Method):
     cautious = CAUTIOUS
 
     exp_avg = Slot()
-    exp_avg_sq = Slot()
+    exp_avg_sq = Slot(values="squares")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "adopt"
@@ -109,8 +109,8 @@ class LaProp(Method):
     decoupled_weight_decay = DECOUPLED
 
     exp_avg = Slot()
-    exp_avg_sq = Slot()
-    max_exp_avg_sq = Slot()
+    exp_avg_sq = Slot(values="squares")
+    max_exp_avg_sq = Slot(values="squares")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "laprop_amsgrad" if h["amsgrad"] else "laprop"

@@ -66,8 +66,8 @@ class RMSprop(WithVelocity):
         "Needs momentum.",
     )
 
-    square_avg = Slot()
-    grad_avg = Slot()
+    square_avg = Slot(values="squares")
+    grad_avg = Slot(values="exact")
     momentum_buffer = Slot()
 
     def rule(self, h: Mapping[str, Any]) -> str:

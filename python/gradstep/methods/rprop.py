@@ -54,7 +54,7 @@ class Rprop(Method):
     weight_decay = COUPLED_DECAY
 
     prev = Slot()
-    step_size = Slot("lr")
+    step_size = Slot("lr", values="exact")
 
     def rule(self, h: Mapping[str, Any]) -> str:
         return "rprop"

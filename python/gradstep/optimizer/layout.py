@@ -13,20 +13,19 @@ from gradstep import runtime
 from gradstep.arrays.at_once import at_once, attribute
 from gradstep.arrays.gradients import GradientReader, Look, check_unchanged, look
 from gradstep.arrays.groups import align_groups
-from gradstep.arrays.memory import allocate
 from gradstep.arrays.parameters import check_disjoint, check_writeable
 from gradstep.arrays.selection import Groups, pick_groups
 from gradstep.arrays.structure import Align, Node
 from gradstep.method.method import Method
-from gradstep.method.rows import Plan
+from gradstep.method.rows import Plan, draws
 from gradstep.optimizer.cohorts import Cohort
 from gradstep.optimizer.group import Chosen, Group
 from gradstep.optimizer.settings import Settings, settings_of
-from gradstep.optimizer.slots import allocate_slot
+from gradstep.optimizer.storage import Kept, array_of, check_storage
 from gradstep.reference import RULES
 
 Array = NDArray[Any]
-Rows = list[tuple[Any, dict[str, float]]]
+Rows = list[tuple[Any, ...]]
 
 
 class Layout:
@@ -57,6 +56,7 @@ class Layout:
         self.chosen = Chosen()
         self.cohorts: list[Cohort] = []
         self.state: dict[str, dict[str, Array]] = {}
+        self.formats: dict[str, dict[str, str | None]] = {}  # of each array of the state
         self.ema: dict[str, Array] = {}
         self.plans: list[Plan] = []  # what state, averages and table were made for
         self.prepared_for: tuple[Settings, ...] = ()
@@ -138,14 +138,16 @@ class Layout:
             self.refresh()
             settings = self.prepared_for
         steps, step_coefficients = self.steps, self.method.step_coefficients
-        rows, place = [], -1
+        rows: Rows = []
+        place = -1
         for cohort in self.cohorts:
             if cohort.group != place:
                 place = cohort.group
                 of_group = settings[place]
                 h, parts = of_group.fixed or of_group.prepared(steps)
-            at_step = step_coefficients(of_group.rule, h, steps - cohort.behind + 1)
-            rows.append((parts, at_step))
+            t = steps - cohort.behind + 1
+            row = parts, step_coefficients(of_group.rule, h, t)
+            rows.append((*row, draws(h["seed"], t)) if of_group.draws else row)
         return rows
 
     def _prepare(self, settings: tuple[Settings, ...]) -> None:
@@ -158,31 +160,44 @@ class Layout:
         values = [dict(of_group.at(self.steps)) for of_group in settings]
         self.check_params(self.params)
         state: dict[str, dict[str, Array]] = {}
-        ema, slots, named = {}, [], []
+        formats: dict[str, dict[str, str | None]] = {}
+        params, slots, averages, named = [], [], [], []
+        ema = {}
         place_of = {name: i for i, group in enumerate(self.groups) for name in group.names}
         for name in self.params:
             plan, h = plans[place_of[name]], values[place_of[name]]
-            of_one = state[name] = dict(self.state.get(name, ()))
-            wanted = self._slots_of(name, of_one, plan, h)
-            slots.append(list(wanted.values()))
-            written = {f"state[{name!r}][{slot!r}]": array for slot, array in wanted.items()}
+            check_storage(name, self.params[name], plan)
+            kept = Kept(self.params[name], self.state.get(name, {}), self.formats.get(name, {}))
+            params.append(kept.of_param(plan.rounding))
+            slots.append(
+                [
+                    kept.of_slot(self.method.slots[slot], plan.state_dtype, h)
+                    for slot in RULES[plan.rule].slots
+                ]
+            )
+            averages.append(None)
             if plan.averages:
-                ema[name] = self._average_of(name, len(of_one))
+                averages[-1] = kept.of_average(self.ema.get(name), plan.ema_dtype)
+                ema[name] = array_of(averages[-1])
+            state[name], formats[name] = kept.arrays, kept.formats
+            written = {
+                f"state[{name!r}][{key!r}]": kept.arrays[key] for key in kept.written_by(plan.rule)
+            }
+            if plan.averages:
                 written[f"the average of {name!r}"] = ema[name]
             named.append(written)
         reader = GradientReader(self.params, self.seen, named)
         for i in range(len(self.params)):
             reader.check_state(i)
-        table = table_type(
-            list(self.params.values()), slots, [ema.get(name) for name in self.params], reader
-        )
+        table = table_type(params, slots, averages, [None] * len(params), reader)
         cohorts = self.cohorts
         self._assign(table, settings)
         align: Align = align_groups(self.structures, self.grouped)
         skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
         needs_norm = skips_nonfinite or any(plan.limits_norms for plan in plans)
         # No call from here on.
-        self.state, self.ema, self.table, self.table_type = state, ema, table, table_type
+        self.state, self.formats, self.ema = state, formats, ema
+        self.table, self.table_type = table, table_type
         self.align, self.skips_nonfinite, self.needs_norm = align, skips_nonfinite, needs_norm
         self.plans, self.prepared_for, self.assigned = plans, settings, cohorts
 
@@ -191,25 +206,6 @@ class Layout:
         for name in names:
             check_writeable(f"parameter {name!r}", self.params[name])
             check_unchanged(name, self.params[name], self.seen[name])
-
-    def _slots_of(
-        self, name: str, slots: dict[str, Array], plan: Plan, h: Mapping[str, Any]
-    ) -> dict[str, Array]:
-        """Those of the rule; what is missing in `slots` is made."""
-        wanted = RULES[plan.rule].slots
-        for slot in wanted:
-            if slot not in slots:
-                slots[slot] = allocate_slot(
-                    self.method.slots[slot], self.params[name], h, len(slots)
-                )
-        return {slot: slots[slot] for slot in wanted}
-
-    def _average_of(self, name: str, place: int) -> Array:
-        if name in self.ema:
-            return self.ema[name]
-        average = allocate(self.params[name], 0.0, place)
-        average[...] = self.params[name]
-        return average
 
     def _assign(self, table: Any, settings: Sequence[Settings]) -> None:
         """Tell the table which rule every cohort follows, and every tensor's cohort."""

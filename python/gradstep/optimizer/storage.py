@@ -1,0 +1,181 @@
+"""How parameters and their state are stored: in which format, and in which arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradstep.arrays.memory import allocate, flat
+from gradstep.arrays.parameters import is_bfloat16
+from gradstep.arrays.stored import Stored, compute_dtype
+from gradstep.method.rows import Plan
+from gradstep.method.slots import Slot
+from gradstep.reference import RULES
+from gradstep.reference.packing import PACKINGS
+from gradstep.reference.places import place_of
+
+Array = NDArray[Any]
+Arrays = dict[str, Array]
+
+LEAST_FOR_8BIT = 4096  # elements; below, float32 costs nothing
+# What lies beside a parameter, by its rounding.
+BESIDE_PARAM = {"split": "trailing_bits", "kahan": "compensation"}
+RAW = {"bfloat16": "uint16", "uint16": "uint16", "float16": "float16", "uint8": "uint8"}
+
+
+def is_narrow(param: Array) -> bool:
+    return param.dtype.itemsize == 2
+
+
+def format_of_param(param: Array, rounding: str) -> str | None:
+    """None: it is stored as it is computed with, and nothing is rounded."""
+    if not is_narrow(param):
+        return None
+    name = "bfloat16" if is_bfloat16(param.dtype) else "float16"
+    return name if rounding == "nearest" else f"{name} {rounding}"
+
+
+def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | None:
+    if state_dtype in (None, "float32") or param.dtype == np.float64:
+        return None
+    if state_dtype != "8bit":
+        return state_dtype
+    if param.size < LEAST_FOR_8BIT:
+        return None
+    return "squares8" if slot.values == "squares" else "moments8"
+
+
+def check_storage(name: str, param: Array, plan: Plan) -> None:
+    """Raise a ValueError where a parameter of this dtype cannot be stored like that."""
+    rounding = plan.rounding
+    if rounding != "nearest" and not is_narrow(param):
+        raise ValueError(
+            f"rounding={rounding!r} is for parameters in bfloat16 or float16, and {name!r} is "
+            f"{param.dtype}, which a step does not round; leave rounding out, or give it for a "
+            "group of its own"
+        )
+    if rounding == "split" and not is_bfloat16(param.dtype):
+        raise ValueError(
+            f"rounding='split' is for bfloat16 parameters, which are the upper half of a float32; "
+            f"{name!r} is {param.dtype}: use rounding='kahan' or 'stochastic'"
+        )
+    for option, value in (("state_dtype", plan.state_dtype), ("ema_dtype", plan.ema_dtype)):
+        if value is not None and param.dtype == np.float64:
+            raise ValueError(
+                f"{option}={value!r} is for parameters of at most 32 bits, and {name!r} is float64; "
+                f"leave {option} out, or give it for a group of its own"
+            )
+
+
+class Kept:
+    """The arrays of one parameter's state, and their formats, as they are being made.
+
+    What is there in the format that is wanted stays; what is in another one is converted.
+    """
+
+    def __init__(self, param: Array, arrays: Arrays, formats: Mapping[str, str | None]) -> None:
+        self.param = param
+        self.arrays = dict(arrays)
+        self.formats = dict(formats)
+
+    def of_param(self, rounding: str) -> Array | Stored:
+        format = format_of_param(self.param, rounding)
+        if format is None:
+            return self.param
+        wanted = BESIDE_PARAM.get(rounding)
+        for name in BESIDE_PARAM.values():
+            if name != wanted:
+                self.arrays.pop(name, None)
+        if wanted is not None and wanted not in self.arrays:
+            dtype = RAW[PACKINGS[format].beside or ""]
+            self.arrays[wanted] = allocate(self.param, 0.0, len(self.arrays), dtype)
+        return Stored(self.param, format, self._flat(wanted))
+
+    def of_slot(self, slot: Slot, state_dtype: str | None, h: Mapping[str, Any]) -> Array | Stored:
+        name, format = slot.name, format_of_slot(slot, self.param, state_dtype)
+        if name not in self.arrays:
+            self._make(name, format)
+            if first := slot.first_value(h):
+                fill(self._stored(name), first)
+        elif self.formats.get(name) != format:
+            values = values_of(self._stored(name))
+            del self.arrays[name]
+            self.arrays.pop(scale_of(name), None)
+            self._make(name, format)
+            fill(self._stored(name), values)
+        return self._stored(name)
+
+    def of_average(self, average: Array | None, ema_dtype: str | None) -> Array | Stored:
+        """Of the parameter, beginning as it is."""
+        format = None if ema_dtype == "float32" else ema_dtype
+        before = self.formats.get("ema")
+        if average is not None and before == format:
+            return stored(average, format)
+        values = self._values_of_param() if average is None else values_of(stored(average, before))
+        new = stored(new_array(self.param, format, len(self.arrays)), format)
+        fill(new, values)
+        self.formats["ema"] = format
+        return new
+
+    def written_by(self, rule: str) -> list[str]:
+        """The arrays of the state that steps of this rule write."""
+        slots = RULES[rule].slots
+        names = (*slots, *map(scale_of, slots), *BESIDE_PARAM.values())
+        return [name for name in names if name in self.arrays]
+
+    def _values_of_param(self) -> Array:
+        for rounding, beside in BESIDE_PARAM.items():
+            if beside in self.arrays:
+                return values_of(self.of_param(rounding))
+        return values_of(self.of_param("nearest"))
+
+    def _make(self, name: str, format: str | None) -> None:
+        self.formats[name] = format
+        self.arrays[name] = new_array(self.param, format, len(self.arrays))
+        if format is not None and PACKINGS[format].per > 1:
+            scales = -(-self.param.size // PACKINGS[format].per)
+            self.arrays[scale_of(name)] = allocate(np.empty(scales, np.float32), 0.0, 0)
+
+    def _stored(self, name: str) -> Array | Stored:
+        return stored(self.arrays[name], self.formats.get(name), self._flat(scale_of(name)))
+
+    def _flat(self, name: str | None) -> Array | None:
+        return flat(self.arrays[name]) if name in self.arrays else None
+
+
+def scale_of(slot: str) -> str:
+    return f"{slot}_scale"
+
+
+def new_array(param: Array, format: str | None, place: int) -> Array:
+    """Zeros for each element of `param` in this format."""
+    dtype = compute_dtype(param) if format is None else RAW[PACKINGS[format].dtype]
+    return allocate(param, 0.0, place, dtype)
+
+
+def stored(array: Array, format: str | None, beside: Array | None = None) -> Array | Stored:
+    """As parameter tables take it."""
+    return array if format is None else Stored(array, format, beside)
+
+
+def array_of(given: Array | Stored) -> Array:
+    return given.array if isinstance(given, Stored) else given
+
+
+def fill(target: Array | Stored, values: Array | float) -> None:
+    """Give a new array these values, in the compute type, rounded as its format has it."""
+    place = place_of(target)
+    all_values = flat(values) if isinstance(values, np.ndarray) else None
+    if all_values is None:
+        all_values = np.full(place.size, values, place.dtype)
+    with np.errstate(all="ignore"):
+        for change in place.write(slice(0, place.size), all_values, (0, 0)):
+            change()
+
+
+def values_of(array: Array | Stored) -> Array:
+    """All of it in the compute type."""
+    return place_of(array).whole()
