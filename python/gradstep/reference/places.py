@@ -54,6 +54,7 @@ class PackedPlace(Place):
         stored, beside = self._packing.pack(np.ascontiguousarray(values), key, run.start)
         changes = [filled(self._flat[run], stored.view(self._flat.dtype))]
         if self._beside is not None:
+            beside = beside.view(self._beside.dtype)
             changes.append(filled(self._beside[self._run_beside(run)], beside))
         return changes
 
