@@ -15,6 +15,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/intervals.hpp"
 #include "bindings/row_reader.hpp"
 #include "engine/dispatch.hpp"
@@ -99,7 +100,7 @@ class BoundTable {
     double norm = 0;
     bool skipped = false;
     {
-      py::gil_scoped_release release;
+      const GilReleased released;
       if (with_norm) {
         norm = limit_gradients(tensors_, rows_, scale, workspace_, crew);
         skipped = skip_nonfinite && !std::isfinite(norm);
@@ -238,7 +239,7 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
     tensor.span.size = static_cast<size_t>(array.size());
     tensors.push_back(tensor);
   }
-  py::gil_scoped_release release;
+  const GilReleased released;
   size_t elements = 0;
   for (const Tensor& tensor : tensors) elements += tensor.span.size;
   Workspace workspace;

@@ -3,6 +3,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/gil.hpp"
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/openmp.hpp"
@@ -53,7 +54,7 @@ void stream_arrays(const py::array& read, const std::vector<py::array>& written,
     addresses[i] = py::detail::array_proxy(written[i].ptr())->data;
   }
   const std::uint32_t cost = element_cost(active_kernels().rules[rule_named(rule)], dtype);
-  py::gil_scoped_release release;
+  const GilReleased released;
   stream(dtype, py::detail::array_proxy(read.ptr())->data, addresses, written.size(),
          static_cast<size_t>(read.size()), cost);
 }

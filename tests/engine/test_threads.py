@@ -153,6 +153,26 @@ print("done")
     assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr
 
 
+@pytest.mark.parametrize("size", [10, LARGE])
+def test_a_process_ends_while_daemon_threads_step(size: int) -> None:
+    """Before Python 3.14 they are ended when they come back for the global lock."""
+    for _ in range(3):
+        done = run_python(f"""
+import threading, time
+import numpy as np, gradstep as gs
+def steps():
+    w = np.zeros({size}, np.float32)
+    opt = gs.SGD(w, lr=0.1)
+    while True:
+        opt.step(w + 1)
+for _ in range(2):
+    threading.Thread(target=steps, daemon=True).start()
+time.sleep(0.1)
+print("done")
+""")
+        assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr
+
+
 NUMBER = "import gradstep as gs; print(gs.runtime.num_threads())"
 
 
