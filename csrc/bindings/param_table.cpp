@@ -15,6 +15,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/intervals.hpp"
 #include "bindings/row_reader.hpp"
 #include "engine/dispatch.hpp"
@@ -32,6 +33,14 @@ constexpr int most_looks = 8;
 constexpr char unsettled[] =
     "the gradients change while they are read; leave them alone until the step has returned";
 
+// What the last step of this thread that was not skipped ran on.
+struct RanOn {
+  const char* isa;  // null: there was none
+  PoolKind pool;
+  int threads;
+};
+thread_local RanOn last_ran_on{};
+
 class BoundTable {
  public:
   BoundTable(const std::vector<py::array>& params, const std::vector<std::vector<py::array>>& slots,
@@ -40,7 +49,7 @@ class BoundTable {
     if (slots.size() != params.size() || averages.size() != params.size())
       throw py::value_error("params, slots and averages must be equally long");
     for (size_t i = 0; i < params.size(); ++i) add(params[i], slots[i], averages[i]);
-    if (std::any_of(params.begin(), params.end(), views_torch)) threads_ = Threads::openmp;
+    if (std::any_of(params.begin(), params.end(), views_torch)) pool_ = PoolKind::openmp;
     memory_.sort();
     gaps_.resize(tensors_.size());
   }
@@ -81,7 +90,7 @@ class BoundTable {
     auto grads = py::reinterpret_steal<py::tuple>(PySequence_Tuple(leaves.ptr()));
     if (!grads) throw py::error_already_set();
     read_rows(rows, scale);
-    const Crew crew(threads_, work_);
+    const Crew crew(pool_, work_);
     if (tensors_.size() > many) crew.call();
     std::vector<size_t> absent;
     for (int look = 1; !take(grads, absent); ++look) {
@@ -91,22 +100,22 @@ class BoundTable {
     double norm = 0;
     bool skipped = false;
     {
-      py::gil_scoped_release release;
+      const GilReleased released;
       if (with_norm) {
         norm = limit_gradients(tensors_, rows_, scale, workspace_, crew);
         skipped = skip_nonfinite && !std::isfinite(norm);
       } else {
         lift_limits(tensors_, workspace_);
       }
-      if (!skipped) last_isa_ = update(tensors_, rows_, workspace_, crew);
+      if (!skipped) {
+        const char* isa = update(tensors_, rows_, workspace_, crew);
+        last_ran_on = {isa, crew.kind(), crew.threads_used()};
+      }
     }
     if (!skipped) last_rows_ = rows;
     return py::make_tuple(with_norm ? py::object(py::float_(norm)) : py::none(), skipped,
                           absent.empty() ? none_absent_ : py::tuple(py::cast(absent)));
   }
-
-  // The instruction set that the last step ran on.
-  const char* last_isa() const { return last_isa_; }
 
   // The rows of the last step that was not skipped, and the tensors that it left out.
   py::tuple last_step() const {
@@ -214,10 +223,9 @@ class BoundTable {
   std::vector<std::uint32_t> gaps_;
   std::vector<Row> rows_;
   Workspace workspace_;
-  Threads threads_ = Threads::parking;
+  PoolKind pool_ = PoolKind::parking;
   std::vector<RowReader> readers_;
   py::tuple none_absent_;
-  const char* last_isa_ = "";
   py::object last_rows_ = py::none();
 };
 
@@ -231,11 +239,11 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
     tensor.span.size = static_cast<size_t>(array.size());
     tensors.push_back(tensor);
   }
-  py::gil_scoped_release release;
+  const GilReleased released;
   size_t elements = 0;
   for (const Tensor& tensor : tensors) elements += tensor.span.size;
   Workspace workspace;
-  return sum_of_squares(tensors, workspace, Crew(Threads::parking, elements));
+  return sum_of_squares(tensors, workspace, Crew(PoolKind::parking, elements));
 }
 
 }  // namespace
@@ -248,8 +256,14 @@ void register_param_table(py::module_& module) {
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
            py::arg("with_norm"), py::arg("skip_nonfinite"))
-      .def_property_readonly("last_isa", &BoundTable::last_isa)
       .def_property_readonly("last_step", &BoundTable::last_step);
+  module.def(
+      "last_step",
+      [] {
+        return std::make_tuple(last_ran_on.isa, static_cast<int>(last_ran_on.pool),
+                               last_ran_on.threads);
+      },
+      "The instruction set, the pool and the number of threads of this thread's last step.");
   module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
 }
 
