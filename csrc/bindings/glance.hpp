@@ -50,14 +50,14 @@ class Glance {
   void sort() { memory_.sort(); }
 
   // Sets the gradients of the tensors from number `first` on and lists in `absent` those that
-  // have none. What it returns must live as long as the addresses are used.
-  py::tuple take(std::vector<Tensor>& tensors, size_t first, py::tuple grads,
-                 std::vector<size_t>& absent) {
+  // have none. Puts arrays in the place of those that it cannot take as they are; the tuple must
+  // live as long as the addresses are used.
+  void take(std::vector<Tensor>& tensors, size_t first, py::tuple& grads,
+            std::vector<size_t>& absent) {
     for (int look = 1; !look_at(tensors, first, grads, absent); ++look) {
       if (look == most_looks) throw std::runtime_error(unsettled);
       grads = converted(tensors, first, grads);
     }
-    return grads;
   }
 
  private:
@@ -87,7 +87,7 @@ class Glance {
   bool look_at(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads,
                std::vector<size_t>& absent) {
     absent.clear();
-    const size_t count = grads.size();
+    const auto count = static_cast<size_t>(PyTuple_GET_SIZE(grads.ptr()));
     const bool all_writeable = writeable_beside(first, first + count);
     PyObject* const* const items = PySequence_Fast_ITEMS(grads.ptr());
     Tensor* tensor = tensors.data() + first;

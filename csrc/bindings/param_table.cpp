@@ -125,10 +125,10 @@ class BoundTable {
     py::tuple grads = tuple_of(leaves);
     const size_t last = first + grads.size();
     if (last > tensors_.size()) throw py::value_error("there are not so many tensors");
-    if (std::any_of(applied_.begin() + first, applied_.begin() + last,
-                    [](bool yes) { return yes; }))
+    const auto begin = applied_.begin() + first, end = applied_.begin() + last;
+    if (std::find(begin, end, true) != end)
       throw py::value_error("a tensor is updated once in a step");
-    grads = glance_.take(tensors_, first, grads, absent_);
+    glance_.take(tensors_, first, grads, absent_);
     for (size_t i = first; i < last; ++i) {
       applied_[i] = present(tensors_[i]);
       if (tensors_[i].factors) tensors_[i].staged |= grad_role;
@@ -141,9 +141,7 @@ class BoundTable {
   // The tensors that the step has left out. It has been taken, in full, for the others.
   py::tuple end() {
     check_step();
-    last_absent_.clear();
-    for (size_t i = 0; i < tensors_.size(); ++i)
-      if (!applied_[i]) last_absent_.push_back(i);
+    last_absent_ = left_out();
     last_rows_ = std::exchange(begun_, py::none());
     return py::tuple(py::cast(last_absent_));
   }
@@ -151,11 +149,9 @@ class BoundTable {
   // The same where a step cannot go on. If it has left out all tensors it has not been taken.
   py::tuple abort() {
     check_step();
-    const py::object before = last_rows_;
-    const bool taken = std::any_of(applied_.begin(), applied_.end(), [](bool yes) { return yes; });
-    const py::tuple absent = end();
-    if (!taken) last_rows_ = before;
-    return absent;
+    if (std::find(applied_.begin(), applied_.end(), true) != applied_.end()) return end();
+    begun_ = py::none();
+    return py::tuple(py::cast(left_out()));
   }
 
   // The instruction set that the last step ran on.
@@ -173,6 +169,13 @@ class BoundTable {
     if (begun_.is_none()) throw std::runtime_error("no step has begun");
   }
 
+  std::vector<size_t> left_out() const {
+    std::vector<size_t> tensors;
+    for (size_t i = 0; i < applied_.size(); ++i)
+      if (!applied_[i]) tensors.push_back(i);
+    return tensors;
+  }
+
   static py::tuple tuple_of(const py::object& leaves) {
     auto grads = py::reinterpret_steal<py::tuple>(PySequence_Tuple(leaves.ptr()));
     if (!grads) throw py::error_already_set();
@@ -181,11 +184,12 @@ class BoundTable {
 
   // Of all tensors. What it returns is what their addresses are of.
   py::tuple take_all(const py::object& leaves) {
-    const py::tuple grads = tuple_of(leaves);
+    py::tuple grads = tuple_of(leaves);
     if (grads.size() != tensors_.size())
       throw py::value_error("expected " + std::to_string(tensors_.size()) + " gradients, got " +
                             std::to_string(grads.size()));
-    return glance_.take(tensors_, 0, grads, absent_);
+    glance_.take(tensors_, 0, grads, absent_);
+    return grads;
   }
 
   void read_rows(const py::sequence& rows, double scale) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from typing import Any
 
@@ -111,6 +112,27 @@ def test_the_bits_are_those_of_converted_gradients(options: str, dtype: str) -> 
 
     every = chosen(ADAMW, options)
     same(train(gs.AdamW, every, dtype, mixed), train(gs.AdamW, every, dtype, by_numpy))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("options", ["plain", "units", "cautious, limited"])
+@pytest.mark.usefixtures("backend")
+def test_no_gradient_is_read_as_the_one_before_it(options: str, dtype: str) -> None:
+    """One after another in every form, beside a twin that gets all as NumPy converts them."""
+    rng = np.random.default_rng(7)
+    values = [rng.normal(size=(67, 33)).astype(np.float16).astype(dtype) for _ in LAYOUTS]
+    ways = list(itertools.product(FORMATS, LAYOUTS))
+    opt, twin = (
+        gs.AdamW({"w": np.ones((67, 33), dtype)}, **chosen(ADAMW, options)) for _ in range(2)
+    )
+    for step in rng.permutation(2 * len(ways)).tolist():
+        form, layout = ways[step // 2]
+        grad = LAYOUTS[layout](values[step % len(values)], form)
+        plain = np.empty((67, 33), dtype)
+        plain[...] = grad
+        opt.step({"w": None if step % 7 == 3 else grad if step % 2 else plain})
+        twin.step({"w": None if step % 7 == 3 else plain})
+    assert_same_bits(everything(opt), everything(twin))
 
 
 @pytest.mark.parametrize("isa", ISAS)
