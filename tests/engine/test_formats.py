@@ -77,6 +77,7 @@ ADAMW = next(i for i, spec in enumerate(SPECS) if spec.cls is gs.AdamW)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.usefixtures("native")
 def test_native_equals_reference(layout: str, form: str, dtype: str, isa: str) -> None:
     for options in ("plain", "cautious, limited"):
         expected = reference(ADAMW, options, dtype, layout, form)
@@ -95,6 +96,7 @@ CASES = [
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("spec", "options"), CASES)
+@pytest.mark.usefixtures("native")
 def test_every_optimizer_takes_all_of_them(spec: int, options: str, dtype: str) -> None:
     expected = reference(spec, options, dtype)
     for isa in ISAS:
@@ -139,6 +141,7 @@ def test_no_gradient_is_read_as_the_one_before_it(options: str, dtype: str) -> N
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("stride", [1, -1, 3])
+@pytest.mark.usefixtures("native")
 def test_every_value_is_read_as_numpy_reads_it(
     stride: int, form: str, dtype: str, isa: str
 ) -> None:
@@ -166,6 +169,7 @@ def test_every_value_is_read_as_numpy_reads_it(
 
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.usefixtures("native")
 def test_large_transposed_gradients(form: str, threads: int) -> None:
     def run() -> Any:
         rng = np.random.default_rng(1)
@@ -187,6 +191,7 @@ def test_large_transposed_gradients(form: str, threads: int) -> None:
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.usefixtures("native")
 def test_units_are_shared_by_threads(dtype: str, isa: str, threads: int) -> None:
     def run() -> Any:
         rng = np.random.default_rng(2)
