@@ -27,9 +27,9 @@ py::dict rules() {
   py::dict all;
   for (size_t r = 0; r < kernels.rule_count; ++r) {
     const RuleInfo& rule = kernels.rules[r];
-    all[rule.name] = py::make_tuple(name_tuple(rule.coefficients, rule.coefficient_count),
-                                    name_tuple(rule.slots, rule.slot_count),
-                                    rule.count_agreeing[float32] != nullptr);
+    all[rule.name] =
+        py::make_tuple(name_tuple(rule.coefficients, rule.coefficient_count),
+                       name_tuple(rule.slots, rule.slot_count), rule.agreeing[float32] != nullptr);
   }
   return all;
 }
