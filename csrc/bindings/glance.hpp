@@ -46,25 +46,30 @@ class Glance {
     for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = along(view, slots[k]);
     tensor.span.average = along(view, average);
     tensor.span.copy = along(view, copy);
-    tensor.units = view.units();
-    tensor.alternating = tensor.units > 1 && view.c_contiguous();
     tensor.staged = tensor.narrow = narrow_roles(tensor);
     beside_from_.push_back(beside_.size());
     return tensor;
+  }
+
+  // What the units of tensor number `i` are: slices along its first axis, or its last.
+  void set_units(Tensor& tensor, size_t i, bool first) const {
+    const ArrayView& view = seen_[i].param;
+    tensor.units = view.units(first);
+    tensor.alternating = tensor.units > 1 && view.c_contiguous() != first;
   }
 
   // Once all have been added.
   void sort() { memory_.sort(); }
 
   // Sets the gradients of the tensors from number `first` on and lists in `absent` those that
-  // have none. What it returns must live as long as the addresses are used.
-  py::tuple take(std::vector<Tensor>& tensors, size_t first, py::tuple grads,
-                 std::vector<size_t>& absent) {
+  // have none. Puts arrays in the place of those that it cannot take as they are; the tuple must
+  // live as long as the addresses are used.
+  void take(std::vector<Tensor>& tensors, size_t first, py::tuple& grads,
+            std::vector<size_t>& absent) {
     for (int look = 1; !look_at(tensors, first, grads, absent); ++look) {
       if (look == most_looks) throw std::runtime_error(unsettled);
       grads = converted(tensors, first, grads);
     }
-    return grads;
   }
 
  private:
@@ -111,7 +116,7 @@ class Glance {
   bool look_at(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads,
                std::vector<size_t>& absent) {
     absent.clear();
-    const size_t count = grads.size();
+    const auto count = static_cast<size_t>(PyTuple_GET_SIZE(grads.ptr()));
     const bool all_writeable = writeable_beside(first, first + count);
     PyObject* const* const items = PySequence_Fast_ITEMS(grads.ptr());
     Tensor* tensor = tensors.data() + first;

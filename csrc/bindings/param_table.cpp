@@ -10,10 +10,12 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/glance.hpp"
 #include "bindings/row_reader.hpp"
 #include "engine/dispatch.hpp"
@@ -30,6 +32,14 @@ constexpr size_t many = 32;
 
 using Objects = std::vector<py::object>;
 
+// What the last step of this thread that was not skipped ran on.
+struct RanOn {
+  const char* isa;  // null: there was none
+  PoolKind pool;
+  int threads;
+};
+thread_local RanOn last_ran_on{};
+
 class BoundTable {
  public:
   BoundTable(const Objects& params, const std::vector<Objects>& slots, const Objects& averages,
@@ -42,12 +52,13 @@ class BoundTable {
       tensors_.push_back(glance_.add(params[i], slots[i], averages[i], copies[i]));
       slot_counts_.push_back(slots[i].size());
     }
-    if (std::any_of(params.begin(), params.end(), views_torch)) threads_ = Threads::openmp;
+    if (std::any_of(params.begin(), params.end(), views_torch)) pool_ = PoolKind::openmp;
     glance_.sort();
   }
 
-  // Of every row its rule and whether it is cautious, and the row of every tensor.
-  void assign(const std::vector<std::pair<std::string, bool>>& rules,
+  // Of every row its rule, whether it is cautious, and whether units are slices along the first
+  // axis of its tensors; and the row of every tensor.
+  void assign(const std::vector<std::tuple<std::string, bool, bool>>& rules,
               const std::vector<std::uint32_t>& row_of) {
     check_no_step();
     if (row_of.size() != tensors_.size())
@@ -56,8 +67,8 @@ class BoundTable {
     std::vector<RowReader> readers;
     const KernelTable& kernels = active_kernels();
     for (size_t r = 0; r < rules.size(); ++r) {
-      rows[r].rule = rule_named(rules[r].first);
-      rows[r].cautious = rules[r].second;
+      rows[r].rule = rule_named(std::get<0>(rules[r]));
+      rows[r].cautious = std::get<1>(rules[r]);
       const RuleInfo& rule = kernels.rules[rows[r].rule];
       if (rows[r].cautious && !rule.agreeing[float32])
         throw py::value_error("a rule without momentum cannot be cautious");
@@ -70,6 +81,7 @@ class BoundTable {
     }
     for (size_t i = 0; i < tensors_.size(); ++i) {
       tensors_[i].row = row_of[i];
+      glance_.set_units(tensors_[i], i, std::get<2>(rules[row_of[i]]));
       tensors_[i].cost = element_cost(kernels.rules[rows[row_of[i]].rule], tensors_[i].dtype);
     }
     work_ = 0;
@@ -82,20 +94,20 @@ class BoundTable {
                  bool skip_nonfinite) {
     check_no_step();
     read_rows(rows, scale);
-    const Crew crew(threads_, work_);
+    const Crew crew(pool_, work_);
     if (tensors_.size() > many) crew.call();
     const py::tuple grads = take_all(leaves);
     double norm = 0;
     bool skipped = false;
     {
-      py::gil_scoped_release release;
+      const GilReleased released;
       if (with_norm) {
         norm = limit_gradients(tensors_, rows_, scale, workspace_, crew);
         skipped = skip_nonfinite && !std::isfinite(norm);
       } else {
         lift_limits(tensors_, workspace_);
       }
-      if (!skipped) last_isa_ = update(tensors_, 0, tensors_.size(), rows_, workspace_, crew);
+      if (!skipped) update_tensors(0, tensors_.size(), crew);
     }
     if (!skipped) {
       last_rows_ = rows;
@@ -118,8 +130,8 @@ class BoundTable {
   double measure(const py::object& leaves) {
     check_step();
     const py::tuple grads = take_all(leaves);
-    const Crew crew(threads_, work_);
-    py::gil_scoped_release release;
+    const Crew crew(pool_, work_);
+    const GilReleased released;
     return limit_gradients(tensors_, rows_, scale_, workspace_, crew);
   }
 
@@ -128,25 +140,23 @@ class BoundTable {
     py::tuple grads = tuple_of(leaves);
     const size_t last = first + grads.size();
     if (last > tensors_.size()) throw py::value_error("there are not so many tensors");
-    if (std::any_of(applied_.begin() + first, applied_.begin() + last,
-                    [](bool yes) { return yes; }))
+    const auto begin = applied_.begin() + first, end = applied_.begin() + last;
+    if (std::find(begin, end, true) != end)
       throw py::value_error("a tensor is updated once in a step");
-    grads = glance_.take(tensors_, first, grads, absent_);
+    glance_.take(tensors_, first, grads, absent_);
     for (size_t i = first; i < last; ++i) {
       applied_[i] = present(tensors_[i]);
       if (tensors_[i].factors) tensors_[i].staged |= grad_role;
     }
-    const Crew crew(threads_, work_);
-    py::gil_scoped_release release;
-    last_isa_ = update(tensors_, first, last, rows_, workspace_, crew);
+    const Crew crew(pool_, work_);
+    const GilReleased released;
+    update_tensors(first, last, crew);
   }
 
   // The tensors that the step has left out. It has been taken, in full, for the others.
   py::tuple end() {
     check_step();
-    last_absent_.clear();
-    for (size_t i = 0; i < tensors_.size(); ++i)
-      if (!applied_[i]) last_absent_.push_back(i);
+    last_absent_ = left_out();
     last_rows_ = std::exchange(begun_, py::none());
     return py::tuple(py::cast(last_absent_));
   }
@@ -154,15 +164,10 @@ class BoundTable {
   // The same where a step cannot go on. If it has left out all tensors it has not been taken.
   py::tuple abort() {
     check_step();
-    const py::object before = last_rows_;
-    const bool taken = std::any_of(applied_.begin(), applied_.end(), [](bool yes) { return yes; });
-    const py::tuple absent = end();
-    if (!taken) last_rows_ = before;
-    return absent;
+    if (std::find(applied_.begin(), applied_.end(), true) != applied_.end()) return end();
+    begun_ = py::none();
+    return py::tuple(py::cast(left_out()));
   }
-
-  // The instruction set that the last step ran on.
-  const char* last_isa() const { return last_isa_; }
 
   // The rows of the last step that was taken, and the tensors that it left out.
   py::tuple last_step() const { return py::make_tuple(last_rows_, last_absent_); }
@@ -176,6 +181,18 @@ class BoundTable {
     if (begun_.is_none()) throw std::runtime_error("no step has begun");
   }
 
+  std::vector<size_t> left_out() const {
+    std::vector<size_t> tensors;
+    for (size_t i = 0; i < applied_.size(); ++i)
+      if (!applied_[i]) tensors.push_back(i);
+    return tensors;
+  }
+
+  void update_tensors(size_t first, size_t last, const Crew& crew) {
+    const char* isa = update(tensors_, first, last, rows_, workspace_, crew);
+    last_ran_on = {isa, crew.kind(), crew.threads_used()};
+  }
+
   static py::tuple tuple_of(const py::object& leaves) {
     auto grads = py::reinterpret_steal<py::tuple>(PySequence_Tuple(leaves.ptr()));
     if (!grads) throw py::error_already_set();
@@ -184,11 +201,12 @@ class BoundTable {
 
   // Of all tensors. What it returns is what their addresses are of.
   py::tuple take_all(const py::object& leaves) {
-    const py::tuple grads = tuple_of(leaves);
+    py::tuple grads = tuple_of(leaves);
     if (grads.size() != tensors_.size())
       throw py::value_error("expected " + std::to_string(tensors_.size()) + " gradients, got " +
                             std::to_string(grads.size()));
-    return glance_.take(tensors_, 0, grads, absent_);
+    glance_.take(tensors_, 0, grads, absent_);
+    return grads;
   }
 
   void read_rows(const py::sequence& rows, double scale) {
@@ -204,14 +222,13 @@ class BoundTable {
   std::vector<Row> rows_;
   std::vector<RowReader> readers_;
   Workspace workspace_;
-  Threads threads_ = Threads::parking;
+  PoolKind pool_ = PoolKind::parking;
   std::vector<size_t> absent_;  // tensors without a gradient, of those last looked at
   py::tuple none_absent_;
   // Of a step that is taken in phases: its rows, and what it has updated.
   py::object begun_ = py::none();
   double scale_ = 1;
   std::vector<bool> applied_;
-  const char* last_isa_ = "";
   py::object last_rows_ = py::none();
   std::vector<size_t> last_absent_;
 };
@@ -226,11 +243,11 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
     tensor.span.size = static_cast<size_t>(array.size());
     tensors.push_back(tensor);
   }
-  py::gil_scoped_release release;
+  const GilReleased released;
   size_t elements = 0;
   for (const Tensor& tensor : tensors) elements += tensor.span.size;
   Workspace workspace;
-  return sum_of_squares(tensors, workspace, Crew(Threads::parking, elements));
+  return sum_of_squares(tensors, workspace, Crew(PoolKind::parking, elements));
 }
 
 }  // namespace
@@ -249,8 +266,14 @@ void register_param_table(py::module_& module) {
       .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"))
       .def("end", &BoundTable::end)
       .def("abort", &BoundTable::abort)
-      .def_property_readonly("last_isa", &BoundTable::last_isa)
       .def_property_readonly("last_step", &BoundTable::last_step);
+  module.def(
+      "last_step",
+      [] {
+        return std::make_tuple(last_ran_on.isa, static_cast<int>(last_ran_on.pool),
+                               last_ran_on.threads);
+      },
+      "The instruction set, the pool and the number of threads of this thread's last step.");
   module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from typing import Any
 
@@ -76,6 +77,7 @@ ADAMW = next(i for i, spec in enumerate(SPECS) if spec.cls is gs.AdamW)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.usefixtures("native")
 def test_native_equals_reference(layout: str, form: str, dtype: str, isa: str) -> None:
     for options in ("plain", "cautious, limited"):
         expected = reference(ADAMW, options, dtype, layout, form)
@@ -94,6 +96,7 @@ CASES = [
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("spec", "options"), CASES)
+@pytest.mark.usefixtures("native")
 def test_every_optimizer_takes_all_of_them(spec: int, options: str, dtype: str) -> None:
     expected = reference(spec, options, dtype)
     for isa in ISAS:
@@ -113,10 +116,32 @@ def test_the_bits_are_those_of_converted_gradients(options: str, dtype: str) -> 
     same(train(gs.AdamW, every, dtype, mixed), train(gs.AdamW, every, dtype, by_numpy))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("options", ["plain", "units", "cautious, limited"])
+@pytest.mark.usefixtures("backend")
+def test_no_gradient_is_read_as_the_one_before_it(options: str, dtype: str) -> None:
+    """One after another in every form, beside a twin that gets all as NumPy converts them."""
+    rng = np.random.default_rng(7)
+    values = [rng.normal(size=(67, 33)).astype(np.float16).astype(dtype) for _ in LAYOUTS]
+    ways = list(itertools.product(FORMATS, LAYOUTS))
+    opt, twin = (
+        gs.AdamW({"w": np.ones((67, 33), dtype)}, **chosen(ADAMW, options)) for _ in range(2)
+    )
+    for step in rng.permutation(2 * len(ways)).tolist():
+        form, layout = ways[step // 2]
+        grad = LAYOUTS[layout](values[step % len(values)], form)
+        plain = np.empty((67, 33), dtype)
+        plain[...] = grad
+        opt.step({"w": None if step % 7 == 3 else grad if step % 2 else plain})
+        twin.step({"w": None if step % 7 == 3 else plain})
+    assert_same_bits(everything(opt), everything(twin))
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("stride", [1, -1, 3])
+@pytest.mark.usefixtures("native")
 def test_every_value_is_read_as_numpy_reads_it(
     stride: int, form: str, dtype: str, isa: str
 ) -> None:
@@ -144,6 +169,7 @@ def test_every_value_is_read_as_numpy_reads_it(
 
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.usefixtures("native")
 def test_large_transposed_gradients(form: str, threads: int) -> None:
     def run() -> Any:
         rng = np.random.default_rng(1)
@@ -165,6 +191,7 @@ def test_large_transposed_gradients(form: str, threads: int) -> None:
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.usefixtures("native")
 def test_units_are_shared_by_threads(dtype: str, isa: str, threads: int) -> None:
     def run() -> Any:
         rng = np.random.default_rng(2)

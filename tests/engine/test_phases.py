@@ -101,3 +101,71 @@ def test_phases_out_of_order_are_refused() -> None:
         table.apply(0, list(grads(1).values()))
     assert_same_bits(everything(opt), before)
     table.end()
+
+
+def bad() -> list[Any]:
+    return [None, np.ones(2), None, None]
+
+
+PHASES: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "begin": (lambda table, given: None, ()),
+    "measure": (lambda table, given: table.measure(given), ()),
+    "measure that fails": (lambda table, given: refused(table.measure, bad()), ()),
+    "apply to some": (lambda table, given: table.apply(1, given[1:3]), ("b", "c")),
+    "apply to none": (lambda table, given: table.apply(0, [None] * 4), ()),
+    "apply that fails": (lambda table, given: refused(table.apply, 0, bad()), ()),
+    "apply to all": (lambda table, given: table.apply(0, given), tuple("abcd")),
+}
+
+
+def refused(phase: Any, *given: Any) -> None:
+    with pytest.raises(ValueError, match="gradient 'b' has shape"):
+        phase(*given)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_an_aborted_step_leaves_what_one_without_the_others_does(phase: str) -> None:
+    act, updated = PHASES[phase]
+    opt, twin = (adam(cautious=True, clip_adaptive=0.01, clip_norm=0.1) for _ in range(2))
+    given = [g.astype("float16").T.copy().T for g in grads(1).values()]
+    left_out = tuple(i for i, name in enumerate("abcd") if name not in updated)
+    last = opt._layout.table.last_step
+    table, rows = begun(opt)
+    act(table, given)
+    assert tuple(table.abort()) == left_out
+    expected = (rows, left_out) if updated else last
+    assert table.last_step[0] is expected[0]
+    assert tuple(table.last_step[1]) == tuple(expected[1])
+    with pytest.raises(RuntimeError, match="no step has begun"):
+        table.abort()
+    other = twin._layout.table
+    if updated:
+        some = [None if i in left_out else g for i, g in enumerate(given)]
+        other.step(some, rows, 0.5, False, False)
+    for each in (table, other):
+        each.step([g.astype("f8") for g in given], rows, 1.0, False, False)
+        each.step(list(grads(2).values()), rows, 1.0, True, False)
+    assert_same_bits(everything(opt), everything(twin))
+
+
+def test_what_was_measured_may_be_applied_in_another_format() -> None:
+    opt, twin = (adam(clip_adaptive=0.01, clip_norm=0.1) for _ in range(2))
+    rng = np.random.default_rng(3)
+    halves = [rng.normal(size=(3, 5)).astype("f2") for _ in "abcd"]
+    forms = [
+        lambda g: g.astype("f8"),
+        lambda g: g.astype("f4"),
+        lambda g: g[::-1].copy()[::-1],
+        lambda g: g.astype("f8").T.copy().T,
+    ]
+    for turn in range(6):
+        table, _ = begun(opt)
+        table.measure([forms[(i + turn) % 4](g) for i, g in enumerate(halves)])
+        for i, g in enumerate(halves):
+            table.apply(i, [forms[(i + turn + 1 + turn % 3) % 4](g)])
+        table.end()
+        other, _ = begun(twin)
+        other.measure(halves)
+        other.apply(0, halves)
+        other.end()
+        assert_same_bits(everything(opt), everything(twin))

@@ -48,7 +48,7 @@ def byte_range(array: Array) -> tuple[int, int]:
     return low, high + array.itemsize
 
 
-def allocate(param: Array, fill: float, place: int, dtype: DTypeLike = None) -> Array:
+def allocate(param: Array, fill: float, place: int, dtype: DTypeLike | None = None) -> Array:
     """A state array that goes with `param`, as the `place`-th beside it; of its dtype by default.
 
     Zeros are untouched pages, which the first step places near the threads that use them. All

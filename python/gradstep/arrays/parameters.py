@@ -30,7 +30,9 @@ def check_param(name: str, param: Any) -> Array:
     TypeError, ValueError
         Which parameter it is, what was expected, what came and what to do.
     """
-    wanted = "expected a writeable, contiguous numpy.ndarray of float32, float64, float16 or bfloat16"
+    wanted = (
+        "expected a writeable, contiguous numpy.ndarray of float32, float64, float16 or bfloat16"
+    )
     if not isinstance(param, np.ndarray) or isinstance(param, np.ma.MaskedArray):
         raise TypeError(
             f"parameter {name!r} is a {type(param).__name__}; {wanted}, which is updated in place. "

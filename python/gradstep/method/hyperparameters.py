@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from gradstep.values import as_float, is_number
+from gradstep.values import as_float, check_axis, is_number
 
 Schedule = Callable[[int], float]
 Scalar = float | Schedule
@@ -264,3 +264,13 @@ class Seed(Hyperparameter):
         if not 0 <= value < 2**63:
             raise self.refuse("an int in [0, 2**63)", value)
         return int(value)
+
+
+class Axis(Hyperparameter):
+    """The first axis of an array, or its last."""
+
+    annotation = "int"
+    form = "0 or -1"
+
+    def check(self, value: Any) -> int:
+        return check_axis(self.name, value)

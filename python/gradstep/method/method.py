@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 from gradstep.method.hyperparameters import (
     UNSET,
+    Axis,
     Choice,
     Flag,
     Hyperparameter,
@@ -51,13 +52,18 @@ class Method:
         None,
         "Adaptive clipping (AGC): scale the gradient of each unit down to this times the norm of "
         "the unit's parameters, or times ``clip_adaptive_eps`` where that is larger. A unit is a "
-        "slice along the last axis: a column of a ``(fan_in, fan_out)`` weight. Brock et al. 2021, "
+        "slice along ``clip_adaptive_axis``. Brock et al. 2021, "
         "arXiv:2102.06171. Of several limits this is the first, then those of tensors, of all "
         "gradients and of elements.",
         above_low=True,
         optional=True,
     )
     clip_adaptive_eps = Number(1e-3, "The least norm of a unit for ``clip_adaptive``.")
+    clip_adaptive_axis = Axis(
+        -1,
+        "The axis that units of ``clip_adaptive`` are slices along: the last for ``(fan_in, "
+        "fan_out)`` weights, the first, 0, for ``(fan_out, fan_in)`` as in PyTorch.",
+    )
     clip_value = Number(
         None, "Limit every gradient element to ±clip_value.", above_low=True, optional=True
     )
@@ -83,8 +89,8 @@ class Method:
     rounding = Choice(
         "nearest",
         "How parameters in bfloat16 or float16 are rounded to it: to nearest; stochastically, by "
-        "random numbers that ``seed`` and the step determine; ``\"kahan\"``, which keeps what "
-        "rounding took, in the same format; or, of bfloat16, ``\"split\"``, which keeps the lower "
+        'random numbers that ``seed`` and the step determine; ``"kahan"``, which keeps what '
+        'rounding took, in the same format; or, of bfloat16, ``"split"``, which keeps the lower '
         "half of a float32, so that training is in float32 exactly.",
         among=("nearest", "stochastic", "kahan", "split"),
     )
@@ -92,7 +98,7 @@ class Method:
     state_dtype = Choice(
         None,
         "What the state is stored in, beside parameters of at most 32 bits: float32 by default; "
-        "``\"8bit\"`` for tensors of 4,096 elements and more.",
+        '``"8bit"`` for tensors of 4,096 elements and more.',
         among=("float32", "bfloat16", "float16", "8bit"),
     )
     ema_dtype = Choice(

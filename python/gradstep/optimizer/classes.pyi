@@ -21,10 +21,15 @@ class SGD(NesterovPoint):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -44,10 +49,15 @@ class SGD(NesterovPoint):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class SignSGD(Optimizer):
@@ -61,10 +71,15 @@ class SignSGD(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -81,10 +96,15 @@ class SignSGD(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class Signum(SignSGD):
@@ -103,10 +123,15 @@ class Signum(SignSGD):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class Lion(Optimizer):
@@ -120,10 +145,15 @@ class Lion(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -140,10 +170,15 @@ class Lion(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class ASGD(Optimizer):
@@ -158,10 +193,15 @@ class ASGD(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -179,10 +219,15 @@ class ASGD(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class Rprop(Optimizer):
@@ -196,10 +241,15 @@ class Rprop(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -216,10 +266,15 @@ class Rprop(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class Adagrad(Optimizer):
@@ -235,10 +290,15 @@ class Adagrad(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -257,10 +317,15 @@ class Adagrad(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class Adadelta(Optimizer):
@@ -274,10 +339,15 @@ class Adadelta(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -294,10 +364,15 @@ class Adadelta(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class RMSprop(NesterovPoint):
@@ -317,10 +392,15 @@ class RMSprop(NesterovPoint):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -343,10 +423,15 @@ class RMSprop(NesterovPoint):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class FTRL(Optimizer):
@@ -361,10 +446,15 @@ class FTRL(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -382,10 +472,15 @@ class FTRL(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class Adam(Optimizer):
@@ -402,10 +497,15 @@ class Adam(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -425,10 +525,15 @@ class Adam(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class AdamW(Adam):
@@ -450,10 +555,15 @@ class AdamW(Adam):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class NAdam(Optimizer):
@@ -469,10 +579,15 @@ class NAdam(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -491,10 +606,15 @@ class NAdam(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class RAdam(Optimizer):
@@ -509,10 +629,15 @@ class RAdam(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -530,10 +655,15 @@ class RAdam(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class Adamax(Optimizer):
@@ -548,10 +678,15 @@ class Adamax(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -569,10 +704,15 @@ class Adamax(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class AdaBelief(Optimizer):
@@ -589,10 +729,15 @@ class AdaBelief(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -612,10 +757,15 @@ class AdaBelief(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class Yogi(Optimizer):
@@ -631,10 +781,15 @@ class Yogi(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -653,10 +808,15 @@ class Yogi(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class ADOPT(Optimizer):
@@ -672,10 +832,15 @@ class ADOPT(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -694,10 +859,15 @@ class ADOPT(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class LaProp(Optimizer):
@@ -713,10 +883,15 @@ class LaProp(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -735,10 +910,15 @@ class LaProp(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class Adan(Optimizer):
@@ -753,10 +933,15 @@ class Adan(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -774,10 +959,15 @@ class Adan(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...
 
 class AdEMAMix(Optimizer):
@@ -794,10 +984,15 @@ class AdEMAMix(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
     ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
 
     def __init__(
         self,
@@ -817,8 +1012,13 @@ class AdEMAMix(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
         ema_decay: Scalar | None = None,
+        rounding: str = 'nearest',
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
     ) -> None: ...

@@ -15,6 +15,7 @@ from gradstep.arrays.gradients import GradientReader, Look, check_unchanged, loo
 from gradstep.arrays.groups import align_groups
 from gradstep.arrays.parameters import check_disjoint, check_writeable
 from gradstep.arrays.selection import Groups, pick_groups
+from gradstep.arrays.stored import Stored
 from gradstep.arrays.structure import Align, Node
 from gradstep.method.method import Method
 from gradstep.method.rows import Plan, draws
@@ -161,8 +162,10 @@ class Layout:
         self.check_params(self.params)
         state: dict[str, dict[str, Array]] = {}
         formats: dict[str, dict[str, str | None]] = {}
-        params, slots, averages, named = [], [], [], []
-        ema = {}
+        params: list[Array | Stored] = []
+        slots: list[list[Array | Stored]] = []
+        averages: list[Array | Stored | None] = []
+        named, ema = [], {}
         place_of = {name: i for i, group in enumerate(self.groups) for name in group.names}
         for name in self.params:
             plan, h = plans[place_of[name]], values[place_of[name]]
@@ -175,10 +178,11 @@ class Layout:
                     for slot in RULES[plan.rule].slots
                 ]
             )
-            averages.append(None)
+            average = None
             if plan.averages:
-                averages[-1] = kept.of_average(self.ema.get(name), plan.ema_dtype)
-                ema[name] = array_of(averages[-1])
+                average = kept.of_average(self.ema.get(name), plan.ema_dtype)
+                ema[name] = array_of(average)
+            averages.append(average)
             state[name], formats[name] = kept.arrays, kept.formats
             written = {
                 f"state[{name!r}][{key!r}]": kept.arrays[key] for key in kept.written_by(plan.rule)
@@ -214,4 +218,4 @@ class Layout:
             for i in cohort.members:
                 row_of[i] = row
         plans = [settings[cohort.group].plan for cohort in self.cohorts]
-        table.assign([(plan.rule, plan.cautious) for plan in plans], row_of)
+        table.assign([(plan.rule, plan.cautious, plan.units_axis == 0) for plan in plans], row_of)

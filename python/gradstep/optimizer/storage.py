@@ -65,8 +65,8 @@ def check_storage(name: str, param: Array, plan: Plan) -> None:
     for option, value in (("state_dtype", plan.state_dtype), ("ema_dtype", plan.ema_dtype)):
         if value is not None and param.dtype == np.float64:
             raise ValueError(
-                f"{option}={value!r} is for parameters of at most 32 bits, and {name!r} is float64; "
-                f"leave {option} out, or give it for a group of its own"
+                f"{option}={value!r} is for parameters of at most 32 bits, and {name!r} is "
+                f"float64; leave {option} out, or give it for a group of its own"
             )
 
 

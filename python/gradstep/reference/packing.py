@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Read = Callable[[Array], Array]
+Write = Callable[..., Array]
 Key = tuple[int, int]  # what stands for a step and a tensor where stochastic rounding draws
 
 MAGNITUDE, INFINITY = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
@@ -81,9 +83,6 @@ def to_float16(values: Array, added: Array | None = None) -> Array:
     result = np.where(magnitude < 0x38800000, denormal, moved)
     result = np.where((result > 0x7C00) | (magnitude >= INFINITY), np.uint32(0x7C00), result)
     return np.where(is_nan(bits), np.uint32(0x7E00), result | sign).astype(np.uint16)
-
-
-Read, Write = Callable[[Array], Array], Callable[..., Array]
 
 
 def nearest(dtype: str, read: Read, write: Write) -> Packing:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change, filled
-from gradstep.arrays.memory import flat
+from gradstep.arrays.memory import flat, memory_order
 from gradstep.arrays.stored import Stored, compute_dtype
 from gradstep.reference.packing import PACKINGS, Key
 
@@ -34,8 +34,8 @@ class Place:
 
     def whole(self) -> Array:
         """All of it in the compute type, in its shape and order."""
-        order = "C" if self.shaped.flags.c_contiguous else "F"
-        return self.read(slice(0, self.size)).reshape(self.shaped.shape, order=order)
+        values = self.read(slice(0, self.size))
+        return values.reshape(self.shaped.shape, order=memory_order(self.shaped))
 
 
 class PackedPlace(Place):

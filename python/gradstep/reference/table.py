@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.at_once import Change, at_once, attribute, filled
+from gradstep.arrays.at_once import Change, at_once, attribute
 from gradstep.arrays.memory import flat
 from gradstep.arrays.stored import Stored
 from gradstep.reference.arithmetic import clamp, soft_threshold
@@ -72,9 +72,10 @@ class ParamTable:
         """The rows of the last step that was taken, and the tensors that it left out."""
         return self._last_step
 
-    def assign(self, rules: Sequence[tuple[str, bool]], row_of: Sequence[int]) -> None:
+    def assign(self, rules: Sequence[tuple[str, bool, bool]], row_of: Sequence[int]) -> None:
         self._check_no_step()
-        self._rules = [(RULES[name], cautious) for name, cautious in rules]
+        self._rules = [(RULES[name], cautious) for name, cautious, _ in rules]
+        self._units_axis = [0 if along_first else -1 for *_, along_first in rules]
         self._row_of = list(row_of)
 
     def step(
@@ -149,7 +150,12 @@ class ParamTable:
         return self._step
 
     def _limits(self, step: Step, grads: Sequence[Array | None]) -> Limited:
-        limits = [Limits(*of_row[0][1:5]) for of_row in step.rows]
+        limits = []
+        for (_, *of_norms), axis in zip(
+            (row[0] for row in step.rows), self._units_axis, strict=True
+        ):
+            norm, tensor_norm, adaptive, adaptive_eps, _ = of_norms
+            limits.append(Limits(norm, tensor_norm, adaptive, adaptive_eps, axis))
         with np.errstate(all="ignore"):
             params = [place.whole() for place in self._params]
             return limit_gradients(params, grads, limits, self._row_of, step.grad_scale)
@@ -218,7 +224,7 @@ class ParamTable:
         row, limited, param = self._row_of[i], step.limited, self._params[i]
         (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients, draws = step.rows[row]
         if (factors := limited.units[i]) is not None:
-            grad = apply_factors(param.shaped, grad, factors)
+            grad = apply_factors(param.shaped, grad, factors, self._units_axis[row])
         scale = sign * (step.grad_scale * limited.rows[row])
         cast = param.dtype.type
         average, copy = self._averages[i], self._copies[i]
