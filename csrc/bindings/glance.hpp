@@ -139,12 +139,11 @@ class Glance {
   // The same gradients, with an array in the place of each that cannot be taken as it is.
   py::tuple converted(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads) {
     py::tuple arrays(grads.size());
+    std::vector<size_t> absent;
     for (size_t i = 0; i < grads.size(); ++i) {
       py::object grad = grads[i];
-      const size_t t = first + i;
-      if (!grad.is_none() &&
-          !(readable(tensors[t], seen_[t], grad.ptr()) && writeable_beside(t, t + 1)))
-        formats_.learn(grad = convert_(t, grad));
+      if (!look_at(tensors, first + i, py::make_tuple(grad), absent))
+        formats_.learn(grad = convert_(first + i, grad));
       arrays[i] = std::move(grad);
     }
     return arrays;

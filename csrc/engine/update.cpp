@@ -30,8 +30,9 @@ class Updater {
 
   // `number`: of the first tensor.
   const char* take(std::size_t number) {
-    for (Tensor* tensor = begin_; tensor < end_; ++tensor, ++number)
-      if (rows_[tensor->row].draws) tensor->draws = draw_key(rows_[tensor->row].draws, number);
+    if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.draws != 0; }))
+      for (Tensor* tensor = begin_; tensor < end_; ++tensor, ++number)
+        tensor->draws = draw_key(rows_[tensor->row].draws, number);
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
       scale_cautious_steps();
     const Partition partition(begin_, end_, workspace_.ends, crew_);
