@@ -50,7 +50,7 @@ def forms() -> dict[str, Callable[[Array], Array]]:
         "every other column": lambda g: np.repeat(g, 2, axis=-1)[..., ::2],
         "backwards": lambda g: g[::-1, ::-1].copy()[::-1, ::-1],
         "transposed": lambda g: g.T.copy().T,
-        "transposed float64": lambda g: g.T.astype(np.float64).T,
+        "transposed float64": lambda g: g.T.astype(np.float64, order="C").T,
         "row broadcast": lambda g: np.broadcast_to(g[:1], g.shape),
     }
 
