@@ -97,7 +97,9 @@ class GradientReader:
                 f"gradient {name!r} shares memory with a parameter or its state, which the step "
                 "overwrites. Pass a copy: g.copy()."
             )
-        return plain(array.copy() if near else array)
+        # What belongs to another object may be gone once other code has run: a tensor's memory, say.
+        own = not near and isinstance(gradient, np.ndarray)
+        return plain(array if own else array.copy(order="K"))
 
     def check_state(self, i: int) -> None:
         """Raise a ValueError where a step can no longer write what goes with parameter `i`."""
