@@ -55,11 +55,12 @@ class Glance {
   // live as long as the addresses are used.
   void take(std::vector<Tensor>& tensors, size_t first, py::tuple& grads,
             std::vector<size_t>& absent) {
-    if (look_at(tensors, first, grads, absent)) return;
     py::tuple given = grads;
-    for (int look = 1; look < most_looks; ++look)
-      if (!convert(tensors, first, given, grads) && look_at(tensors, first, grads, absent)) return;
-    throw std::runtime_error(unsettled);
+    bool ran = false;
+    for (int look = 1; ran || !look_at(tensors, first, grads, absent); ++look) {
+      if (look == most_looks) throw std::runtime_error(unsettled);
+      ran = convert(tensors, first, given, grads);
+    }
   }
 
  private:

@@ -97,7 +97,7 @@ class GradientReader:
                 f"gradient {name!r} shares memory with a parameter or its state, which the step "
                 "overwrites. Pass a copy: g.copy()."
             )
-        # What belongs to another object, a tensor's memory say, may be gone once other code has run.
+        # What belongs to another object, a tensor say, may be gone once other code has run.
         own = not near and isinstance(gradient, np.ndarray)
         return plain(array if own else array.copy(order="K"))
 
