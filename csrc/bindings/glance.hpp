@@ -37,14 +37,19 @@ class Glance {
     tensor.span.grad.format = stored(view.dtype());
     tensor.span.size = view.size();
     tensor.span.limit = 1;
-    tensor.units = view.units();
-    tensor.alternating = tensor.units > 1 && view.c_contiguous();
     memory_.add(view.data(), view.bytes());
     if (slots.size() > max_slots) throw py::value_error("too many state slots");
     for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = beside(view, slots[k]);
     if (!average.is_none()) tensor.span.average = beside(view, py::cast<py::array>(average));
     beside_from_.push_back(beside_.size());
     return tensor;
+  }
+
+  // What the units of tensor number `i` are: slices along its first axis, or its last.
+  void set_units(Tensor& tensor, size_t i, bool first) const {
+    const ArrayView& view = seen_[i].param;
+    tensor.units = view.units(first);
+    tensor.alternating = tensor.units > 1 && view.c_contiguous() != first;
   }
 
   // Once all have been added.

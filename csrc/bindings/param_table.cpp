@@ -10,10 +10,12 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/glance.hpp"
 #include "bindings/row_reader.hpp"
 #include "engine/dispatch.hpp"
@@ -28,6 +30,14 @@ namespace {
 // From so many tensors on threads are called before gradients are checked, as it takes a while.
 constexpr size_t many = 32;
 
+// What the last step of this thread that was not skipped ran on.
+struct RanOn {
+  const char* isa;  // null: there was none
+  PoolKind pool;
+  int threads;
+};
+thread_local RanOn last_ran_on{};
+
 class BoundTable {
  public:
   BoundTable(const std::vector<py::array>& params, const std::vector<std::vector<py::array>>& slots,
@@ -39,12 +49,13 @@ class BoundTable {
       tensors_.push_back(glance_.add(params[i], slots[i], averages[i]));
       slot_counts_.push_back(slots[i].size());
     }
-    if (std::any_of(params.begin(), params.end(), views_torch)) threads_ = Threads::openmp;
+    if (std::any_of(params.begin(), params.end(), views_torch)) pool_ = PoolKind::openmp;
     glance_.sort();
   }
 
-  // Of every row its rule and whether it is cautious, and the row of every tensor.
-  void assign(const std::vector<std::pair<std::string, bool>>& rules,
+  // Of every row its rule, whether it is cautious, and whether units are slices along the first
+  // axis of its tensors; and the row of every tensor.
+  void assign(const std::vector<std::tuple<std::string, bool, bool>>& rules,
               const std::vector<std::uint32_t>& row_of) {
     check_no_step();
     if (row_of.size() != tensors_.size())
@@ -53,8 +64,8 @@ class BoundTable {
     std::vector<RowReader> readers;
     const KernelTable& kernels = active_kernels();
     for (size_t r = 0; r < rules.size(); ++r) {
-      rows[r].rule = rule_named(rules[r].first);
-      rows[r].cautious = rules[r].second;
+      rows[r].rule = rule_named(std::get<0>(rules[r]));
+      rows[r].cautious = std::get<1>(rules[r]);
       const RuleInfo& rule = kernels.rules[rows[r].rule];
       if (rows[r].cautious && !rule.agreeing[float32])
         throw py::value_error("a rule without momentum cannot be cautious");
@@ -67,6 +78,7 @@ class BoundTable {
     }
     for (size_t i = 0; i < tensors_.size(); ++i) {
       tensors_[i].row = row_of[i];
+      glance_.set_units(tensors_[i], i, std::get<2>(rules[row_of[i]]));
       tensors_[i].cost = element_cost(kernels.rules[rows[row_of[i]].rule], tensors_[i].dtype);
     }
     work_ = 0;
@@ -79,20 +91,20 @@ class BoundTable {
                  bool skip_nonfinite) {
     check_no_step();
     read_rows(rows, scale);
-    const Crew crew(threads_, work_);
+    const Crew crew(pool_, work_);
     if (tensors_.size() > many) crew.call();
     const py::tuple grads = take_all(leaves);
     double norm = 0;
     bool skipped = false;
     {
-      py::gil_scoped_release release;
+      const GilReleased released;
       if (with_norm) {
         norm = limit_gradients(tensors_, rows_, scale, workspace_, crew);
         skipped = skip_nonfinite && !std::isfinite(norm);
       } else {
         lift_limits(tensors_, workspace_);
       }
-      if (!skipped) last_isa_ = update(tensors_, 0, tensors_.size(), rows_, workspace_, crew);
+      if (!skipped) update_tensors(0, tensors_.size(), crew);
     }
     if (!skipped) {
       last_rows_ = rows;
@@ -115,8 +127,8 @@ class BoundTable {
   double measure(const py::object& leaves) {
     check_step();
     const py::tuple grads = take_all(leaves);
-    const Crew crew(threads_, work_);
-    py::gil_scoped_release release;
+    const Crew crew(pool_, work_);
+    const GilReleased released;
     return limit_gradients(tensors_, rows_, scale_, workspace_, crew);
   }
 
@@ -133,9 +145,9 @@ class BoundTable {
       applied_[i] = present(tensors_[i]);
       if (tensors_[i].factors) tensors_[i].staged |= grad_role;
     }
-    const Crew crew(threads_, work_);
-    py::gil_scoped_release release;
-    last_isa_ = update(tensors_, first, last, rows_, workspace_, crew);
+    const Crew crew(pool_, work_);
+    const GilReleased released;
+    update_tensors(first, last, crew);
   }
 
   // The tensors that the step has left out. It has been taken, in full, for the others.
@@ -154,9 +166,6 @@ class BoundTable {
     return py::tuple(py::cast(left_out()));
   }
 
-  // The instruction set that the last step ran on.
-  const char* last_isa() const { return last_isa_; }
-
   // The rows of the last step that was taken, and the tensors that it left out.
   py::tuple last_step() const { return py::make_tuple(last_rows_, last_absent_); }
 
@@ -174,6 +183,11 @@ class BoundTable {
     for (size_t i = 0; i < applied_.size(); ++i)
       if (!applied_[i]) tensors.push_back(i);
     return tensors;
+  }
+
+  void update_tensors(size_t first, size_t last, const Crew& crew) {
+    const char* isa = update(tensors_, first, last, rows_, workspace_, crew);
+    last_ran_on = {isa, crew.kind(), crew.threads_used()};
   }
 
   static py::tuple tuple_of(const py::object& leaves) {
@@ -205,14 +219,13 @@ class BoundTable {
   std::vector<Row> rows_;
   std::vector<RowReader> readers_;
   Workspace workspace_;
-  Threads threads_ = Threads::parking;
+  PoolKind pool_ = PoolKind::parking;
   std::vector<size_t> absent_;  // tensors without a gradient, of those last looked at
   py::tuple none_absent_;
   // Of a step that is taken in phases: its rows, and what it has updated.
   py::object begun_ = py::none();
   double scale_ = 1;
   std::vector<bool> applied_;
-  const char* last_isa_ = "";
   py::object last_rows_ = py::none();
   std::vector<size_t> last_absent_;
 };
@@ -227,11 +240,11 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
     tensor.span.size = static_cast<size_t>(array.size());
     tensors.push_back(tensor);
   }
-  py::gil_scoped_release release;
+  const GilReleased released;
   size_t elements = 0;
   for (const Tensor& tensor : tensors) elements += tensor.span.size;
   Workspace workspace;
-  return sum_of_squares(tensors, workspace, Crew(Threads::parking, elements));
+  return sum_of_squares(tensors, workspace, Crew(PoolKind::parking, elements));
 }
 
 }  // namespace
@@ -249,8 +262,14 @@ void register_param_table(py::module_& module) {
       .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"))
       .def("end", &BoundTable::end)
       .def("abort", &BoundTable::abort)
-      .def_property_readonly("last_isa", &BoundTable::last_isa)
       .def_property_readonly("last_step", &BoundTable::last_step);
+  module.def(
+      "last_step",
+      [] {
+        return std::make_tuple(last_ran_on.isa, static_cast<int>(last_ran_on.pool),
+                               last_ran_on.threads);
+      },
+      "The instruction set, the pool and the number of threads of this thread's last step.");
   module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
 }
 

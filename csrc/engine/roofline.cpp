@@ -7,7 +7,7 @@ namespace gradstep {
 void stream(DType dtype, const void* read, void* const* written, std::size_t count,
             std::size_t size, std::uint32_t cost) {
   const StreamFn run = active_kernels().stream[dtype][count - 1];
-  const Crew crew(Threads::parking, size * cost);
+  const Crew crew(PoolKind::parking, size * cost);
   const Division division = crew.divide(size * cost);
   auto job = [&, chunks = division.chunks](int chunk) {
     run(read, written, size / chunks * chunk,
