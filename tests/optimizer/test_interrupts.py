@@ -156,8 +156,8 @@ def skipping(objects: Objects) -> None:
     objects["scaler"].step(opt, grads(opt) | {"a": np.full((2, 3), np.inf)})
 
 
-def load_state(objects: Objects) -> None:
-    objects["opt"].load_state_dict(ready(betas=(0.5, 0.5))["opt"].state_dict())
+def with_another_state() -> Objects:
+    return ready() | {"state": ready(betas=(0.5, 0.5))["opt"].state_dict()}
 
 
 CASES: dict[str, tuple[Callable[[], Objects], Callable[[Objects], object]]] = {
@@ -170,7 +170,7 @@ CASES: dict[str, tuple[Callable[[], Objects], Callable[[Objects], object]]] = {
     ),
     "step after a new rule": (with_new_rule, lambda o: o["opt"].step(grads(o["opt"]))),
     "step after a backend switch": (with_other_backend, lambda o: o["opt"].step(grads(o["opt"]))),
-    "load_state_dict": (ready, load_state),
+    "load_state_dict": (with_another_state, lambda o: o["opt"].load_state_dict(o["state"])),
     "swap_averages": (ready, moved("swap_averages")),
     "lookahead": (momentum, moved("lookahead")),
     "add_group": (ready, lambda o: o["opt"].add_group({"params": params("d"), "lr": 0.5})),
