@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.advice import towards_gradient
+from gradstep.arrays.advice import is_torch, towards_floats, towards_gradient
 from gradstep.arrays.memory import Ranges, address, held, memory_order
 from gradstep.arrays.parameters import check_writeable
 
@@ -77,8 +77,7 @@ class GradientReader:
         if array.dtype.newbyteorder("=") not in READABLE:
             raise TypeError(
                 f"gradient {name!r} has dtype {array.dtype}; expected float16, float32 or float64. "
-                f"Convert it: g{'.real' if array.dtype.kind == 'c' else ''}"
-                f".astype(numpy.{param.dtype})."
+                + towards_floats(gradient, array.dtype, param.dtype)
             )
         if array.shape != param.shape:
             raise ValueError(
@@ -88,7 +87,8 @@ class GradientReader:
         if self._shares_memory(array):
             raise ValueError(
                 f"gradient {name!r} shares memory with a parameter or its state, which the step "
-                "overwrites. Pass a copy: g.copy()."
+                "overwrites. "
+                f"Pass a copy: {'g.clone()' if is_torch(gradient) else 'g.copy()'}."
             )
         order = memory_order(param)
         if type(gradient) is np.ndarray and matches(array, param, order):

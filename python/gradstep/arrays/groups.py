@@ -18,6 +18,7 @@ from gradstep.arrays.structure import (
     leaves,
     what_came,
 )
+from gradstep.values import reads_as_float
 
 Array = NDArray[Any]
 
@@ -61,11 +62,11 @@ def is_option(value: Any) -> bool:
     """Whether it can be a hyperparameter's value, and no parameter's."""
     if isinstance(value, (tuple, list)):
         return bool(value) and all(map(is_option, value))
-    return (
-        value is None
-        or isinstance(value, (bool, int, float, str, np.generic))
-        or (callable(value) and not hasattr(value, "__array__"))
-    )
+    if value is None or isinstance(value, (bool, str)):
+        return True
+    if callable(value) and not hasattr(value, "__array__"):
+        return True
+    return reads_as_float(value) and not isinstance(value, np.ndarray)
 
 
 def named_params(params: Any, group: int | None) -> tuple[Any, dict[str, Any]]:

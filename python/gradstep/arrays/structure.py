@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.advice import is_list_of_numbers, towards_gradient
+from gradstep.arrays.advice import TOO_DEEP, is_list_of_numbers, towards_gradient
 from gradstep.arrays.parameters import check_param
 
 Array = NDArray[Any]
@@ -81,7 +81,10 @@ def flatten_params(params: Any, prefix: str = "") -> tuple[Node, dict[str, Array
             name, keys, tuple(walk(v, path) for v, path in zip(values, paths, strict=True))
         )
 
-    return walk(params, prefix), named
+    try:
+        return walk(params, prefix), named
+    except RecursionError:
+        raise ValueError(f"params are {TOO_DEEP}") from None
 
 
 def aligner(node: Node) -> Align:

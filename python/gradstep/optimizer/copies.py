@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from types import MemberDescriptorType
 from typing import Any
 
 from gradstep.arrays.gradients import look
@@ -26,6 +28,24 @@ def parts_of(layout: Layout) -> Parts:
         "groups": [(g.names, g.settings.values, dict(g.constructed)) for g in layout.groups],
         "state": states.copied(layout),
     }
+
+
+def copied_parts(layout: Layout, memo: dict[int, Any]) -> Parts:
+    """The same with copies of the parameters, or what `memo` has for them."""
+    parts = parts_of(layout)
+    return parts | {"params": deepcopy(parts["params"], memo)}
+
+
+def own_attributes(opt: Any) -> dict[str, Any]:
+    """What a subclass has beside its optimizer's own, in slots or not."""
+    slots = (
+        name
+        for klass in type(opt).__mro__
+        for name, slot in vars(klass).items()
+        if isinstance(slot, MemberDescriptorType) and hasattr(opt, name)
+    )
+    own = {name: getattr(opt, name) for name in slots} | vars(opt)
+    return {name: value for name, value in own.items() if name not in ("_turn", "_layout")}
 
 
 def layout_of(method: Any, parts: Parts) -> Layout:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.at_once import attribute, filled
+from gradstep.arrays.at_once import Change, attribute, filled
 from gradstep.arrays.parameters import check_writeable
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.optimizer import state_dict as states
@@ -85,9 +85,11 @@ class Part:
         self._state.check_schedules()
         self._check_params()
 
-    def take_over(self) -> None:
+    def take_over(self, others: Iterable[Change] = ()) -> None:
+        """Make it the state, and these changes with it, at once."""
         params = self._params or {}
         changes = [filled(self._opt.params[name], values) for name, values in params.items()]
+        changes += others
         for group, was in zip(self._opt.groups, self._constructed or [], strict=False):
             changes.append(attribute(group, "constructed", group.constructed | was))
         self._state.take_over(changes)
