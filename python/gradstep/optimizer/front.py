@@ -26,7 +26,7 @@ from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.step_info import DONE, StepInfo
-from gradstep.optimizer.turn import LAST, STEP, Busy, Turn
+from gradstep.optimizer.turn import STEP, Busy, Turn
 from gradstep.values import check_grad_scale
 
 Array = NDArray[Any]
@@ -106,13 +106,15 @@ class Optimizer(KnownAttributes):
             If another step of this optimizer is running.
         """
         turn = self._turn
-        mine: list[None] = []
         give = turn.give
         try:
-            try:
-                mine += map(turn.take, LAST)
-            except IndexError:
-                raise turn.busy("step again") from None
+            turn.take()
+        except IndexError:
+            raise turn.busy("step again") from None
+        except BaseException:
+            give(None)
+            raise
+        try:
             turn.now = STEP
             layout = self._layout
             if grad_scale != 1.0:
@@ -145,7 +147,7 @@ class Optimizer(KnownAttributes):
                 info = StepInfo(norm, skipped)
             return info
         finally:
-            give(mine)
+            give(None)
 
     @property
     def params(self) -> Mapping[str, Array]:
@@ -205,7 +207,8 @@ class Optimizer(KnownAttributes):
             with lent("swap_averages()", (param for param, _ in pairs)):
                 yield from exchanged(pairs)
         finally:
-            give(mine)
+            if mine:
+                give(None)
 
     @property
     def steps(self) -> int:

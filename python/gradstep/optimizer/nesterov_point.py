@@ -80,4 +80,5 @@ class NesterovPoint(Optimizer):
                 back()
                 del memory
         finally:
-            give(mine)
+            if mine:
+                give(None)

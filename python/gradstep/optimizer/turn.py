@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable
 from threading import get_ident
 from typing import Any, TypeVar
 from weakref import WeakSet
 
 Result = TypeVar("Result")
 
-LAST = (-1,)  # of the free turns, of which there is one or none
 STEP: tuple[str, int | None] = ("another step", None)
 
 
@@ -22,17 +21,18 @@ class Busy(RuntimeError):
 class Turn:
     """A lock that an interrupt cannot leave taken.
 
-    To take it is to move the one entry of a list, and to give it back is to move it again:
-
     >>> turn, mine = Turn(), []
     >>> give = turn.give
     >>> try:
-    ...     mine += map(turn.take, LAST)  # an IndexError where somebody has it
+    ...     turn.take_for("step()", mine)
+    ...     # whatever has to be done alone
     ... finally:
-    ...     give(mine)
+    ...     if mine:
+    ...         give(None)
 
-    Each is one call of C code, and `mine` says whether there is something to give back. After a
-    fork turns that other threads had are free: those threads are not in the child.
+    It is a deque with one entry or none: to take it and to give it back is a call of C code each,
+    after which Python looks for signals, and not within. After a fork turns that other threads had
+    are free: those threads are not in the child.
     """
 
     def __init__(self) -> None:
@@ -41,19 +41,23 @@ class Turn:
         TURNS.add(self)
 
     def renew(self) -> None:
-        free = [None]
-        self.take, self.give = free.pop, free.extend
+        free = deque([None])
+        self.take, self.give = free.pop, free.append
 
     def busy(self, what: str) -> Busy:
         return Busy(f"this optimizer is busy with {self.now[0]}; {what} after it")
 
     def take_for(self, what: str, mine: list[None]) -> None:
         """Take it, into `mine`, for a method of this name; Busy where somebody has it."""
-        now = what, get_ident()
+        now, give = (what, get_ident()), self.give
         try:
-            mine += map(self.take, LAST)
+            mine.append(self.take())
         except IndexError:
             raise self.busy(f"call {what}") from None
+        except BaseException:
+            if not mine:
+                give(None)
+            raise
         self.now = now
 
     def during(self, what: str, act: Callable[..., Result], *args: Any) -> Result:
@@ -64,19 +68,9 @@ class Turn:
             self.take_for(what, mine)
             result = act(*args)
         finally:
-            give(mine)
+            if mine:
+                give(None)
         return result
-
-    @contextmanager
-    def taken(self, what: str) -> Iterator[None]:
-        """For the ``with`` block; after an interrupt perhaps for as long as its traceback lives."""
-        mine: list[None] = []
-        give = self.give
-        try:
-            self.take_for(what, mine)
-            yield
-        finally:
-            give(mine)
 
 
 TURNS: WeakSet[Turn] = WeakSet()

@@ -97,7 +97,8 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Any) -> N
         for name, other in others.items()
         if name not in values
     }
-    with opt._turn.taken("save()"):
+
+    def write() -> None:
         content = {
             "version": VERSION,
             **content_of(opt, params, copied=False),
@@ -106,6 +107,8 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Any) -> N
         }
         text, tensors = to_json(content)
         write_atomically(os.fspath(path), safetensors.numpy.save(tensors, {KEY: text}))
+
+    opt._turn.during("save()", write)
 
 
 def load(
@@ -187,36 +190,39 @@ def load(
         if params is not None:
             opt.check(params)
     live = {} if params is None or opt is not None else named_arrays(params)
-    with ExitStack() as stack:
-        if opt is not None:
-            stack.enter_context(opt._turn.taken("load()"))
+    levels = 3 if opt is None else 4  # from the warning up to who called load()
+
+    def read_and_take_over() -> dict[str, Any]:
         refuse_lent("load()", live.values())
-        stack.enter_context(saying(f"cannot load {path}: "))
-        content = read(path)
-        part = None if opt is None else Part(opt, content, hyperparameters)
-        given = content["params"]
-        if live and given is None:
-            raise ValueError("it was saved without parameters")
-        check_names(content, others, all_named=opt is not None)
-        undo = stack.enter_context(ExitStack())
-        for name, other in wanted.items():
-            undo.callback(other.load_state_dict, copy.deepcopy(other.state_dict()))
-            with saying(f"{name}: "):
-                other.load_state_dict(content["others"][name])
-        replaced = [] if part is None else part.replaced()
-        for name, other in wanted.items():
-            replaced += [f"{name}: {text}" for text in getattr(other, "replaced", [])]
-        if replaced:
-            warnings.warn(f"{path} has {', '.join(replaced)}; {KEEP}", stacklevel=2)
-        if part is not None:
-            part.check()
-        if live:
-            check_params(live, given)
-        if part is not None:
-            part.take_over()
-        at_once([filled(array, given[name]) for name, array in live.items()])()
-        undo.pop_all()
-    return {name: value for name, value in content["values"].items() if name not in others}
+        with saying(f"cannot load {path}: "), ExitStack() as undo:
+            content = read(path)
+            part = None if opt is None else Part(opt, content, hyperparameters)
+            given = content["params"]
+            if live and given is None:
+                raise ValueError("it was saved without parameters")
+            check_names(content, others, all_named=opt is not None)
+            for name, other in wanted.items():
+                undo.callback(other.load_state_dict, copy.deepcopy(other.state_dict()))
+                with saying(f"{name}: "):
+                    other.load_state_dict(content["others"][name])
+            replaced = [] if part is None else part.replaced()
+            for name, other in wanted.items():
+                replaced += [f"{name}: {text}" for text in getattr(other, "replaced", [])]
+            if replaced:
+                warnings.warn(f"{path} has {', '.join(replaced)}; {KEEP}", stacklevel=levels)
+            if part is not None:
+                part.check()
+            if live:
+                check_params(live, given)
+            if part is not None:
+                part.take_over()
+            at_once([filled(array, given[name]) for name, array in live.items()])()
+            undo.pop_all()
+        return {name: value for name, value in content["values"].items() if name not in others}
+
+    if opt is None:
+        return read_and_take_over()
+    return opt._turn.during("load()", read_and_take_over)
 
 
 def import_safetensors() -> Any:
