@@ -162,7 +162,7 @@ HARMLESS: dict[str, Callable[[Stage], object]] = {
     "gradients cleared": lambda s: s.grads.clear(),
     "another step": lambda s: refused(lambda: s.opt.step(s.grads), RuntimeError, "busy"),
     "a load": lambda s: refused(lambda: s.opt.load_state_dict({}), RuntimeError, "busy"),
-    "a group": lambda s: refused(lambda: s.opt.add_group({}), RuntimeError, "busy"),
+    "a group": lambda s: refused(lambda: s.opt.add_group({"params": []}), RuntimeError, "busy"),
     "hyperparameters": lambda s: vars(s).update(lr=setattr(s.opt, "lr", 0.5)),
     "another plan": lambda s: setattr(s.opt, "amsgrad", True),
     "state read": lambda s: s.opt.state["a"]["exp_avg"].sum() + s.opt.ema["c"].sum(),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.parameters import check_param
 from gradstep.arrays.structure import (
     Align,
     Branch,
@@ -87,8 +88,13 @@ def named_arrays(params: Any) -> dict[str, Array]:
             raise ValueError(
                 f"two groups have parameters named {repeated}; rename some of their dict keys"
             )
-        arrays |= of_group
+        arrays |= plain_arrays(of_group)
     return arrays
+
+
+def plain_arrays(given: Mapping[str, Any]) -> dict[str, Array]:
+    """Parameters as plain ndarrays on the same memory."""
+    return {name: check_param(name, array) for name, array in given.items()}
 
 
 def align_groups(structures: Sequence[Node], grouped: bool) -> Align:

@@ -47,7 +47,7 @@ def leaves(node: Node) -> list[str]:
 
 
 def flatten_params(params: Any, prefix: str = "") -> tuple[Node, dict[str, Array]]:
-    """The structure of `params`, and its arrays by name, in order.
+    """The structure of `params`, and its arrays by name, in order, as they were given.
 
     Names are dict keys and list indices, joined with dots: ``"encoder.0.W"``. A single array is
     called ``"0"``.
@@ -74,7 +74,8 @@ def flatten_params(params: Any, prefix: str = "") -> tuple[Node, dict[str, Array
                 raise ValueError(
                     f"two parameters are both named {name!r}; rename one of their dict keys"
                 )
-            named[name] = check_param(name, node)
+            check_param(name, node)
+            named[name] = node
             return name
         paths = [f"{name}.{part}" if name else part for part in names]
         return Branch(

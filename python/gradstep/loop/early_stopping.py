@@ -19,6 +19,8 @@ from gradstep.values import (
     check_flag,
     check_metric,
     metric_of,
+    own_dict,
+    reading,
     shown,
 )
 
@@ -143,9 +145,10 @@ class EarlyStopping:
         entries = check_entries(state_dict, "best", "bad", "kept")
         best = check_metric("best", entries["best"])
         bad = check_count("bad", entries["bad"], 0)
-        kept = entries["kept"]
+        with reading("kept in state_dict"):
+            kept = own_dict(entries["kept"])
         if kept is not None:
-            if not isinstance(kept, Mapping):
+            if not isinstance(kept, dict):
                 raise TypeError(f"kept must be a dict of arrays or None, got {shown(kept)}")
             kept = copies({name: check_param(name, array) for name, array in kept.items()})
         self.best, self.bad, self._kept = best, bad, kept

@@ -7,7 +7,7 @@ from types import MemberDescriptorType
 from typing import Any
 
 from gradstep.arrays.gradients import look
-from gradstep.arrays.parameters import check_param
+from gradstep.arrays.groups import plain_arrays
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.cohorts import Cohort
 from gradstep.optimizer.group import Chosen, Group
@@ -24,7 +24,7 @@ def parts_of(layout: Layout) -> Parts:
         "defaults": dict(layout.defaults),
         "grouped": layout.grouped,
         "structures": list(layout.structures),
-        "params": dict(layout.params),
+        "params": dict(layout.given),
         "groups": [(g.names, g.settings.values, dict(g.constructed)) for g in layout.groups],
         "state": states.copied(layout),
     }
@@ -51,13 +51,14 @@ def own_attributes(opt: Any) -> dict[str, Any]:
 def layout_of(method: Any, parts: Parts) -> Layout:
     """A layout on the parameters in `parts`, with that state in memory of its own."""
     layout = Layout.__new__(Layout)
-    params = {name: check_param(name, param) for name, param in parts["params"].items()}
+    params = plain_arrays(parts["params"])
     positions = {name: i for i, name in enumerate(params)}
     chosen = Chosen(*(settings_of(method, values) for _, values, _ in parts["groups"]))
     vars(layout).update(
         {name: parts[name] for name in ("kind", "defaults", "grouped", "structures")},
         method=method,
         steps=0,
+        given=parts["params"],
         params=params,
         seen={name: look(param) for name, param in params.items()},
         chosen=chosen,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -144,6 +144,12 @@ def with_state(name: str, value: Any, **options: bool) -> Stateful:
     )
 
 
+def put_back(value: Stateful, state: Any, done: Sequence[bool]) -> None:
+    """Load the state of before, unless what it was changed for is done."""
+    if not done:
+        value.load_state_dict(state)
+
+
 def is_plain(value: Any) -> bool:
     """Whether it is a value that is saved as it is, and not an object with a state."""
     return isinstance(value, PLAIN) and not hasattr(value, "load_state_dict")
@@ -153,6 +159,19 @@ def check_kinds(content: Any, kinds: Mapping[str, tuple[type, ...]]) -> None:
     for part, of in kinds.items():
         if not isinstance(content, dict) or not isinstance(content.get(part, ...), of):
             raise ValueError(f"its part {part!r} is missing or not a dict")
+
+
+def check_names(content: Mapping[str, Any], given: Mapping[str, Any], *, all_named: bool) -> None:
+    saved, values = content["others"], content["values"]
+    for name, other in given.items():
+        if name in values and other is not None:
+            raise ValueError(f"{name} is a plain value, which load() returns; do not give it")
+    asked = [name for name in given if name not in values]
+    if not set(asked) <= set(saved) or (all_named and set(asked) != set(saved)):
+        raise ValueError(
+            f"beside the optimizer it holds {list(saved)}, but load() was given {asked}; "
+            "give each by its name, and None for one to leave out"
+        )
 
 
 def read_constructed(opt: Optimizer, content: Mapping[str, Any]) -> Constructed | None:
