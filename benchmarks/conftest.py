@@ -121,8 +121,9 @@ def write_two_at_once(terminalreporter: Any, rows: list[Any]) -> None:
         terminalreporter.write_line(row.name)
         for name, slowdown in row.extra_info["slowdown"].items():
             first, third = row.extra_info["slowdown_quartiles"][name]
+            label = f"bound: {name}" if name in row.extra_info["bounds"] else name
             terminalreporter.write_line(
-                f"    {name:<40}{slowdown:>8.2f}   [{first:.2f}, {third:.2f}]"
+                f"    {label:<40}{slowdown:>8.2f}   [{first:.2f}, {third:.2f}]"
             )
 
 

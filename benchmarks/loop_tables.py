@@ -83,10 +83,12 @@ def slower_loops(infos: Iterable[Info]) -> list[str]:
 
 
 def at_once_table(infos: list[Info]) -> list[str]:
-    """How many times as slow as alone."""
-    names = contestants(infos, "slowdown")
+    """How many times as slow as alone; the bounds, which no optimizer can change, first."""
+    bounds = list(dict.fromkeys(name for info in infos for name in info["bounds"]))
+    names = [*bounds, *(name for name in contestants(infos, "slowdown") if name not in bounds)]
+    heads = [f"bound: {name}" if name in bounds else name for name in names]
     lines = [
-        "| two processes at once, times as slow as one alone | " + " | ".join(names) + " |",
+        "| two processes at once, times as slow as one alone | " + " | ".join(heads) + " |",
         "|" + "---|" * (len(names) + 1),
     ]
     for info in infos:

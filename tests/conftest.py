@@ -25,8 +25,11 @@ def native() -> Iterator[None]:
 
 
 @pytest.fixture
-def low_threshold(native: None) -> Iterator[None]:
+def low_threshold() -> Iterator[None]:
     """Threads are woken for small tensors too, so that small tensors can test them."""
+    if "native" not in gs.runtime.available_backends():
+        yield
+        return
     from gradstep import _native
 
     before = _native.least_work()

@@ -76,7 +76,7 @@ def main() -> None:
     options = parser.parse_args()
     loop = loops[options.loop]
     kind = KINDS[loop.kind]
-    known = kind.contestants(everything=True, tracked=False, wheel=True)
+    known = [*kind.contestants(everything=True, tracked=False, wheel=True), *kind.bounds]
     if options.contestant not in known:
         parser.error(f"no contestant {options.contestant!r}, expected one of {', '.join(known)}")
     turns: Iterator[float] = map(float, sys.stdin)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from benchmarks.loops.loop import Kind, Loop
-from benchmarks.loops.numpy_mlp import NumpyMLP
+from benchmarks.loops.numpy_mlp import BesideTorch, NumpyMLP
 from benchmarks.loops.sklearn_mlp import SklearnMLP
 from benchmarks.loops.torch_mlp import TorchMLP
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (NumpyMLP(), SklearnMLP(), TorchMLP())}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (NumpyMLP(), BesideTorch(), SklearnMLP(), TorchMLP())
+}
 
 DIGITS, SQUARE, MNIST, WIDE = NUMPY_WIDTHS = (
     (64, 64, 10),
@@ -24,6 +26,7 @@ def default_loops() -> list[Loop]:
         Loop("NumPy", SQUARE, 64, "float32"),
         Loop("NumPy", MNIST, 64, "float32"),
         Loop("NumPy", WIDE, 64, "float64"),
+        Loop("NumPy beside torch", SQUARE, 64, "float32"),
         Loop("scikit-learn", MNIST, 200, "float32"),  # the batch that it takes by itself
         Loop("torch", (8, 64, 64, 4), 32),
         Loop("torch", MNIST, 64),

@@ -19,6 +19,7 @@ from benchmarks.loops.ours import EVERY_NAME, FIRST, WHEEL
 Array = NDArray[Any]
 
 MEASURED, ONE_THREAD, NO_OPTIMIZER = "gradstep", "gradstep, 1 thread", "no optimizer"
+PRODUCTS = "products alone"
 LR = 1e-4  # at ten times as much units die, and their averages decay to denormal numbers
 BATCHES, LABELINGS = 16, 17  # no common divisor: no batch keeps its labels
 
@@ -52,7 +53,8 @@ class Kind:
 
     `others` are all contestants without gradstep; `peer` is the optimizer that its loops use
     without it, and `pinned` whom runs are tracked against. `ours` are gradstep's contestants
-    without ``--everything``; each takes part as a wheel, too, where one was installed. `unit` is
+    without ``--everything``; each takes part as a wheel, too, where one was installed. `bounds`
+    show what no optimizer can change where two processes run at once. `unit` is
     what the time is of. After so many units as `checked` says, losses may differ by a share of
     `tolerance`.
     """
@@ -63,6 +65,7 @@ class Kind:
     pinned: str
     others: tuple[str, ...]
     ours: tuple[str, ...] = (MEASURED, ONE_THREAD)
+    bounds: tuple[str, ...] = (NO_OPTIMIZER,)
     unit = "training step"
     checked = 20
     tolerance: ClassVar[dict[str, float]] = {"float32": 2e-6, "float64": 1e-9}

@@ -165,11 +165,11 @@ def two_processes(
 ) -> None:
     """How many times as slow a loop is beside another process that runs the same one.
 
-    By default BLAS takes all cores in both, and that alone can cost more than any optimizer: see
-    "no optimizer". Told to keep to one thread it leaves what the optimizer costs.
+    By default BLAS takes all cores in both, and that alone can cost more than any optimizer: the
+    bounds say how much. Told to keep to one thread it leaves what the optimizer costs.
     """
     kind = KINDS[loop.kind]
-    names = [MEASURED, *(n for n in kind.ours if n != MEASURED), kind.peer, NO_OPTIMIZER]
+    names = [MEASURED, *(n for n in kind.ours if n != MEASURED), kind.peer, *kind.bounds]
     added = ONE_BLAS_THREAD if one_blas_thread else {}
     run = rounds_of(benchmark)
     alone, slowdown, left_out = {}, {}, {}
@@ -192,6 +192,7 @@ def two_processes(
         loop=str(loop),
         one_blas_thread=one_blas_thread,
         unit=kind.unit,
+        bounds=list(kind.bounds),
         alone_us=alone,
         slowdown={name: three[1] for name, three in slowdown.items()},
         slowdown_quartiles={name: [three[0], three[2]] for name, three in slowdown.items()},

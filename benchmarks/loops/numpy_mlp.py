@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from itertools import count
@@ -14,6 +15,7 @@ from benchmarks.loops.loop import (
     LABELINGS,
     LR,
     NO_OPTIMIZER,
+    PRODUCTS,
     Array,
     Kind,
     Loop,
@@ -109,12 +111,30 @@ def adam_of_ours(params: list[Array], contestant: str, wheel: Path | None) -> Up
     return update
 
 
+def products_alone(loop: Loop) -> Running:
+    """The matrix products of a training step, and nothing else."""
+    matrices = weights(loop)[::2]
+    layers = [np.ones_like(matrices[0], shape=(loop.batch, width)) for width in loop.widths]
+
+    def step() -> None:
+        for below, above, matrix in zip(layers, layers[1:], matrices, strict=False):
+            below @ matrix
+            below.T @ above
+            if below is not layers[0]:
+                above @ matrix.T
+
+    return Running(step, lambda: math.nan)
+
+
 class NumpyMLP(Kind):
     name = "NumPy"
     peer = pinned = "numpy"
     others = (NO_OPTIMIZER, "numpy", "numpy out=")
+    bounds = (PRODUCTS, NO_OPTIMIZER)
 
     def start(self, loop: Loop, contestant: str, wheel: Path | None = None) -> Running:
+        if contestant == PRODUCTS:
+            return products_alone(loop)
         params, (inputs, labels) = weights(loop), data(loop)
         update: Update
         if contestant == NO_OPTIMIZER:
@@ -134,3 +154,13 @@ class NumpyMLP(Kind):
             update(grads)
 
         return Running(step, lambda: loss)
+
+
+class BesideTorch(NumpyMLP):
+    """The same in a process that has PyTorch, and its threads, for something else."""
+
+    name = "NumPy beside torch"
+
+    def start(self, loop: Loop, contestant: str, wheel: Path | None = None) -> Running:
+        importlib.import_module("torch")
+        return super().start(loop, contestant, wheel)

@@ -69,7 +69,23 @@ class ArrayView {
   // one may have been reshaped or resized since it was handed over.
   bool matches(const pybind11::detail::PyArray_Proxy* other) const {
     return other->descr == descr_ && (other->flags & order_) &&
-           (other->flags & NumpyApi::NPY_ARRAY_ALIGNED_) && of_shape(other) && of_shape(proxy());
+           (other->flags & NumpyApi::NPY_ARRAY_ALIGNED_) && same_shape(other);
+  }
+
+  // Whether an array has the shape that this one has, and had when it was handed over.
+  bool same_shape(const pybind11::detail::PyArray_Proxy* other) const {
+    const auto* own = proxy();
+    const int axes = static_cast<int>(shape_.size());
+    if (other->nd != axes || own->nd != axes) return false;
+    for (int axis = 0; axis < axes; ++axis)
+      if (other->dimensions[axis] != shape_[axis] || own->dimensions[axis] != shape_[axis])
+        return false;
+    return true;
+  }
+
+  // Whether the elements of an array of this shape follow one another as those of this one.
+  bool in_this_order(const pybind11::detail::PyArray_Proxy* other) const {
+    return other->flags & order_;
   }
 
   DType dtype() const { return dtype_; }
@@ -91,13 +107,6 @@ class ArrayView {
     return pybind11::detail::array_proxy(array_.ptr());
   }
 
-  bool of_shape(const pybind11::detail::PyArray_Proxy* array) const {
-    if (static_cast<size_t>(array->nd) != shape_.size()) return false;
-    for (size_t axis = 0; axis < shape_.size(); ++axis)
-      if (array->dimensions[axis] != shape_[axis]) return false;
-    return true;
-  }
-
   pybind11::array array_;
   DType dtype_;
   std::vector<Py_intptr_t> shape_;
@@ -113,15 +122,14 @@ class Beside {
  public:
   explicit Beside(const pybind11::array& array) : array_(array), data_(proxy()->data) {}
 
-  bool unchanged() const { return flags() && !moved(); }
-
-  // Whether all are. Without branches but for the end: a step looks at them all.
-  static bool unchanged(const std::vector<Beside>& all) {
+  // Whether all are what they were, and writeable. Without branches but for the end: a step looks
+  // at them all.
+  static bool unchanged(const Beside* begin, const Beside* end) {
     int flags = NumpyApi::NPY_ARRAY_WRITEABLE_;
     std::uintptr_t moved = 0;
-    for (const Beside& each : all) {
-      flags &= each.flags();
-      moved |= each.moved();
+    for (const Beside* each = begin; each < end; ++each) {
+      flags &= each->flags();
+      moved |= each->moved();
     }
     return flags && !moved;
   }

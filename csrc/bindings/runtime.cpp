@@ -3,6 +3,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/gil.hpp"
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/openmp.hpp"
@@ -26,9 +27,9 @@ py::dict rules() {
   py::dict all;
   for (size_t r = 0; r < kernels.rule_count; ++r) {
     const RuleInfo& rule = kernels.rules[r];
-    all[rule.name] = py::make_tuple(name_tuple(rule.coefficients, rule.coefficient_count),
-                                    name_tuple(rule.slots, rule.slot_count),
-                                    rule.count_agreeing[float32] != nullptr);
+    all[rule.name] =
+        py::make_tuple(name_tuple(rule.coefficients, rule.coefficient_count),
+                       name_tuple(rule.slots, rule.slot_count), rule.agreeing[float32] != nullptr);
   }
   return all;
 }
@@ -38,23 +39,6 @@ py::dict build_info() {
   info["compiler"] = GRADSTEP_COMPILER;
   info["flags"] = GRADSTEP_FLAGS;
   return info;
-}
-
-constexpr const char* as_wished = "auto";
-const std::pair<const char*, Threads> pools[] = {{"parking", Threads::parking},
-                                                 {"openmp", Threads::openmp}};
-
-std::string name_of(std::optional<Threads> whose) {
-  for (const auto& [name, threads] : pools)
-    if (whose == threads) return name;
-  return as_wished;
-}
-
-std::string set_pool(const std::string& wanted) {
-  for (const auto& [name, threads] : pools)
-    if (wanted == name) return name_of(set_pool_for_all(threads));
-  if (wanted != as_wished) throw py::value_error("pool must be 'auto', 'parking' or 'openmp'");
-  return name_of(set_pool_for_all(std::nullopt));
 }
 
 void stream_arrays(const py::array& read, const std::vector<py::array>& written,
@@ -70,7 +54,7 @@ void stream_arrays(const py::array& read, const std::vector<py::array>& written,
     addresses[i] = py::detail::array_proxy(written[i].ptr())->data;
   }
   const std::uint32_t cost = element_cost(active_kernels().rules[rule_named(rule)], dtype);
-  py::gil_scoped_release release;
+  const GilReleased released;
   stream(dtype, py::detail::array_proxy(read.ptr())->data, addresses, written.size(),
          static_cast<size_t>(read.size()), cost);
 }
@@ -99,8 +83,11 @@ void register_runtime(py::module_& module) {
   module.def("set_isa", &set_isa, py::arg("name"));
   module.def("num_threads", &num_threads);
   module.def("set_num_threads", &set_num_threads, py::arg("count"));
-  module.def("pool", [] { return name_of(pool_for_all()); });
-  module.def("set_pool", &set_pool, py::arg("name"));
+  module.def("pool", [] { return static_cast<int>(pool_for_all()); });
+  module.def(
+      "set_pool",
+      [](int kind) { return static_cast<int>(set_pool_for_all(static_cast<PoolKind>(kind))); },
+      py::arg("kind"), "Numbers of the names in runtime.POOLS.");
   module.def("loaded_openmp", &loaded_openmp, "The OpenMP library that the process has loaded.");
   module.def("parked_workers", &parked_workers, "How many threads of our own there are.");
   module.def("flush_denormals", &flush_denormals);

@@ -15,8 +15,8 @@
 namespace gradstep {
 namespace {
 
-// How the arrays are stored and in which type the arithmetic is done. Storage narrower than the
-// compute type needs only its own load and store.
+// How the arrays that a loop reads and writes are stored, and in which type its arithmetic is done.
+// Other formats come through the stage: docs/decisions/0018-formats-and-the-stage.md.
 template <class Real>
 struct Plain {
   using Compute = Real;
@@ -182,19 +182,19 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
   const T* own = static_cast<const T*>(coefficients);
   const auto shared = read_shared(own, span);
   const auto rule = read_coefficients<Rule<T>>(own + shared_count);
-  const auto param = static_cast<typename S::Param*>(span.param);
-  const auto grad = static_cast<const typename S::Grad*>(span.grad);
+  const auto param = static_cast<typename S::Param*>(span.param.data);
+  const auto grad = static_cast<const typename S::Grad*>(span.grad.data);
   const auto update_elements = [&](size_t i, size_t count, auto root) {
     element_loop<extras, cautious, S>(
         shared, rule, static_cast<T>(span.cautious_scale), count, root, param + i, grad + i,
-        extras == averaging ? static_cast<typename S::Average*>(span.average) + i : nullptr,
-        (static_cast<typename S::State*>(span.slots[K]) + i)...);
+        extras == averaging ? static_cast<typename S::Average*>(span.average.data) + i : nullptr,
+        (static_cast<typename S::State*>(span.slots[K].data) + i)...);
   };
   if constexpr (in_blocks) {
     for (; end - begin >= block; begin += block) {
       T root[block];
       root_loop<extras, S>(shared, rule, block, root, param + begin, grad + begin,
-                           (static_cast<typename S::State*>(span.slots[K]) + begin)...);
+                           (static_cast<typename S::State*>(span.slots[K].data) + begin)...);
       update_elements(begin, block, root);
     }
   }
@@ -235,15 +235,16 @@ inline size_t count_slots(const void* coefficients, const Span& span, size_t beg
   using T = typename S::Compute;
   const T* own = static_cast<const T*>(coefficients);
   return count_loop<S>(read_shared(own, span), read_coefficients<Rule<T>>(own + shared_count),
-                       end - begin, static_cast<const typename S::Param*>(span.param) + begin,
-                       static_cast<const typename S::Grad*>(span.grad) + begin,
-                       (static_cast<const typename S::State*>(span.slots[K]) + begin)...);
+                       end - begin, static_cast<const typename S::Param*>(span.param.data) + begin,
+                       static_cast<const typename S::Grad*>(span.grad.data) + begin,
+                       (static_cast<const typename S::State*>(span.slots[K].data) + begin)...);
 }
 
 template <template <class> class Rule, class S>
-size_t count_agreeing(const void* coefficients, const Span& span, size_t begin, size_t end) {
-  return count_slots<Rule, S>(coefficients, span, begin, end,
-                              std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
+double agreeing(const void* coefficients, const Span& span, size_t begin, size_t end) {
+  return static_cast<double>(
+      count_slots<Rule, S>(coefficients, span, begin, end,
+                           std::make_index_sequence<Rule<typename S::Compute>::slots.size>{}));
 }
 
 }  // namespace

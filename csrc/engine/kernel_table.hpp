@@ -2,10 +2,16 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 namespace gradstep {
 
+// What arithmetic is done in.
 enum DType : int { float32, float64, dtype_count };
+
+// How elements are stored: in a compute type, these come first, or in less or more than that.
+enum class Format : uint8_t { float32, float64, float16, bfloat16 };
+constexpr size_t format_count = 4;
 
 // How much of the shared arithmetic around a rule a loop carries. `lean` scales the gradient and
 // decays the parameter; `full` adds clip-by-value, coupled decay and proximal L1; `averaging` adds
@@ -29,26 +35,38 @@ constexpr size_t max_coefficients = 32;
 constexpr size_t norm_block = 1024;
 constexpr size_t most_roots = 2, most_quotients = 3;  // of an element, in any rule
 
-// The memory of one tensor, or of a run of its elements: all arrays have `size` elements.
+struct Array {
+  void* data;
+  void* beside;  // what belongs to the array and is none of its values: scales, say; mostly null
+  Format format;
+};
+
+// The memory of one tensor, or of a run of its elements: all arrays have `size` elements. Kernels
+// take it in the compute type; the gradient is only read.
 struct Span {
-  void* param;
-  const void* grad;
-  void* slots[max_slots];
-  void* average;
+  Array param, grad;
   size_t size;
   double limit = 1;       // what limits by norm leave of the gradient as a whole
   double cautious_scale;  // what cautious steps are multiplied with
+  Array average;
+  Array slots[max_slots];
 };
 
 // Updates elements [begin, end) of the span. `coefficients` are shared_count + the rule's, in the
 // compute type.
 using UpdateFn = void (*)(const void* coefficients, const Span& span, size_t begin, size_t end);
 
-// How many of the elements [begin, end) a step would move against their gradient. Changes nothing.
-using CountFn = size_t (*)(const void* coefficients, const Span& span, size_t begin, size_t end);
+// A sum over elements [begin, end), at most norm_block of them, in float64 and in the contract's
+// order. Changes nothing.
+using MeasureFn = double (*)(const void* coefficients, const Span& span, size_t begin, size_t end);
 
-// Sum of squares of at most norm_block values, in float64 and in the contract's lane order.
-using SumSquaresFn = double (*)(const void* values, size_t count);
+// Reads `count` elements, `stride` bytes apart, into the compute type.
+using LoadFn = void (*)(const void* from, ptrdiff_t stride, size_t count, void* to);
+
+// Reads rows of elements that are `along` bytes apart; the rows, `across`. Every row comes to lie
+// `pitch` elements behind the one before. For elements of which those across share cache lines.
+using LoadTurnedFn = void (*)(const void* from, ptrdiff_t along, ptrdiff_t across, size_t rows,
+                              size_t columns, void* to, size_t pitch);
 
 // Adds the squares of the elements in each of `units` columns to the column's sum, row by row.
 // Row r begins at values + r * stride.
@@ -73,15 +91,19 @@ struct RuleInfo {
   UpdateFn update[dtype_count][extras_count];
   // Cautious updates, Liang et al. 2024; null for rules without momentum, whose steps all agree.
   UpdateFn cautious_update[dtype_count][extras_count];
-  CountFn count_agreeing[dtype_count];
+  // How many elements a step would move against their gradient.
+  MeasureFn agreeing[dtype_count];
 };
 
 struct KernelTable {
   const char* isa;
   const RuleInfo* rules;
   size_t rule_count;
-  SumSquaresFn sum_squares[dtype_count];
+  // The squares of the gradient's elements; of the parameter's.
+  MeasureFn grad_squares[dtype_count], param_squares[dtype_count];
   SumColumnsFn sum_columns[dtype_count];
+  LoadFn load[format_count][dtype_count];
+  LoadTurnedFn load_turned[format_count][dtype_count];
   StreamFn stream[dtype_count][max_slots + 1];
   DivideFn divide[dtype_count][most_roots + 1][most_quotients + 1];
 };

@@ -2,6 +2,7 @@
 // nothing else: all other code is in anonymous namespaces, so the linker can never hand a function
 // built for a newer CPU to an older one.
 #include "engine/element_loop.hpp"
+#include "engine/formats.hpp"
 #include "engine/kernel_table.hpp"
 #include "engine/reductions.hpp"
 #include "engine/rooflines.hpp"
@@ -59,8 +60,8 @@ constexpr RuleInfo rule_info() {
   if constexpr (has_momentum<R>) {
     fill_updates<Rule, Plain<float>, true>(info.cautious_update[float32]);
     fill_updates<Rule, Plain<double>, true>(info.cautious_update[float64]);
-    info.count_agreeing[float32] = count_agreeing<Rule, Plain<float>>;
-    info.count_agreeing[float64] = count_agreeing<Rule, Plain<double>>;
+    info.agreeing[float32] = agreeing<Rule, Plain<float>>;
+    info.agreeing[float64] = agreeing<Rule, Plain<double>>;
   }
   return info;
 }
@@ -96,14 +97,30 @@ constexpr void fill_divides(DivideFn (&to)[most_roots + 1][most_quotients + 1]) 
   fill_roots<T>(to, std::make_index_sequence<most_roots + 1>{});
 }
 
+template <class Stored>
+constexpr void fill_loads(KernelTable& table, Format format) {
+  const auto f = static_cast<size_t>(format);
+  table.load[f][float32] = load_values<Stored, float>;
+  table.load[f][float64] = load_values<Stored, double>;
+  table.load_turned[f][float32] = load_turned<Stored, float>;
+  table.load_turned[f][float64] = load_turned<Stored, double>;
+}
+
 constexpr KernelTable kernel_table() {
   KernelTable table{GRADSTEP_NAME(GRADSTEP_ISA),
                     RuleTable<Registry>::at,
                     RuleTable<Registry>::size,
-                    {sum_squares<float>, sum_squares<double>},
+                    {grad_squares<float>, grad_squares<double>},
+                    {param_squares<float>, param_squares<double>},
                     {sum_columns<float>, sum_columns<double>},
                     {},
+                    {},
+                    {},
                     {}};
+  fill_loads<float>(table, Format::float32);
+  fill_loads<double>(table, Format::float64);
+  fill_loads<Float16>(table, Format::float16);
+  fill_loads<Bfloat16>(table, Format::bfloat16);
   fill_streams<float>(table.stream[float32], std::make_index_sequence<max_slots + 1>{});
   fill_streams<double>(table.stream[float64], std::make_index_sequence<max_slots + 1>{});
   fill_divides<float>(table.divide[float32]);

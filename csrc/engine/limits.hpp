@@ -2,14 +2,18 @@
 //
 // A unit is a slice along a parameter's last axis: a column of a (fan_in, fan_out) weight. What a
 // limit leaves of a tensor is a factor that kernels multiply grad_scale with. What it leaves of
-// units, a step applies to a thousand elements at a time, in cache, on their way to the kernel.
+// units, the stage applies.
 #pragma once
 
-#include <algorithm>
+#include <vector>
 
 #include "engine/param_table.hpp"
+#include "engine/update.hpp"
 
 namespace gradstep {
+
+// The sum of squares of all gradients; those of each are kept in the workspace.
+double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, const Crew& crew);
 
 // The Euclidean norm of all gradients times |scale|, before any limit. Multiplies the rows'
 // grad_scale with what clip_norm leaves and sets the tensors' limits and factors.
@@ -18,28 +22,5 @@ double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, dou
 
 // Takes back what it set for tensors in an earlier step.
 void lift_limits(std::vector<Tensor>& tensors, Workspace& workspace);
-
-constexpr std::size_t limited_run = 1024;
-
-// Writes elements [begin, end) of the gradient, times their units' factors, to `to`.
-void apply_factors(const Tensor& tensor, std::size_t begin, std::size_t end, void* to);
-
-// The same memory from element `begin` on.
-Span advanced(const Tensor& tensor, std::size_t begin);
-
-// Calls run(span, begin, end) for parts of a tensor's elements [begin, end), their gradient limited
-// by its factors.
-template <class Run>
-void with_factors(const Tensor& tensor, std::size_t begin, std::size_t end, Run run) {
-  alignas(64) double room[limited_run];
-  while (begin < end) {
-    const std::size_t next = std::min(begin + limited_run, end);
-    apply_factors(tensor, begin, next, room);
-    Span span = advanced(tensor, begin);
-    span.grad = room;
-    run(span, 0, next - begin);
-    begin = next;
-  }
-}
 
 }  // namespace gradstep

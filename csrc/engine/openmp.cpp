@@ -57,13 +57,15 @@ struct Region {
   int threads, chunks;
   JobBody body;
   void* job;
+  int used;
 };
 
 void take_share(void* data) {
-  const Region& region = *static_cast<const Region*>(data);
+  Region& region = *static_cast<Region*>(data);
   const int thread = region.openmp->thread();
   const int threads = std::min(region.threads, region.openmp->threads());
   if (thread >= threads) return;
+  if (thread == 0) region.used = threads;
   const int end = static_cast<int>(std::int64_t{region.chunks} * (thread + 1) / threads);
   for (int c = static_cast<int>(std::int64_t{region.chunks} * thread / threads); c < end; ++c)
     region.body(region.job, c);
@@ -73,15 +75,16 @@ void take_share(void* data) {
 
 const char* loaded_openmp() { return openmp() ? openmp()->file.c_str() : nullptr; }
 
-void run_on_openmp(int threads, int chunks, JobBody body, void* job) {
+int run_on_openmp(int threads, int chunks, JobBody body, void* job) {
   // The team is as large as its owner's: of a smaller one the library would end the other threads.
   constexpr unsigned as_many_as_ever = 0;
-  Region region{openmp(), threads, chunks, body, job};
+  Region region{openmp(), threads, chunks, body, job, 0};
   region.openmp->parallel(take_share, &region, as_many_as_ever, 0);
+  return region.used;
 }
 #else
 const char* loaded_openmp() { return nullptr; }
-void run_on_openmp(int, int, JobBody, void*) {}
+int run_on_openmp(int, int, JobBody, void*) { return 0; }
 #endif
 
 }  // namespace gradstep

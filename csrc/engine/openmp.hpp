@@ -11,7 +11,7 @@ namespace gradstep {
 // The file of the GNU OpenMP library that this process has loaded; null: none.
 const char* loaded_openmp();
 
-// Calls body(job, chunk) for every chunk, on `threads` of its threads.
-void run_on_openmp(int threads, int chunks, JobBody body, void* job);
+// Calls body(job, chunk) for every chunk, on `threads` of its threads. Returns how many it had.
+int run_on_openmp(int threads, int chunks, JobBody body, void* job);
 
 }  // namespace gradstep

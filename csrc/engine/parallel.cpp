@@ -18,7 +18,7 @@ std::atomic<int> cores{0};           // 0: not counted yet
 std::atomic<std::size_t> least_awake{24576}, least_asleep{196608};
 std::atomic<Pool*> own_pool{nullptr};  // never deleted: its threads live as long as the process
 std::atomic<bool> in_forked_child{false};
-std::atomic<std::optional<Threads>> for_all{std::nullopt};
+std::atomic<PoolKind> for_all{PoolKind::automatic};
 
 // A child has none of its parent's threads. It starts its own when it needs them.
 #ifndef _WIN32
@@ -30,8 +30,9 @@ const int fork_handler_registered = pthread_atfork(nullptr, nullptr, [] {
 #endif
 
 // An OpenMP library that the parent has used waits in a child for its threads for ever.
-Threads available(Threads whose) {
-  return whose == Threads::openmp && !in_forked_child && loaded_openmp() ? whose : Threads::parking;
+PoolKind available(PoolKind wished) {
+  const PoolKind all = for_all, kind = all == PoolKind::automatic ? wished : all;
+  return kind == PoolKind::openmp && !in_forked_child && loaded_openmp() ? kind : PoolKind::parking;
 }
 
 Pool& pool() {
@@ -45,11 +46,8 @@ Pool& pool() {
 
 }  // namespace
 
-std::optional<Threads> pool_for_all() { return for_all; }
-
-std::optional<Threads> set_pool_for_all(std::optional<Threads> whose) {
-  return for_all.exchange(whose);
-}
+PoolKind pool_for_all() { return for_all; }
+PoolKind set_pool_for_all(PoolKind kind) { return for_all.exchange(kind); }
 
 int num_threads() {
   const int chosen = chosen_threads;
@@ -73,11 +71,11 @@ int parked_workers() {
   return there ? there->workers() : 0;
 }
 
-Crew::Crew(Threads whose, std::size_t work)
-    : whose_(available(for_all.load().value_or(whose))), work_(work), least_(least_awake) {
+Crew::Crew(PoolKind wished, std::size_t work)
+    : kind_(available(wished)), work_(work), least_(least_awake) {
   if (work < 2 * least_) return;
   threads_ = num_threads();
-  if (threads_ == 1 || whose_ == Threads::openmp) return;
+  if (threads_ == 1 || kind_ == PoolKind::openmp) return;
   pool_ = &pool();
   if (!pool_->begin_step()) least_ = least_asleep;
 }
@@ -103,10 +101,15 @@ Division Crew::divide(std::size_t work) const {
 
 void Crew::run_body(Division division, JobBody body, void* job) const {
   const auto [threads, chunks] = division;
-  const bool shared = whose_ == Threads::openmp && !in_forked_child;
-  if (threads > 1 && shared) return run_on_openmp(threads, chunks, body, job);
-  if (threads > 1 && pool_) return pool_->run(threads, chunks, body, job);
-  for (int chunk = 0; chunk < chunks; ++chunk) body(job, chunk);
+  const bool shared = kind_ == PoolKind::openmp && !in_forked_child;
+  int used = 1;
+  if (threads > 1 && shared)
+    used = run_on_openmp(threads, chunks, body, job);
+  else if (threads > 1 && pool_)
+    used = pool_->run(threads, chunks, body, job);
+  else
+    for (int chunk = 0; chunk < chunks; ++chunk) body(job, chunk);
+  threads_used_ = std::max(threads_used_, used);
 }
 
 }  // namespace gradstep

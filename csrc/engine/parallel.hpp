@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 #include "engine/denormals.hpp"
 #include "engine/pool.hpp"
@@ -13,12 +12,12 @@
 namespace gradstep {
 
 // Whose threads a job runs on: our own, which sleep between steps, or those of the OpenMP library
-// that the process has loaded, where it has one.
-enum class Threads : int { parking, openmp };
+// that the process has loaded, where it has one. Python has the names: gradstep/runtime.py.
+enum class PoolKind : int { automatic, parking, openmp };
 
-// What is used for whatever wishes; none: as each job wishes. Returns the choice before.
-std::optional<Threads> pool_for_all();
-std::optional<Threads> set_pool_for_all(std::optional<Threads> whose);
+// What all jobs run on; automatic: on what each wishes. Returns the choice before.
+PoolKind pool_for_all();
+PoolKind set_pool_for_all(PoolKind kind);
 
 int num_threads();
 // 0: one for each usable core. Returns the choice before.
@@ -45,7 +44,7 @@ struct Division {
 class Crew {
  public:
   // `work` is that of its largest job.
-  Crew(Threads whose, std::size_t work);
+  Crew(PoolKind wished, std::size_t work);
   ~Crew();
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
@@ -69,13 +68,18 @@ class Crew {
         &job);
   }
 
+  // Whose threads its jobs run on, and the most that have run chunks of one, with the caller's.
+  PoolKind kind() const { return kind_; }
+  int threads_used() const { return threads_used_; }
+
  private:
   void run_body(Division division, JobBody body, void* job) const;
 
-  const Threads whose_;
+  const PoolKind kind_;
   const std::size_t work_;
   std::size_t least_;  // work for a thread
   int threads_ = 1;
+  mutable int threads_used_ = 1;
   Pool* pool_ = nullptr;  // where the step is worth more than one thread
 };
 

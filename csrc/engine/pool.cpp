@@ -84,17 +84,18 @@ int Pool::Share::take(bool first) {
   }
 }
 
-void Pool::run(int threads, int chunks, JobBody body, void* job) {
+int Pool::run(int threads, int chunks, JobBody body, void* job) {
   const std::unique_lock<std::mutex> alone(busy_, std::try_to_lock);
   threads = alone ? staffed(std::min(threads, chunks)) : 1;
   if (threads == 1) {
     for (int chunk = 0; chunk < chunks; ++chunk) body(job, chunk);
-    return;
+    return 1;
   }
   body_ = body;
   job_ = job;
   chunks_ = static_cast<std::uint32_t>(chunks);
   done_.reset(0);
+  helpers_.store(0, std::memory_order_relaxed);
   threads_.store(threads, std::memory_order_release);
   caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
   for (int t = 0; t < threads; ++t)
@@ -102,13 +103,15 @@ void Pool::run(int threads, int chunks, JobBody body, void* job) {
         static_cast<std::uint32_t>(std::int64_t{chunks} * t / threads),
         static_cast<std::uint32_t>(std::int64_t{chunks} * (t + 1) / threads));
   call_next(0);
-  std::uint32_t done = done_.add(static_cast<std::uint32_t>(take_part(0)));
+  const int own = take_part(0);
+  std::uint32_t done = done_.add(static_cast<std::uint32_t>(own));
   for (const auto since = Clock::now(); done != chunks_; done = done_.value()) {
     if (Clock::now() - since < spin_time)
       pause();
     else
       done_.wait_while(done);
   }
+  return helpers_.load(std::memory_order_relaxed) + (own > 0);
 }
 
 bool Pool::begin_step() {
@@ -192,7 +195,10 @@ void Pool::serve(int number) {
     seen = seat.call.value();
     leave(caller_cpu_.load(std::memory_order_relaxed));
     call_next(number);
-    if (const int ran = take_part(number)) done_.add(static_cast<std::uint32_t>(ran));
+    if (const int ran = take_part(number)) {
+      helpers_.fetch_add(1, std::memory_order_relaxed);
+      done_.add(static_cast<std::uint32_t>(ran));
+    }
   }
 }
 

@@ -1,8 +1,9 @@
 // Threads of our own. Between steps they sleep, so that the cores belong to whoever works next.
 //
 // A job is cut into chunks, and every thread has a share of them, the same one from step to step.
-// Who is done with its own share takes from the ends of the others'. The calling thread therefore
-// never waits for a thread that has not begun: where all cores are busy it does everything itself.
+// Who is done with its own share takes from the ends of the others' (work stealing). The calling
+// thread therefore never waits for a thread that has not begun: where all cores are busy it does
+// everything itself.
 #pragma once
 
 #include <array>
@@ -23,8 +24,9 @@ class Pool {
   static constexpr int most_threads = 1024;
 
   // Calls body(job, chunk) for every chunk, on up to `threads` threads with the caller's. If
-  // another thread's job is running, or no thread can be had, the caller does it all.
-  void run(int threads, int chunks, JobBody body, void* job);
+  // another thread's job is running, or no thread can be had, the caller does it all. Returns how
+  // many threads ran any.
+  int run(int threads, int chunks, JobBody body, void* job);
 
   // Begins a step of several jobs. Returns whether it follows the one before it at once; if so,
   // workers will stay awake for a while after it, too.
@@ -81,7 +83,8 @@ class Pool {
   std::uint32_t chunks_ = 0;
   std::atomic<int> threads_{1}, caller_cpu_{-1};
   std::atomic<bool> in_step_{false}, follows_{false};
-  alignas(128) Signal done_;  // counts chunks
+  alignas(128) Signal done_;     // counts chunks
+  std::atomic<int> helpers_{0};  // workers that ran any
 };
 
 }  // namespace gradstep

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/independent.hpp"
+#include "engine/kernel_table.hpp"
 
 namespace gradstep {
 namespace {
@@ -15,8 +16,7 @@ namespace {
 constexpr size_t norm_lanes = 16;
 
 template <class T>
-double sum_squares(const void* values, size_t count) {
-  const T* __restrict x = static_cast<const T*>(values);
+double sum_squares(const T* __restrict x, size_t count) {
   double lane[norm_lanes] = {};
   size_t i = 0;
   for (; i + norm_lanes <= count; i += norm_lanes) {
@@ -32,6 +32,16 @@ double sum_squares(const void* values, size_t count) {
   for (size_t half = norm_lanes / 2; half > 0; half /= 2)
     for (size_t j = 0; j < half; ++j) lane[j] += lane[j + half];
   return lane[0];
+}
+
+template <class T>
+double grad_squares(const void*, const Span& span, size_t begin, size_t end) {
+  return sum_squares(static_cast<const T*>(span.grad.data) + begin, end - begin);
+}
+
+template <class T>
+double param_squares(const void*, const Span& span, size_t begin, size_t end) {
+  return sum_squares(static_cast<const T*>(span.param.data) + begin, end - begin);
 }
 
 template <class T>

@@ -15,7 +15,13 @@
 
 namespace gradstep {
 
-class Signal {
+// The checks in csrc/gates wait wherever another thread may come between.
+struct NoDelay {
+  static void at_gap() {}
+};
+
+template <class Delay>
+class BasicSignal {
  public:
   std::uint32_t value() const { return value_.load(std::memory_order_acquire); }
 
@@ -24,14 +30,23 @@ class Signal {
   // Returns the new value. Wakes who waits; costs a system call only if somebody does.
   std::uint32_t add(std::uint32_t number) {
     const std::uint32_t now = value_.fetch_add(number) + number;
-    if (waiting_.load() && waiting_.exchange(0)) wake();
+    Delay::at_gap();
+    if (waiting_.load() && waiting_.exchange(0)) {
+      Delay::at_gap();
+      wake();
+    }
     return now;
   }
 
   // Sleeps while the value is `old`. It is `waiting_` that is slept on, and said anew before each
   // sleep: who has changed the value earlier may take it back as late as he likes.
   void wait_while(std::uint32_t old) {
-    for (waiting_.store(1); value_.load() == old; waiting_.store(1)) sleep();
+    for (waiting_.store(1);; waiting_.store(1)) {
+      Delay::at_gap();
+      if (value_.load() != old) break;
+      Delay::at_gap();
+      sleep();
+    }
     waiting_.store(0, std::memory_order_relaxed);
   }
 
@@ -56,5 +71,7 @@ class Signal {
 
   std::atomic<std::uint32_t> value_{0}, waiting_{0};
 };
+
+using Signal = BasicSignal<NoDelay>;
 
 }  // namespace gradstep

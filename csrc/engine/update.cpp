@@ -1,26 +1,28 @@
+#include "engine/update.hpp"
+
 #include <algorithm>
 #include <atomic>
 
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
-#include "engine/limits.hpp"
 #include "engine/parallel.hpp"
 #include "engine/param_table.hpp"
 #include "engine/partition.hpp"
+#include "engine/stage.hpp"
 
 namespace gradstep {
 namespace {
 
 class Updater {
  public:
-  Updater(std::vector<Tensor>& tensors, const std::vector<Row>& rows, Workspace& workspace,
+  Updater(Tensor* begin, Tensor* end, const std::vector<Row>& rows, Workspace& workspace,
           const Crew& crew)
-      : tensors_(tensors),
+      : begin_(begin),
+        end_(end),
         rows_(rows),
         workspace_(workspace),
         crew_(crew),
-        kernels_(active_kernels()),
-        partition_(tensors, workspace.ends, crew) {
+        kernels_(active_kernels()) {
     workspace.rows.resize(rows.size());
     cast_rows_ = workspace.rows.data();
     for (std::size_t r = 0; r < rows.size(); ++r) cast_row(rows[r], workspace.rows[r]);
@@ -29,23 +31,19 @@ class Updater {
   const char* take() {
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
       scale_cautious_steps();
-    run([&](std::size_t t, std::size_t begin, std::size_t end) {
-      update(tensors_[t], begin, end);
-    });
+    const Partition partition(begin_, end_, workspace_.ends, crew_);
+    const bool flushing = flush_denormals();
+    auto job = [&](int chunk) {
+      const DenormalsFlushed flushed(flushing);
+      partition.chunk(chunk, [&](const Tensor& tensor, std::size_t begin, std::size_t end) {
+        update(tensor, begin, end);
+      });
+    };
+    crew_.run(partition.division(), job);
     return kernels_.isa;
   }
 
  private:
-  // Calls do_part(tensor, begin, end) for all elements that have a gradient.
-  template <class Part>
-  void run(Part do_part) const {
-    auto job = [&](int chunk) {
-      const DenormalsFlushed flushed(flushing_);
-      partition_.chunk(chunk, do_part);
-    };
-    crew_.run(partition_.division(), job);
-  }
-
   void cast_row(const Row& row, Workspace::CastRow& to) const {
     const RuleInfo& rule = kernels_.rules[row.rule];
     for (const DType dtype : {float32, float64})
@@ -66,10 +64,11 @@ class Updater {
 
   void update(const Tensor& tensor, std::size_t begin, std::size_t end) const {
     const Workspace::CastRow& row = cast_rows_[tensor.row];
-    const UpdateFn kernel = row.kernels[tensor.dtype][tensor.span.average ? averaging : row.extras];
+    const Extras extras = tensor.span.average.data ? averaging : row.extras;
+    const UpdateFn kernel = row.kernels[tensor.dtype][extras];
     const void* own = coefficients(tensor);
-    if (!tensor.factors) return kernel(own, tensor.span, begin, end);
-    with_factors(tensor, begin, end, [&](const Span& span, std::size_t from, std::size_t to) {
+    if (!tensor.staged) return kernel(own, tensor.span, begin, end);
+    staged(tensor, all_roles, begin, end, [&](const Span& span, std::size_t from, std::size_t to) {
       kernel(own, span, from, to);
     });
   }
@@ -77,37 +76,27 @@ class Updater {
   // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by
   // size/(count + 1), where count is the number of elements left.
   void scale_cautious_steps() {
-    std::vector<std::atomic<std::size_t>>& agreeing = workspace_.agreeing;
-    if (agreeing.size() != tensors_.size())
-      agreeing = std::vector<std::atomic<std::size_t>>(tensors_.size());
-    for (std::atomic<std::size_t>& count : agreeing) count = 0;
-    run([&](std::size_t t, std::size_t begin, std::size_t end) {
-      const Tensor& tensor = tensors_[t];
-      const Row& row = rows_[tensor.row];
-      if (!row.cautious) return;
-      const CountFn agree = kernels_.rules[row.rule].count_agreeing[tensor.dtype];
-      const auto add = [&](const Span& span, std::size_t from, std::size_t to) {
-        agreeing[t] += agree(coefficients(tensor), span, from, to);
-      };
-      if (tensor.factors)
-        with_factors(tensor, begin, end, add);
-      else
-        add(tensor.span, begin, end);
-    });
-    for (std::size_t t = 0; t < tensors_.size(); ++t) {
-      Span& span = tensors_[t].span;
-      span.cautious_scale = static_cast<double>(span.size) / static_cast<double>(agreeing[t] + 1);
+    std::vector<double>& agreeing = workspace_.agreeing;
+    agreeing.assign(end_ - begin_, 0.0);
+    for (const Tensor* tensor = begin_; tensor < end_; ++tensor) {
+      if (!present(*tensor) || !rows_[tensor->row].cautious) continue;
+      const RuleInfo& rule = kernels_.rules[rows_[tensor->row].rule];
+      workspace_.measures.add({tensor, Scope::tensor, all_roles, tensor->cost,
+                               rule.agreeing[tensor->dtype], nullptr, coefficients(*tensor),
+                               &agreeing[tensor - begin_]});
     }
+    workspace_.measures.take(crew_);
+    for (Tensor* tensor = begin_; tensor < end_; ++tensor)
+      tensor->span.cautious_scale =
+          static_cast<double>(tensor->span.size) / (agreeing[tensor - begin_] + 1);
   }
 
-  std::vector<Tensor>& tensors_;
+  Tensor *const begin_, *const end_;
   const std::vector<Row>& rows_;
   Workspace& workspace_;
   const Crew& crew_;
   const KernelTable& kernels_;
-  const Partition partition_;
   const Workspace::CastRow* cast_rows_;
-  const bool flushing_ = flush_denormals();
 };
 
 std::atomic<bool> flushes_denormals{false};
@@ -117,9 +106,9 @@ std::atomic<bool> flushes_denormals{false};
 bool set_flush_denormals(bool on) { return flushes_denormals.exchange(on); }
 bool flush_denormals() { return flushes_denormals; }
 
-const char* update(std::vector<Tensor>& tensors, const std::vector<Row>& rows, Workspace& workspace,
-                   const Crew& crew) {
-  return Updater(tensors, rows, workspace, crew).take();
+const char* update(std::vector<Tensor>& tensors, std::size_t first, std::size_t last,
+                   const std::vector<Row>& rows, Workspace& workspace, const Crew& crew) {
+  return Updater(tensors.data() + first, tensors.data() + last, rows, workspace, crew).take();
 }
 
 }  // namespace gradstep

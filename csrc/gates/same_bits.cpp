@@ -1,4 +1,5 @@
-// Prints, for every update of one kernel table, a hash of what five steps make of random numbers.
+// Prints, for every update of one kernel table, a hash of what five steps make of random numbers,
+// and for every load one of all that 16 bits can hold.
 // Tables of different instruction sets print the same: `.ci/run --full` compares x86-64 with an
 // emulated arm64, which the tests cannot reach.
 #include <math.h>
@@ -59,12 +60,12 @@ void print(const RuleInfo& rule, UpdateFn update, Extras extras, const char* kin
   Span span{};
   for (size_t k = 0; k < rule.slot_count; ++k) {
     slots[k] = random<T>(bits, elements, 0, 1);
-    span.slots[k] = slots[k].data();
+    span.slots[k].data = slots[k].data();
   }
   std::vector<T> average = param;
-  span.param = param.data();
-  span.grad = grad.data();
-  span.average = average.data();
+  span.param.data = param.data();
+  span.grad.data = grad.data();
+  span.average.data = average.data();
   span.size = elements;
   span.limit = 0.7;
   span.cautious_scale = 1.25;
@@ -79,11 +80,34 @@ void print(const RuleInfo& rule, UpdateFn update, Extras extras, const char* kin
          hash.value());
 }
 
+// Of elements next to each other and apart, and of a square turned about.
+template <class T>
+void print_loads(size_t format, DType dtype) {
+  constexpr size_t side = 256, count = side * side, item[format_count] = {4, 8, 2, 2};
+  std::vector<uint16_t> words(2 * count * 4);
+  for (size_t i = 0; i < words.size(); ++i) words[i] = static_cast<uint16_t>(i * 40503u);
+  std::vector<T> to(count);
+  Hash hash;
+  const auto stride = static_cast<ptrdiff_t>(item[format]);
+  for (const ptrdiff_t apart : {stride, 2 * stride}) {
+    GRADSTEP_KERNELS.load[format][dtype](words.data(), apart, count, to.data());
+    for (const T value : to) hash.add(value);
+  }
+  GRADSTEP_KERNELS.load_turned[format][dtype](words.data(), side * stride, stride, side, side,
+                                              to.data(), side);
+  for (const T value : to) hash.add(value);
+  printf("load format %zu to float%zu: %016llx\n", format, 8 * sizeof(T), hash.value());
+}
+
 }  // namespace
 }  // namespace gradstep
 
 int main() {
   using namespace gradstep;
+  for (size_t format = 0; format < format_count; ++format) {
+    print_loads<float>(format, float32);
+    print_loads<double>(format, float64);
+  }
   for (size_t r = 0; r < GRADSTEP_KERNELS.rule_count; ++r) {
     const RuleInfo& rule = GRADSTEP_KERNELS.rules[r];
     for (const Extras extras : {lean, full, averaging}) {

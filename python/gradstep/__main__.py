@@ -10,14 +10,17 @@ import gradstep
 from gradstep import runtime
 
 
-def pool() -> str:
-    """Whose threads steps run on, and what that means here."""
-    library = runtime.openmp_library() or "none is loaded"
-    return {
-        "auto": f"auto: parking; for PyTorch's memory openmp ({library})",
-        "parking": "parking",
-        "openmp": f"openmp ({library})",
-    }[runtime.pool()]
+def large_step() -> str:
+    """What large steps really run on: the most threads that one of a few has had."""
+    opt, grad = gradstep.AdamW(np.zeros(1_000_000, np.float32)), np.ones(1_000_000, np.float32)
+    ran = []
+    for _ in range(8):
+        opt.step(grad)
+        ran.append(runtime.last_step())
+    most = max((last for last in ran if last), key=lambda last: last.threads, default=None)
+    if most is None:
+        return "NumPy"
+    return f"{most.isa}, " + (f"{most.threads} threads, {most.pool}" if most.pool else "1 thread")
 
 
 def main() -> None:
@@ -31,7 +34,9 @@ def main() -> None:
         "isa in use": runtime.isa() or "none",
         "threads": runtime.num_threads(),
         "denormals": "flushed" if runtime.flush_denormals() else "kept",
-        "pool": pool(),
+        "pool": runtime.pool(),
+        "openmp": runtime.openmp_library() or "none is loaded",
+        "large step": large_step(),
         "compiler": build.get("compiler", "none"),
         "flags": build.get("flags", "none"),
     }

@@ -24,7 +24,7 @@ import warnings
 from collections.abc import Callable
 from importlib import import_module
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradstep import reference
 
@@ -37,11 +37,13 @@ except ImportError as error:
 
 __all__ = [
     "BackendWarning",
+    "LastStep",
     "available_backends",
     "available_isas",
     "backend",
     "flush_denormals",
     "isa",
+    "last_step",
     "num_threads",
     "openmp_library",
     "pool",
@@ -53,7 +55,7 @@ __all__ = [
 ]
 
 
-POOLS = ("auto", "parking", "openmp")
+POOLS = ("auto", "parking", "openmp")  # the native backend has their numbers
 
 
 class BackendWarning(RuntimeWarning):
@@ -170,7 +172,7 @@ def set_num_threads(count: int) -> Setting:
 
 def pool() -> str:
     """Whose threads steps run on, as :func:`set_pool` has it."""
-    return str(_native.pool()) if _native else "auto"
+    return POOLS[_native.pool()] if _native else POOLS[0]
 
 
 def set_pool(name: str) -> Setting:
@@ -191,12 +193,33 @@ def set_pool(name: str) -> Setting:
     """
     if name not in POOLS:
         raise ValueError(f"pool must be one of {list(POOLS)}, got {name!r}")
-    return set_native("pool", name)
+    return set_native("pool", POOLS.index(name))
 
 
 def openmp_library() -> str | None:
     """The file of the GNU OpenMP library that the process has loaded, if any."""
     return _native.loaded_openmp() if _native else None
+
+
+class LastStep(NamedTuple):
+    """What a step ran on."""
+
+    isa: str
+    #: Whose threads helped: ``"parking"`` or ``"openmp"``; None where the calling thread was alone.
+    pool: str | None
+    #: How many threads ran some of it, with the calling one.
+    threads: int
+
+
+def last_step() -> LastStep | None:
+    """What the last step of the calling thread ran on; None before its first.
+
+    A step may use fewer threads than :func:`num_threads`: it is too small for them, they have not
+    found a free core before it was over, or another thread's step had them. Steps on the NumPy
+    backend, and those that were skipped, do not count.
+    """
+    isa, pool, threads = _native.last_step() if _native else (None, 0, 0)
+    return LastStep(isa, POOLS[pool] if threads > 1 else None, threads) if isa else None
 
 
 def flush_denormals() -> bool:

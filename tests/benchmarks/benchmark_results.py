@@ -67,6 +67,7 @@ def at_once_entry(loop: str, one_blas_thread: bool, **slowdown: float) -> dict[s
             "loop": loop,
             "one_blas_thread": one_blas_thread,
             "unit": "training step",
+            "bounds": ["no optimizer"],
             "alone_us": dict.fromkeys(slowdown, 10.0),
             "slowdown": slowdown,
             "slowdown_quartiles": {name: [s - 0.1, s + 0.1] for name, s in slowdown.items()},

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from benchmarks.loops import measure, numpy_mlp, ours, wheel
 from benchmarks.loops.__main__ import answers, turn
 from benchmarks.loops.cases import KINDS, default_loops, every_loop
 from benchmarks.loops.loop import Loop, data, weights
-from benchmarks.loops.processes import Process, environment
+from benchmarks.loops.processes import ROOT, Process, environment
 
 import gradstep as gs
 
@@ -81,6 +83,44 @@ def test_another_optimizer_is_noticed(
     monkeypatch.setattr(numpy_mlp, constant, value)
     with pytest.raises(AssertionError, match=r"20 times a training step: numpy has a loss of "):
         measure.same_losses(loop, {"gradstep": honest, "numpy": loss()})
+
+
+class Recorded(np.ndarray[Any, Any]):
+    """An array that writes down the shapes of the matrix products it takes part in."""
+
+    products: ClassVar[list[tuple[Any, ...]]]
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **_: Any) -> Any:
+        plain = [np.asarray(i) for i in inputs]
+        if ufunc is np.matmul:
+            self.products.append(tuple(array.shape for array in plain))
+        return np.asarray(getattr(ufunc, method)(*plain)).view(Recorded)
+
+
+def test_products_alone_are_those_of_a_training_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        numpy_mlp, "weights", lambda loop: [array.view(Recorded) for array in weights(loop)]
+    )
+    of_each = []
+    for contestant in ("products alone", "no optimizer"):
+        Recorded.products = []
+        KINDS["NumPy"].start(TINY, contestant, None).step()
+        of_each.append(sorted(Recorded.products))
+    assert of_each[0] == of_each[1]
+    assert len(of_each[0]) == 8
+
+
+def test_beside_torch_there_is_torch() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    code = """
+import sys
+from benchmarks.loops.cases import KINDS, Loop
+loop = Loop("NumPy beside torch", (6, 7, 3), 4)
+assert "torch" not in sys.modules
+KINDS[loop.kind].start(loop, "gradstep", None).step()
+assert "torch" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_pytorchs_contestants_have_the_loss_of_gradstep() -> None:

@@ -113,7 +113,8 @@ def test_two_at_once_are_compared_with_one_alone(made: type[Made]) -> None:
     assert info["alone_us"] == {"gradstep": 2e6, "no optimizer": 2e6}
     assert info["slowdown"] == {"gradstep": 3.0, "no optimizer": 3.0}
     assert info["slowdown_quartiles"]["gradstep"] == [3.0, 3.0]
-    assert set(info["left_out"]) == {"gradstep, 1 thread", "numpy"}
+    assert set(info["left_out"]) == {"gradstep, 1 thread", "numpy", "products alone"}
+    assert info["bounds"] == ["products alone", "no optimizer"]
     assert {added for _, added in made.begun} == {2}
 
 
@@ -125,7 +126,7 @@ SQUARE = "NumPy 256-256-256-10, batch 64, float32"
 def test_the_report_begins_with_loops() -> None:
     step = entry("AdamW, tiny MLP", 10.0, torch_fused=40.0)
     fast = loop_entry(SQUARE, 100.0, numpy=200.0)
-    at_once = at_once_entry(SQUARE, True, gradstep=1.5, numpy=2.5)
+    at_once = at_once_entry(SQUARE, True, gradstep=1.5, numpy=2.5, **{"no optimizer": 3.5})
     text = report(results(step, fast, at_once))
     head = "| NumPy loops, µs per training step | optimizer's share, numpy → gradstep | gradstep |"
     row = (
@@ -135,7 +136,8 @@ def test_the_report_begins_with_loops() -> None:
     assert f"{head} no optimizer | numpy |" in text
     assert text.index(row) < text.index("| AdamW, tiny MLP")
     assert "No loop is faster with another optimizer or setting." in text
-    assert f"| {SQUARE}, one BLAS thread | 1.50 ± 0.10 | 2.50 ± 0.10 |" in text
+    assert "as slow as one alone | bound: no optimizer | gradstep | numpy |" in text
+    assert f"| {SQUARE}, one BLAS thread | 3.50 ± 0.10 | 1.50 ± 0.10 | 2.50 ± 0.10 |" in text
     assert "- gradstep wheel: auditwheel is not installed" in text
 
 

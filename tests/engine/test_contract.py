@@ -21,7 +21,7 @@ from tests.helpers import (
 from tests.spec import Options, Spec, Variant
 from tests.specs import CASE_IDS, CASES, SPECS
 
-pytestmark = pytest.mark.usefixtures("low_threshold")
+pytestmark = pytest.mark.usefixtures("native", "low_threshold")
 
 if "native" in gs.runtime.available_backends():
     from gradstep import _native

@@ -1,4 +1,4 @@
-"""Threads of our own: awake within steps, asleep between them, and never in anybody's way."""
+"""Threads: how many, and the same bits with any number of them."""
 
 from __future__ import annotations
 
@@ -59,34 +59,6 @@ def test_optimizers_in_many_python_threads_share_the_pool() -> None:
         for thread in threads:
             thread.join()
     assert not wrong
-
-
-@pytest.mark.parametrize("burst", [1, 3])
-@pytest.mark.parametrize("beside", ["", "import torch"])
-def test_no_core_is_busy_after_a_step(burst: int, beside: str) -> None:
-    """OpenMP's waiting threads would spin through most of each pause of 5 ms."""
-    if beside:
-        pytest.importorskip("torch")
-    done = run_python(f"""
-import time
-{beside}
-import numpy as np, gradstep as gs
-w, grad = np.zeros({LARGE}, np.float32), np.ones({LARGE}, np.float32)
-opt = gs.AdamW(w, lr=0.1)
-gs.runtime.set_num_threads(2)
-opt.step(grad)
-in_steps, rounds = 0.0, 60
-own, everyone = time.thread_time(), time.process_time()
-for _ in range(rounds):
-    for _ in range({burst}):
-        started = time.perf_counter()
-        opt.step(grad)
-        in_steps += time.perf_counter() - started
-    time.sleep(0.005)
-others = (time.process_time() - everyone) - (time.thread_time() - own)
-print((others - in_steps) / rounds)
-""")
-    assert float(done.stdout) < 0.0005, done.stderr
 
 
 @pytest.mark.skipif(not LINUX, reason="reads /proc")
@@ -181,6 +153,26 @@ print("done")
     assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr
 
 
+@pytest.mark.parametrize("size", [10, LARGE])
+def test_a_process_ends_while_daemon_threads_step(size: int) -> None:
+    """Before Python 3.14 they are ended when they come back for the global lock."""
+    for _ in range(3):
+        done = run_python(f"""
+import threading, time
+import numpy as np, gradstep as gs
+def steps():
+    w = np.zeros({size}, np.float32)
+    opt = gs.SGD(w, lr=0.1)
+    while True:
+        opt.step(w + 1)
+for _ in range(2):
+    threading.Thread(target=steps, daemon=True).start()
+time.sleep(0.1)
+print("done")
+""")
+        assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr
+
+
 NUMBER = "import gradstep as gs; print(gs.runtime.num_threads())"
 
 
@@ -228,58 +220,6 @@ def test_a_quota_of_cpu_time_limits_threads() -> None:
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("may not mount a control group of its own")
     assert done.stdout.strip() == "1", done.stderr
-
-
-def test_pools_can_be_chosen() -> None:
-    assert gs.runtime.pool() == "auto"
-    with gs.runtime.set_pool("parking"):
-        assert gs.runtime.pool() == "parking"
-    assert gs.runtime.pool() == "auto"
-    with pytest.raises(ValueError, match=r"pool must be one of \['auto', 'parking', 'openmp'\]"):
-        gs.runtime.set_pool("tbb")
-    shown = run_python("import gradstep.__main__ as m; m.main()", GRADSTEP_POOL="parking").stdout
-    assert ["pool", "parking"] in [line.split() for line in shown.splitlines()]
-    assert run_python("import gradstep", GRADSTEP_POOL="tbb").returncode != 0
-
-
-def test_without_an_openmp_library_its_pool_is_our_own() -> None:
-    done = run_python(f"""
-import numpy as np, gradstep as gs
-from gradstep import _native
-assert gs.runtime.openmp_library() is None
-gs.runtime.set_num_threads(2)
-gs.runtime.set_pool("openmp")
-w = np.zeros({LARGE}, np.float32)
-gs.AdamW(w).step(w + 1)
-print(_native.parked_workers())
-""")
-    assert done.stdout.strip() == "1", done.stderr
-
-
-@pytest.mark.skipif(not LINUX, reason="knows the name of GNU's OpenMP library on Linux")
-@pytest.mark.parametrize("first", ["torch", "gradstep"])
-def test_pytorchs_tensors_are_stepped_on_pytorchs_threads(first: str) -> None:
-    pytest.importorskip("torch")
-    done = run_python(f"""
-import {first}
-import numpy as np, torch, gradstep as gs
-from gradstep import _native
-gs.runtime.set_num_threads(2)
-def train(w):
-    opt = gs.AdamW(w, lr=0.1)
-    for t in range(3):
-        opt.step(np.cos(w * (t + 1)))
-    return w.tobytes()
-start = np.linspace(-1, 1, {LARGE}, dtype=np.float32)
-tensor = torch.nn.Parameter(torch.tensor(start))
-shared = train(tensor.detach().numpy()[:])
-assert "libgomp" in gs.runtime.openmp_library()
-assert _native.parked_workers() == 0
-own = train(start.copy())
-assert _native.parked_workers() == 1
-print(shared == own)
-""")
-    assert done.stdout.strip() == "True", done.stderr
 
 
 def test_norms_outside_of_a_step_have_the_same_bits() -> None:

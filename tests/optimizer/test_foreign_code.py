@@ -162,7 +162,7 @@ HARMLESS: dict[str, Callable[[Stage], object]] = {
     "gradients cleared": lambda s: s.grads.clear(),
     "another step": lambda s: refused(lambda: s.opt.step(s.grads), RuntimeError, "busy"),
     "a load": lambda s: refused(lambda: s.opt.load_state_dict({}), RuntimeError, "busy"),
-    "a group": lambda s: refused(lambda: s.opt.add_group({"params": []}), RuntimeError, "busy"),
+    "a group": lambda s: refused(lambda: s.opt.add_group({"params": ones()}), RuntimeError, "busy"),
     "hyperparameters": lambda s: vars(s).update(lr=setattr(s.opt, "lr", 0.5)),
     "another plan": lambda s: setattr(s.opt, "amsgrad", True),
     "state read": lambda s: s.opt.state["a"]["exp_avg"].sum() + s.opt.ema["c"].sum(),
@@ -215,10 +215,13 @@ def test_groups_lists_are_read_once() -> None:
 
 
 FORMS: dict[str, tuple[str, Callable[[Array], object]]] = {
-    "converted, then resized": ("float64", lambda a: resize(a, 1)),
     "then in another order": (
         "float32",
         lambda a: a.__setstate__(np.asfortranarray(a).__reduce__()[2]),
+    ),
+    "then in another dtype and order": (
+        "float64",
+        lambda a: a.__setstate__(np.asfortranarray(a).astype("f4").__reduce__()[2]),
     ),
 }
 
@@ -236,6 +239,15 @@ def test_an_earlier_gradient_is_converted_as_it_has_to_be(case: str) -> None:
     assert_same_bits(everything(opt), everything(twin))
 
 
+def test_a_gradient_of_another_dtype_that_is_resized_meanwhile_is_refused() -> None:
+    stage = Stage()
+    stage.grads["a"] = stage.grads["a"].astype("float64")
+    before = everything(stage.opt)
+    with pytest.raises(ValueError, match=r"gradient 'a' has shape \(1,\)"):
+        stage.step(lambda: resize(stage.grads["a"], 1))
+    assert_same_bits(everything(stage.opt), before)
+
+
 def test_gradients_that_never_settle_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from gradstep.arrays import gradients
 
@@ -243,7 +255,7 @@ def test_gradients_that_never_settle_are_refused(monkeypatch: pytest.MonkeyPatch
     w = np.ones(2)
     opt = gs.SGD(w, lr=0.1)
     with pytest.raises(RuntimeError, match="the gradients change while they are read"):
-        opt.step(np.ones(2, np.float32))
+        opt.step(np.ones(2, np.int32))
     np.testing.assert_array_equal(w, 1.0)
 
 

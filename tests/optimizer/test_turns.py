@@ -28,7 +28,7 @@ def status_of_child(act: Any) -> int:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork")
 def test_a_child_can_step_though_another_thread_of_its_parent_was_in_a_step() -> None:
     inside, leave = threading.Event(), threading.Event()
 
@@ -57,7 +57,7 @@ def test_a_child_can_step_though_another_thread_of_its_parent_was_in_a_step() ->
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork")
 def test_a_child_is_still_within_what_its_own_thread_was_in() -> None:
     opt = gs.SGD(np.ones(2), lr=0.1, ema_decay=0.5)
 

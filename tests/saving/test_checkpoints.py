@@ -90,7 +90,7 @@ def assert_same_loops(one: Loop, other: Loop) -> None:
     np.testing.assert_equal(one.everything(), other.everything())
 
 
-@pytest.mark.usefixtures("low_threshold")
+@pytest.mark.usefixtures("native", "low_threshold")
 @pytest.mark.parametrize(
     "settings",
     [

@@ -1,7 +1,8 @@
-"""One gradient, checked against its parameter and made readable in place.
+"""One gradient, checked against its parameter and made readable.
 
 Both backends send every gradient here that they cannot read as it is, so there is one place that
-decides what is legal and one text for each error.
+decides what is legal and one text for each error. What they read is an ndarray in one of a few
+dtypes; its layout and precision need not be its parameter's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.advice import is_torch, towards_floats, towards_gradient
-from gradstep.arrays.memory import Ranges, address, held, memory_order
+from gradstep.arrays.memory import Ranges, address, held
 from gradstep.arrays.parameters import check_writeable
 
 Array = NDArray[Any]
@@ -21,6 +22,11 @@ Array = NDArray[Any]
 Look = tuple[Any, ...]
 
 READABLE = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
+
+
+def is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    """That of the package ml_dtypes, which need not be there."""
+    return dtype.name == "bfloat16" and (dtype.kind, dtype.itemsize) == ("V", 2) and dtype.isnative
 
 
 def look(param: Array) -> Look:
@@ -41,7 +47,7 @@ def check_unchanged(name: str, param: Array, seen: Look) -> None:
 
 
 class GradientReader:
-    """``reader(i, gradient)`` is the gradient of parameter `i`, in its dtype, shape and order.
+    """``reader(i, gradient)`` is the gradient of parameter `i` as an array that steps can read.
 
     Parameters
     ----------
@@ -74,29 +80,24 @@ class GradientReader:
         array = as_array(name, gradient)  # anybody's code may run here, and nowhere below
         check_unchanged(name, param, self._seen[i])
         self.check_state(i)
-        if array.dtype.newbyteorder("=") not in READABLE:
+        if not is_bfloat16(array.dtype) and array.dtype.newbyteorder("=") not in READABLE:
             raise TypeError(
-                f"gradient {name!r} has dtype {array.dtype}; expected float16, float32 or float64. "
-                + towards_floats(gradient, array.dtype, param.dtype)
+                f"gradient {name!r} has dtype {array.dtype}; expected float16, bfloat16, float32 "
+                f"or float64. {towards_floats(gradient, array.dtype, param.dtype)}"
             )
         if array.shape != param.shape:
             raise ValueError(
                 f"gradient {name!r} has shape {array.shape}; expected {param.shape}, the shape of "
                 f"its parameter.{turned(array.shape, param.shape)}"
             )
-        if self._shares_memory(array):
+        near = self._near(array)
+        if any(np.shares_memory(array, owned) for owned in near):
             raise ValueError(
                 f"gradient {name!r} shares memory with a parameter or its state, which the step "
                 "overwrites. "
                 f"Pass a copy: {'g.clone()' if is_torch(gradient) else 'g.copy()'}."
             )
-        order = memory_order(param)
-        if type(gradient) is np.ndarray and matches(array, param, order):
-            return array
-        copy = np.empty(param.shape, param.dtype, order)
-        with np.errstate(over="ignore", under="ignore"):
-            copy[...] = array
-        return copy
+        return plain(array.copy() if near else array)
 
     def check_state(self, i: int) -> None:
         """Raise a ValueError where a step can no longer write what goes with parameter `i`."""
@@ -108,11 +109,12 @@ class GradientReader:
                     "optimizer, and write values into its state: array[...] = values"
                 )
 
-    def _shares_memory(self, array: Array) -> bool:
+    def _near(self, array: Array) -> list[Array]:
+        """The arrays that a step writes between the first and the last byte of this one."""
         if self._ranges is None:
             state = [array for of_one in self._state for _, array, _ in of_one]
             self._ranges = Ranges((*self._params, *state))
-        return self._ranges.shared_with(array)
+        return list(self._ranges.near(array))
 
 
 def turned(came: tuple[int, ...], expected: tuple[int, ...]) -> str:
@@ -124,9 +126,12 @@ def turned(came: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return ""
 
 
-def matches(array: Array, param: Array, order: str) -> bool:
-    contiguous = array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
-    return array.dtype is param.dtype and contiguous and array.flags.aligned
+def plain(array: Array) -> Array:
+    """`array` with NumPy's own object for its dtype, in this machine's byte order."""
+    own = np.dtype(array.dtype.type)
+    if array.dtype is own:
+        return array
+    return array.view(own) if array.dtype.isnative else array.astype(own)
 
 
 def as_array(name: str, gradient: object) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 from weakref import finalize, ref
 
@@ -91,12 +91,15 @@ class Ranges:
 
     def shared_with(self, array: Array) -> bool:
         """Whether one of them has an element in common with `array`."""
+        return any(np.shares_memory(array, own) for own in self.near(array))
+
+    def near(self, array: Array) -> Iterator[Array]:
+        """Those between the first and the last byte of `array`."""
         begin, end = byte_range(array)
         # They are disjoint, so of those that start below `begin` only the last can reach into it.
         first = max(bisect_left(self._ranges, begin, key=lambda r: r[0]) - 1, 0)
         for low, high, own in self._ranges[first:]:
             if low >= end:
-                return False
-            if begin < high and np.shares_memory(array, own):
-                return True
-        return False
+                return
+            if begin < high:
+                yield own

@@ -21,7 +21,7 @@ from gradstep.reference import (  # noqa: F401
     sgd,
     sign,
 )
-from gradstep.reference.norms import sum_of_squares
+from gradstep.reference.measures import sum_of_squares
 from gradstep.reference.rules import RULES
 from gradstep.reference.table import ParamTable
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.memory import flat
-from gradstep.reference.norms import tensor_sum
+from gradstep.reference.measures import of_elements, of_units, squares
 
 Array = NDArray[Any]
 
@@ -48,7 +48,7 @@ def limit_gradients(
     for param, grad, row in zip(params, grads, row_of, strict=True):
         factor, factors = 1.0, None
         if grad is not None:
-            remaining = before = tensor_sum(grad)
+            remaining = before = of_elements(squares(grad), 0, grad.size)
             if math.isfinite(limits[row].adaptive):
                 factors, remaining = unit_factors(param, grad, limits[row], scale)
             factor = reduction(math.sqrt(remaining) * scale, limits[row].tensor_norm)
@@ -70,7 +70,7 @@ def reduction(norm: float, limit: float) -> float:
 
 def unit_factors(param: Array, grad: Array, limits: Limits, scale: float) -> tuple[Array, float]:
     """A factor for every unit of a tensor, and what they leave of its sum of squares."""
-    sums, weights = unit_sums(param, grad), unit_sums(param, flat(param))
+    sums, weights = of_units(squares(grad), param), of_units(squares(flat(param)), param)
     norms = np.sqrt(sums) * scale
     roots = np.sqrt(weights)
     most = limits.adaptive * np.where(roots > limits.adaptive_eps, roots, limits.adaptive_eps)
@@ -80,22 +80,6 @@ def unit_factors(param: Array, grad: Array, limits: Limits, scale: float) -> tup
     for factor, of_unit in zip(factors.tolist(), sums.tolist(), strict=True):
         left += factor * factor * of_unit
     return factors, left
-
-
-def unit_count(param: Array) -> int:
-    """The length of the last axis of an array that has several."""
-    return param.shape[-1] if param.ndim > 1 and param.size else 1
-
-
-def unit_sums(param: Array, values: Array) -> Array:
-    """The sum of squares of every slice along the last axis, in the engine's order of addition."""
-    count = unit_count(param)
-    if count == 1 or not param.flags.c_contiguous:
-        return np.array([tensor_sum(unit) for unit in values.reshape(count, -1)])
-    sums = np.zeros(count)
-    for row in values.reshape(-1, count):
-        sums += np.square(row, dtype=np.float64)
-    return sums
 
 
 def apply_factors(param: Array, grad: Array, factors: Array) -> Array:

@@ -46,10 +46,9 @@ class Rule:
         step = self.function(g, *slots, **own)
         return p - np.where(agree(step, g), scale * step, p.dtype.type(0))
 
-    def count_agreeing(self, g: Array, slots: list[Array], own: dict[str, Any]) -> int:
-        """How many elements of a step suit their gradients; the slots are left alone."""
-        step = self.function(g, *(s.copy() for s in slots), **own)
-        return int(np.count_nonzero(agree(step, g)))
+    def agreeing(self, g: Array, slots: list[Array], own: dict[str, Any]) -> Array:
+        """Whether each element of a step suits its gradient; the slots are left alone."""
+        return agree(self.function(g, *(s.copy() for s in slots), **own), g)
 
 
 def agree(step: Array, g: Array) -> Array:

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.at_once import Change, at_once, filled
+from gradstep.arrays.at_once import Change, at_once, attribute, filled
 from gradstep.arrays.memory import flat
 from gradstep.reference.arithmetic import clamp, soft_threshold
-from gradstep.reference.limits import Limits, apply_factors, limit_gradients
+from gradstep.reference.formats import beside
+from gradstep.reference.limits import Limited, Limits, apply_factors, limit_gradients
+from gradstep.reference.measures import of_elements
 from gradstep.reference.rules import RULES
 
 Array = NDArray[Any]
@@ -27,6 +29,20 @@ Run = Callable[[], list[Change]]
 
 RUN = 16384  # elements worked on at a time
 LOOKS = 8  # the second finds gradients settled; the third, where one's conversion changed another
+
+
+class Step:
+    """What the phases of a step need, once its rows have been read."""
+
+    def __init__(
+        self,
+        given: Sequence[tuple[Any, ...]],
+        rows: Sequence[tuple[Any, ...]],
+        grad_scale: float,
+        limited: Limited,
+    ) -> None:
+        self.given, self.rows, self.grad_scale, self.limited = given, rows, grad_scale, limited
+        self.applied: set[int] = set()
 
 
 class ParamTable:
@@ -45,13 +61,15 @@ class ParamTable:
         self._averages = [None if a is None else flat(a) for a in averages]
         self._convert = convert
         self._last_step: tuple[Sequence[Any] | None, Sequence[int]] = None, ()
+        self._step: Step | None = None  # that is under way, in phases
 
     @property
     def last_step(self) -> tuple[Sequence[Any] | None, Sequence[int]]:
-        """The rows of the last step that was not skipped, and the tensors that it left out."""
+        """The rows of the last step that was taken, and the tensors that it left out."""
         return self._last_step
 
     def assign(self, rules: Sequence[tuple[str, bool]], row_of: Sequence[int]) -> None:
+        self._check_no_step()
         self._rules = [(RULES[name], cautious) for name, cautious in rules]
         self._row_of = list(row_of)
 
@@ -63,39 +81,90 @@ class ParamTable:
         with_norm: bool,
         skip_nonfinite: bool,
     ) -> tuple[float | None, bool, tuple[int, ...]]:
-        given, with_norm, skip_nonfinite = rows, bool(with_norm), bool(skip_nonfinite)
-        rows = [self._read(r, row) for r, row in enumerate(rows)]
-        grads = [None if g is None else flat(g) for g in self._settled(leaves)]
+        with_norm, skip_nonfinite = bool(with_norm), bool(skip_nonfinite)
+        step = self._begun(rows, grad_scale)
+        grads = self._settled_all(leaves)
         absent = tuple(i for i, g in enumerate(grads) if g is None)
-        limits = [Limits(*of_row[0][1:5]) for of_row in rows]
-        norm, of_rows, of_tensors = None, [1.0] * len(rows), [1.0] * len(grads)
+        norm = None
+        if with_norm:
+            step.limited = self._limits(step, grads)
+            norm = step.limited.norm
+            if skip_nonfinite and not math.isfinite(norm):
+                return norm, True, absent
+        self._apply(step, 0, grads, attribute(self, "_last_step", (rows, absent)))
+        return norm, False, absent
+
+    def begin(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> None:
+        self._step = self._begun(rows, grad_scale)
+
+    def measure(self, leaves: Sequence[object]) -> float:
+        step = self._under_way()
+        step.limited = self._limits(step, self._settled_all(leaves))
+        return step.limited.norm
+
+    def apply(self, first: int, leaves: Sequence[object]) -> None:
+        step, leaves = self._under_way(), tuple(leaves)
+        numbers = range(first, first + len(leaves))
+        if numbers.stop > len(self._params):
+            raise ValueError("there are not so many tensors")
+        if not step.applied.isdisjoint(numbers):
+            raise ValueError("a tensor is updated once in a step")
+        grads = self._settled(first, leaves)
+        applied = {i for i, grad in zip(numbers, grads, strict=True) if grad is not None}
+        self._apply(step, first, grads, partial(step.applied.update, applied))
+
+    def end(self) -> tuple[int, ...]:
+        step = self._under_way()
+        absent = self._left_out(step)
+        self._last_step, self._step = (step.given, absent), None
+        return absent
+
+    def abort(self) -> tuple[int, ...]:
+        step = self._under_way()
+        absent = self._left_out(step)
+        last = (step.given, absent) if step.applied else self._last_step
+        self._last_step, self._step = last, None
+        return absent
+
+    def _left_out(self, step: Step) -> tuple[int, ...]:
+        return tuple(i for i in range(len(self._params)) if i not in step.applied)
+
+    def _begun(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> Step:
+        self._check_no_step()
+        nothing: list[Array | None] = [None] * len(self._params)
+        limited = Limited(0.0, [1.0] * len(rows), [1.0] * len(self._params), nothing)
+        return Step(rows, [self._read(r, row) for r, row in enumerate(rows)], grad_scale, limited)
+
+    def _check_no_step(self) -> None:
+        if self._step is not None:
+            raise RuntimeError("a step has begun; end or abort it first")
+
+    def _under_way(self) -> Step:
+        if self._step is None:
+            raise RuntimeError("no step has begun")
+        return self._step
+
+    def _limits(self, step: Step, grads: Sequence[Array | None]) -> Limited:
+        limits = [Limits(*of_row[0][1:5]) for of_row in step.rows]
         with np.errstate(all="ignore"):
-            if with_norm:
-                norm, of_rows, of_tensors, of_units = limit_gradients(
-                    self._shaped, grads, limits, self._row_of, grad_scale
-                )
-                if skip_nonfinite and not math.isfinite(norm):
-                    return norm, True, absent
-                grads = [
-                    g if g is None or f is None else apply_factors(p, g, f)
-                    for p, g, f in zip(self._shaped, grads, of_units, strict=True)
-                ]
-            runs = [
+            return limit_gradients(self._shaped, grads, limits, self._row_of, step.grad_scale)
+
+    def _apply(self, step: Step, first: int, grads: Sequence[Array | None], done: Change) -> None:
+        """Update the tensors from `first` on and make the change `done`: if interrupted, too."""
+        with np.errstate(all="ignore"):
+            runs: list[Run] = [
                 run
-                for i, grad in enumerate(grads)
+                for i, grad in enumerate(grads, first)
                 if grad is not None
-                for row in [self._row_of[i]]
-                for run in self._runs(i, grad, rows[row], grad_scale * of_rows[row], of_tensors[i])
+                for run in self._runs(step, i, grad)
             ]
+            runs.append(lambda: [done])
             written = [0]
             try:
                 self._write(runs, written)
             except BaseException:
-                self._write(runs, written)  # a step that was interrupted is finished
-                self._last_step = given, absent
+                self._write(runs, written)
                 raise
-            self._last_step = given, absent
-        return norm, False, absent
 
     @staticmethod
     def _write(runs: Sequence[Run], written: list[int]) -> None:
@@ -103,22 +172,33 @@ class ParamTable:
         for run in runs[written[0] :]:
             at_once([*run(), partial(setitem, written, 0, written[0] + 1)])()
 
-    def _settled(self, leaves: Sequence[object]) -> list[Array | None]:
-        """Arrays of all gradients, once a look finds nothing to convert.
+    def _settled(self, first: int, leaves: Sequence[object]) -> list[Array | None]:
+        """The gradients of the parameters from `first` on, flat, as their parameters are.
 
-        A conversion may run anybody's code, and so change what was looked at before.
+        A conversion may run anybody's code, and so change what was looked at before: they are taken
+        once a look finds nothing to convert.
         """
         grads: list[Any] = list(leaves)
-        if len(grads) != len(self._params):
-            raise ValueError(f"expected {len(self._params)} gradients, got {len(grads)}")
+        params = self._shaped[first : first + len(grads)]
         for _ in range(LOOKS):
             before = grads
-            grads = [None if g is None else self._convert(i, g) for i, g in enumerate(before)]
+            grads = [
+                None if g is None else self._convert(i, g) for i, g in enumerate(before, first)
+            ]
             if all(map(operator.is_, grads, before)):
-                return grads
+                return [
+                    None if g is None else flat(beside(p, g))
+                    for p, g in zip(params, grads, strict=True)
+                ]
         raise RuntimeError(
             "the gradients change while they are read; leave them alone until the step has returned"
         )
+
+    def _settled_all(self, leaves: Sequence[object]) -> list[Array | None]:
+        leaves = tuple(leaves)
+        if len(leaves) != len(self._params):
+            raise ValueError(f"expected {len(self._params)} gradients, got {len(leaves)}")
+        return self._settled(0, leaves)
 
     def _read(self, r: int, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """The parts of a row as plain numbers, the rule's coefficients together."""
@@ -128,20 +208,21 @@ class ParamTable:
             raise TypeError("coefficients must be dicts of exactly the rule's coefficients")
         return *(tuple(map(float, part)) for part in parts), own
 
-    def _runs(
-        self, i: int, grad: Array, row: tuple[Any, ...], grad_scale: float, limit: float
-    ) -> list[Run]:
+    def _runs(self, step: Step, i: int, grad: Array) -> list[Run]:
         """Functions that each compute a run of the tensor, and return what is to be written."""
-        (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients = row
-        scale = sign * grad_scale
+        row, limited = self._row_of[i], step.limited
+        (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients = step.rows[row]
+        if (factors := limited.units[i]) is not None:
+            grad = apply_factors(self._shaped[i], grad, factors)
+        scale = sign * (step.grad_scale * limited.rows[row])
         cast = self._params[i].dtype.type
         average = self._averages[i]
         with_extras = clip_value != math.inf or l2 != 0 or l1 != 0 or average is not None
         own = {name: cast(value) for name, value in coefficients.items()}
         scale, clip_value, l2, decay, l1 = map(cast, (scale, clip_value, l2, decay, l1))
-        scale *= cast(limit)
+        scale *= cast(limited.tensors[i])
         keep, take = cast(keep), cast(take)
-        rule, cautious = self._rules[self._row_of[i]]
+        rule, cautious = self._rules[row]
         runs = [slice(start, start + RUN) for start in range(0, grad.size, RUN)]
 
         def prepared(run: slice, extras: bool) -> Array:
@@ -152,8 +233,13 @@ class ParamTable:
             return [slot[run] for slot in self._slots[i]]
 
         if cautious:
-            agreeing = sum(rule.count_agreeing(prepared(r, True), slots(r), own) for r in runs)
-            cautious_scale = cast(grad.size / (agreeing + 1))
+
+            def agreeing(run: slice) -> Array:
+                suits = rule.agreeing(prepared(run, True), slots(run), own)
+                return suits.astype(np.float64)
+
+            count = of_elements(agreeing, 0, grad.size)
+            cautious_scale = cast(grad.size / (count + 1))
 
         def change(run: slice) -> list[Change]:
             p, g = decay * self._params[i][run], prepared(run, with_extras)

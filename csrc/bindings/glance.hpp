@@ -1,0 +1,172 @@
+// The one look at a step's arrays before it writes to them.
+//
+// It runs no Python code, so what it has seen holds while kernels run. A gradient that the engine
+// cannot read is handed to `convert`, the Python function shared with the reference backend, which
+// returns an array that it can read or raises the error the user sees. That may run anybody's code,
+// so all are looked at again.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bindings/arrays.hpp"
+#include "bindings/gradients.hpp"
+#include "bindings/intervals.hpp"
+#include "engine/param_table.hpp"
+
+namespace gradstep {
+
+namespace py = pybind11;
+
+class Glance {
+ public:
+  explicit Glance(py::function convert) : convert_(std::move(convert)) {}
+
+  // The tensor of a parameter and of the arrays that go element by element with it.
+  Tensor add(const py::array& param, const std::vector<py::array>& slots,
+             const py::object& average) {
+    Tensor tensor{};
+    seen_.emplace_back(param);
+    const ArrayView& view = seen_.back().param;
+    tensor.dtype = view.dtype();
+    tensor.span.param = {view.data(), nullptr, stored(view.dtype())};
+    tensor.span.grad.format = stored(view.dtype());
+    tensor.span.size = view.size();
+    tensor.span.limit = 1;
+    tensor.units = view.units();
+    tensor.alternating = tensor.units > 1 && view.c_contiguous();
+    memory_.add(view.data(), view.bytes());
+    if (slots.size() > max_slots) throw py::value_error("too many state slots");
+    for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = beside(view, slots[k]);
+    if (!average.is_none()) tensor.span.average = beside(view, py::cast<py::array>(average));
+    beside_from_.push_back(beside_.size());
+    return tensor;
+  }
+
+  // Once all have been added.
+  void sort() { memory_.sort(); }
+
+  // Sets the gradients of the tensors from number `first` on and lists in `absent` those that
+  // have none. Puts arrays in the place of those that it cannot take as they are; the tuple must
+  // live as long as the addresses are used.
+  void take(std::vector<Tensor>& tensors, size_t first, py::tuple& grads,
+            std::vector<size_t>& absent) {
+    for (int look = 1; !look_at(tensors, first, grads, absent); ++look) {
+      if (look == most_looks) throw std::runtime_error(unsettled);
+      grads = converted(tensors, first, grads);
+    }
+  }
+
+ private:
+  // Gradients are settled at the second look, or the third where a conversion changed another one.
+  static constexpr int most_looks = 8;
+  static constexpr char unsettled[] =
+      "the gradients change while they are read; leave them alone until the step has returned";
+
+  Array beside(const ArrayView& param, const py::array& array) {
+    const ArrayView view(array);
+    if (!is_ndarray(array.ptr()) || !param.matches(py::detail::array_proxy(array.ptr())))
+      throw py::value_error("state must have its parameter's shape, dtype and order");
+    memory_.add(view.data(), view.bytes());
+    beside_.emplace_back(array);
+    return {view.data(), nullptr, stored(view.dtype())};
+  }
+
+  // A parameter as it was handed over, and what is known of its gradient.
+  struct Seen {
+    explicit Seen(const py::array& array) : param(array) {}
+    ArrayView param;
+    std::uint32_t gap = 0;  // between the optimizer's arrays in memory, where the last one lay
+    Axes axes{};            // of one that does not lie as its parameter
+  };
+
+  // False where a gradient cannot be read, or its parameter and state not written, as they are.
+  bool look_at(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads,
+               std::vector<size_t>& absent) {
+    absent.clear();
+    const auto count = static_cast<size_t>(PyTuple_GET_SIZE(grads.ptr()));
+    const bool all_writeable = writeable_beside(first, first + count);
+    PyObject* const* const items = PySequence_Fast_ITEMS(grads.ptr());
+    Tensor* tensor = tensors.data() + first;
+    Seen* seen = seen_.data() + first;
+    for (size_t i = 0; i < count; ++i, ++tensor, ++seen) {
+      PyObject* grad = items[i];
+      if (grad == Py_None) {
+        tensor->span.grad.data = nullptr;
+        absent.push_back(first + i);
+        continue;
+      }
+      if (!readable(*tensor, *seen, grad) ||
+          !(all_writeable || writeable_beside(first + i, first + i + 1)))
+        return false;
+      tensor->span.grad.data = py::detail::array_proxy(grad)->data;
+    }
+    return true;
+  }
+
+  // The same gradients, with an array in the place of each that cannot be taken as it is.
+  py::tuple converted(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads) {
+    py::tuple arrays(grads.size());
+    for (size_t i = 0; i < grads.size(); ++i) {
+      py::object grad = grads[i];
+      const size_t t = first + i;
+      if (!grad.is_none() &&
+          !(readable(tensors[t], seen_[t], grad.ptr()) && writeable_beside(t, t + 1)))
+        formats_.learn(grad = convert_(t, grad));
+      arrays[i] = std::move(grad);
+    }
+    return arrays;
+  }
+
+  // Whether the engine can read a gradient, and write its parameter. Notes how it is stored.
+  bool readable(Tensor& tensor, Seen& seen, PyObject* grad) {
+    if (!is_ndarray(grad)) return false;
+    const ArrayView& param = seen.param;
+    const auto* array = py::detail::array_proxy(grad);
+    if (!param.unchanged()) return false;
+    if (!param.matches(array)) return readable_staged(tensor, seen, array);
+    if (tensor.staged) note(tensor, 0, stored(tensor.dtype), nullptr);
+    return !memory_.overlaps(array->data, param.bytes(), seen.gap);
+  }
+
+  bool readable_staged(Tensor& tensor, Seen& seen, const ArrayProxy* array) {
+    const ArrayView& param = seen.param;
+    const std::optional<Format> format = formats_.of(array->descr);
+    if (!format || !param.same_shape(array)) return false;
+    const size_t item = item_size(*format);
+    const bool scattered =
+        !param.in_this_order(array) && set_axes(array, param.c_contiguous(), item, seen.axes);
+    note(tensor, grad_role, *format, scattered ? &seen.axes : nullptr);
+    const auto [begin, bytes] = extent(array, item);
+    return !memory_.overlaps(begin, bytes, seen.gap);
+  }
+
+  static void note(Tensor& tensor, std::uint32_t staged, Format format, const Axes* axes) {
+    tensor.staged = staged;
+    tensor.span.grad.format = format;
+    tensor.axes = axes;
+  }
+
+  // Whether what goes with parameters [first, last) is.
+  bool writeable_beside(size_t first, size_t last) const {
+    return Beside::unchanged(beside_.data() + beside_from_[first],
+                             beside_.data() + beside_from_[last]);
+  }
+
+  bool is_ndarray(PyObject* object) const {
+    return reinterpret_cast<PyObject*>(Py_TYPE(object)) == ndarray_;
+  }
+
+  PyObject* ndarray_ = reinterpret_cast<PyObject*>(NumpyApi::get().PyArray_Type_);
+  py::function convert_;
+  std::vector<Seen> seen_;
+  std::vector<Beside> beside_;          // all tensors' slots and averages
+  std::vector<size_t> beside_from_{0};  // where those of each begin
+  Formats formats_;
+  Intervals memory_;
+};
+
+}  // namespace gradstep

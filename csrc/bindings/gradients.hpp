@@ -1,0 +1,83 @@
+// Gradients that are stored in another way than their parameters: in which format, and where.
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings/arrays.hpp"
+#include "engine/param_table.hpp"
+
+namespace gradstep {
+
+using ArrayProxy = pybind11::detail::PyArray_Proxy;
+
+// The storage formats, by NumPy's own objects for their dtypes. That of bfloat16 belongs to another
+// package; it is known once an array of it has been seen.
+class Formats {
+ public:
+  // Runs no Python code.
+  std::optional<Format> of(const PyObject* descr) const {
+    if (descr == float32_descr()) return Format::float32;
+    if (descr == float64_descr()) return Format::float64;
+    if (descr == float16_descr()) return Format::float16;
+    for (const pybind11::object& known : bfloat16_)
+      if (descr == known.ptr()) return Format::bfloat16;
+    return std::nullopt;
+  }
+
+  void learn(const pybind11::array& array) {
+    const pybind11::dtype dtype = array.dtype();
+    if (of(dtype.ptr()) || dtype.kind() != 'V' || dtype.itemsize() != 2) return;
+    if (std::string(pybind11::str(dtype.attr("name"))) == "bfloat16") bfloat16_.push_back(dtype);
+  }
+
+ private:
+  static PyObject* float16_descr() {
+    constexpr int npy_half = 23;
+    static PyObject* descr = NumpyApi::get().PyArray_DescrFromType_(npy_half);
+    return descr;
+  }
+
+  std::vector<pybind11::object> bfloat16_;
+};
+
+// The address of an array's first byte in memory, and how many there are up to its last.
+inline std::pair<const char*, std::size_t> extent(const ArrayProxy* array, std::size_t item) {
+  const char *low = array->data, *high = array->data + item;
+  for (int axis = 0; axis < array->nd; ++axis) {
+    if (array->dimensions[axis] == 0) return {low, 0};
+    const Py_intptr_t reach = (array->dimensions[axis] - 1) * array->strides[axis];
+    (reach < 0 ? low : high) += reach;
+  }
+  return {low, static_cast<std::size_t>(high - low)};
+}
+
+// Sets the axes of an array in C's or Fortran's order: without those of length one, and those that
+// follow one another in memory as one. False where all elements do.
+inline bool set_axes(const ArrayProxy* array, bool c_order, std::size_t item, Axes& axes) {
+  constexpr std::ptrdiff_t cache_line = 64;
+  axes.of.clear();
+  for (int k = 0; k < array->nd; ++k) {
+    const int axis = c_order ? k : array->nd - 1 - k;
+    const auto length = static_cast<std::size_t>(array->dimensions[axis]);
+    const std::ptrdiff_t stride = array->strides[axis];
+    if (length == 1) continue;
+    if (!axes.of.empty() && axes.of.back().stride == static_cast<std::ptrdiff_t>(length) * stride)
+      axes.of.back() = {axes.of.back().length * length, stride};
+    else
+      axes.of.push_back({length, stride});
+  }
+  if (axes.of.empty()) return false;
+  const std::ptrdiff_t along = std::abs(axes.of.back().stride);
+  if (axes.of.size() == 1) return axes.of[0].stride != static_cast<std::ptrdiff_t>(item);
+  const std::ptrdiff_t across = std::abs(axes.of[axes.of.size() - 2].stride);
+  axes.turned = along >= cache_line && across < cache_line;
+  return true;
+}
+
+}  // namespace gradstep

@@ -1,0 +1,190 @@
+#include "engine/measure.hpp"
+
+#include <algorithm>
+
+#include "engine/denormals.hpp"
+#include "engine/dispatch.hpp"
+#include "engine/partition.hpp"
+#include "engine/stage.hpp"
+
+namespace gradstep {
+namespace {
+
+// Sums that are kept at a time: parts are measured in waves of so many, and these then added up in
+// order. It needs no room that grows with the parameters: docs/decisions/0007-norm-in-waves.md.
+constexpr std::size_t sums_per_wave = 16384;
+constexpr std::size_t most_columns = 512;  // of a part of alternating units
+
+std::size_t blocks(std::size_t size, std::size_t block) { return (size + block - 1) / block; }
+
+}  // namespace
+
+// How a measure is cut into parts, which each give a sum or, of alternating units, a sum for each
+// of at most most_columns.
+class Measures::Cut {
+ public:
+  explicit Cut(const Measure& measure)
+      : measure_(measure),
+        tensor_(*measure.tensor),
+        tiled_(measure.scope == Scope::unit && tensor_.alternating),
+        runs_(measure.scope == Scope::unit ? tensor_.units : 1),
+        size_(tiled_ || runs_ > 1 ? tensor_.span.size / runs_ : tensor_.span.size),
+        per_run_(tiled_ ? blocks(runs_, most_columns) : blocks(size_, norm_block)) {}
+
+  std::size_t parts() const { return per_run_ * (tiled_ ? blocks(size_, unit_rows) : runs_); }
+  std::size_t width() const { return tiled_ ? std::min(runs_, most_columns) : 1; }
+
+  // Measures parts [begin, end).
+  void measure(std::size_t begin, std::size_t end, double* sums) const {
+    if (tiled_)
+      for (; begin < end; ++begin, sums += width()) measure_tile(begin, sums);
+    else
+      while (begin < end) {
+        const std::size_t last = std::min(end, (begin / per_run_ + 1) * per_run_);
+        measure_blocks(begin / per_run_, begin % per_run_, last - begin, sums);
+        sums += last - begin;
+        begin = last;
+      }
+  }
+
+  // Adds what parts [begin, end) have given.
+  void add(std::size_t begin, std::size_t end, const double* sums) const {
+    for (; begin < end && tiled_; ++begin, sums += width()) {
+      const std::size_t first = begin % per_run_ * most_columns;
+      const std::size_t last = std::min(first + most_columns, runs_);
+      for (std::size_t u = first; u < last; ++u) measure_.sums[u] += sums[u - first];
+    }
+    while (begin < end) {
+      const std::size_t run = begin / per_run_, last = std::min(end, (run + 1) * per_run_);
+      for (; begin < last; ++begin) measure_.sums[run] += *sums++;
+    }
+  }
+
+ private:
+  void measure_blocks(std::size_t run, std::size_t first, std::size_t count, double* sums) const {
+    const std::size_t start = run * size_;
+    const std::size_t begin = start + first * norm_block;
+    const std::size_t end = std::min(start + size_, begin + count * norm_block);
+    staged(tensor_, measure_.role, begin, end,
+           [&](const Span& span, std::size_t from, std::size_t to) {
+             for (; from < to; from += norm_block)
+               *sums++ =
+                   measure_.sum(measure_.coefficients, span, from, std::min(from + norm_block, to));
+           });
+  }
+
+  void measure_tile(std::size_t part, double* sums) const {
+    const std::size_t row = part / per_run_ * unit_rows, column = part % per_run_ * most_columns;
+    const std::size_t rows = std::min(unit_rows, size_ - row);
+    const std::size_t columns = std::min(most_columns, runs_ - column);
+    std::fill(sums, sums + columns, 0.0);
+    const std::size_t begin = row * runs_ + column;
+    if (tensor_.staged & measure_.role)
+      tensor_.dtype == float32 ? add_staged<float>(begin, rows, columns, sums)
+                               : add_staged<double>(begin, rows, columns, sums);
+    else
+      measure_.sum_columns(values() + begin * item_size(tensor_.dtype), rows, runs_, columns, sums);
+  }
+
+  template <class T>
+  void add_staged(std::size_t begin, std::size_t rows, std::size_t columns, double* sums) const {
+    alignas(64) T room[8 * most_columns];
+    const std::size_t together = 8 * most_columns / columns;
+    for (std::size_t row = 0; row < rows; row += together) {
+      const std::size_t count = std::min(together, rows - row);
+      load_gradient_rows(tensor_, begin + row * runs_, count, columns, room);
+      measure_.sum_columns(room, count, columns, columns, sums);
+    }
+  }
+
+  const char* values() const {
+    const Span& span = tensor_.span;
+    return static_cast<const char*>(measure_.role == grad_role ? span.grad.data : span.param.data);
+  }
+
+  const Measure& measure_;
+  const Tensor& tensor_;
+  const bool tiled_;
+  const std::size_t runs_;     // tensors or units; of tiles the columns
+  const std::size_t size_;     // of a run; of tiles the rows
+  const std::size_t per_run_;  // blocks; of tiles those beside each other
+};
+
+Measure squares(const Tensor& tensor, Scope scope, Role role, double* sums) {
+  const KernelTable& kernels = active_kernels();
+  const auto& of_role = role == grad_role ? kernels.grad_squares : kernels.param_squares;
+  return {&tensor, scope, role, 1, of_role[tensor.dtype], kernels.sum_columns[tensor.dtype],
+          nullptr, sums};
+}
+
+// Returns the work of all.
+std::size_t Measures::cut() {
+  part_ends_.clear();
+  sum_ends_.clear();
+  std::size_t parts = 0, sums = 0, work = 0;
+  for (const Measure& measure : all_) {
+    const Cut cut(measure);
+    part_ends_.push_back(parts += cut.parts());
+    sum_ends_.push_back(sums += cut.parts() * cut.width());
+    work += measure.tensor->span.size * measure.cost;
+  }
+  return work;
+}
+
+void Measures::take(const Crew& crew) {
+  if (all_.empty()) return;
+  const std::size_t work = cut(), parts = part_ends_.back();
+  const bool flushing = flush_denormals();
+  sums_.resize(std::max(sums_.size(), std::min(sum_ends_.back(), sums_per_wave)));
+  for (std::size_t begin = 0, end; begin < parts; begin = end) {
+    end = end_of_wave(begin);
+    const Division division = crew.divide(work * (end - begin) / parts);
+    auto job = [&, chunks = division.chunks](int chunk) {
+      const DenormalsFlushed flushed(flushing);
+      const std::size_t first = begin + (end - begin) * chunk / chunks;
+      const std::size_t last = begin + (end - begin) * (chunk + 1) / chunks;
+      of_each(first, last, begin,
+              [](const Cut& cut, std::size_t from, std::size_t to, double* sums) {
+                cut.measure(from, to, sums);
+              });
+    };
+    crew.run(division, job);
+    of_each(begin, end, begin, [](const Cut& cut, std::size_t from, std::size_t to, double* sums) {
+      cut.add(from, to, sums);
+    });
+  }
+  all_.clear();
+}
+
+// Calls act(cut, from, to, sums) for the parts [begin, end) of all measures: of each its own parts,
+// and the sums of these in a wave that begins at part `wave`.
+template <class Act>
+void Measures::of_each(std::size_t begin, std::size_t end, std::size_t wave, Act act) {
+  const std::size_t first_sum = sum_at(wave);
+  for (std::size_t m = tensor_at(part_ends_, begin); begin < end; ++m) {
+    const Cut cut(all_[m]);
+    const std::size_t first = part_ends_[m] - cut.parts(), last = std::min(end, part_ends_[m]);
+    act(cut, begin - first, last - first, &sums_[sum_at(begin, m, cut) - first_sum]);
+    begin = last;
+  }
+}
+
+std::size_t Measures::sum_at(std::size_t part, std::size_t m, const Cut& cut) const {
+  return sum_ends_[m] - (part_ends_[m] - part) * cut.width();
+}
+
+std::size_t Measures::sum_at(std::size_t part) const {
+  const std::size_t m = tensor_at(part_ends_, part);
+  return sum_at(part, m, Cut(all_[m]));
+}
+
+// The last part whose sums, with those of all from `begin` on, there is room for, plus one.
+std::size_t Measures::end_of_wave(std::size_t begin) const {
+  const std::size_t sum = sum_at(begin) + sums_per_wave;
+  if (sum >= sum_ends_.back()) return part_ends_.back();
+  const std::size_t m = tensor_at(sum_ends_, sum);
+  const std::size_t width = Cut(all_[m]).width();
+  return part_ends_[m] - (sum_ends_[m] - sum + width - 1) / width;
+}
+
+}  // namespace gradstep

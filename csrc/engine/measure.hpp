@@ -1,0 +1,60 @@
+// Measures: sums over the elements of tensors that a step needs before it writes. Squares of
+// gradients limit them, elements that suit their gradients scale cautious steps. What a sum is of,
+// a kernel says; how it is added up is the same for all, and in an order that neither threads nor
+// instruction sets change:
+//   of a tensor, or of a unit in one piece: by blocks of norm_block elements from its start;
+//   of units that alternate element by element: by blocks of unit_rows rows, within them row by
+//   row.
+// The blocks' sums are added in order. Sums over tensors are those of the tensors, added in order.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "engine/param_table.hpp"
+
+namespace gradstep {
+
+constexpr std::size_t unit_rows = 256;
+
+enum class Scope { tensor, unit };
+
+// What to sum over one tensor, and where the sum is added to: of each unit, one after another, or
+// of all of it. Its arrays of this role, or more, are read in the compute type.
+struct Measure {
+  const Tensor* tensor;
+  Scope scope;
+  Role role;           // of the arrays that are read
+  std::uint32_t cost;  // of an element, as in element_cost
+  MeasureFn sum;
+  SumColumnsFn sum_columns;  // the same of alternating units
+  const void* coefficients;
+  double* sums;
+};
+
+// Squares of a tensor's gradient or parameter.
+Measure squares(const Tensor& tensor, Scope scope, Role role, double* sums);
+
+// Measures to be taken together, and the room for it.
+class Measures {
+ public:
+  void add(const Measure& measure) { all_.push_back(measure); }
+  void take(const Crew& crew);  // and forgets them
+
+ private:
+  class Cut;
+
+  std::size_t cut();
+  std::size_t end_of_wave(std::size_t begin) const;
+  std::size_t sum_at(std::size_t part) const;
+  std::size_t sum_at(std::size_t part, std::size_t measure, const Cut& cut) const;
+  template <class Act>
+  void of_each(std::size_t begin, std::size_t end, std::size_t wave, Act act);
+
+  std::vector<Measure> all_;
+  // The parts of all measures up to each, and the sums that their parts give.
+  std::vector<std::size_t> part_ends_, sum_ends_;
+  std::vector<double> sums_;  // of the parts of a wave
+};
+
+}  // namespace gradstep

@@ -1,0 +1,125 @@
+#include "engine/stage.hpp"
+
+#include "engine/dispatch.hpp"
+
+namespace gradstep {
+namespace {
+
+// A gradient's elements in the order of its parameter: rows along the last axis, one after another.
+template <class T>
+class Loader {
+ public:
+  explicit Loader(const Tensor& tensor)
+      : data_(static_cast<const char*>(tensor.span.grad.data)),
+        axes_(*tensor.axes),
+        last_(axes_.of.back()) {
+    const auto format = static_cast<std::size_t>(tensor.span.grad.format);
+    load_ = active_kernels().load[format][tensor.dtype];
+    load_turned_ = active_kernels().load_turned[format][tensor.dtype];
+  }
+
+  void load(std::size_t begin, std::size_t count, T* to) const {
+    std::size_t row = begin / last_.length;
+    std::size_t within = begin % last_.length;
+    while (count > 0) {
+      const std::size_t rows = axes_.turned && within == 0 ? whole_rows(row, count) : 1;
+      const std::size_t width = std::min(last_.length - within, count);
+      const char* from = row_at(row) + static_cast<std::ptrdiff_t>(within) * last_.stride;
+      if (rows > 1)
+        load_turned_(from, last_.stride, axes_.of[axes_.of.size() - 2].stride, rows, width, to,
+                     last_.length);
+      else
+        load_(from, last_.stride, width, to);
+      to += rows * width;
+      count -= rows * width;
+      row += rows;
+      within = 0;
+    }
+  }
+
+ private:
+  // How many of `count` elements' rows from this one on are whole and apart by the same stride.
+  std::size_t whole_rows(std::size_t row, std::size_t count) const {
+    const std::size_t length = axes_.of[axes_.of.size() - 2].length;
+    return std::max<std::size_t>(1, std::min(count / last_.length, length - row % length));
+  }
+
+  const char* row_at(std::size_t row) const {
+    const char* at = data_;
+    for (std::size_t axis = axes_.of.size() - 1; axis-- > 0 && row > 0;) {
+      const auto [length, stride] = axes_.of[axis];
+      at += static_cast<std::ptrdiff_t>(row % length) * stride;
+      row /= length;
+    }
+    return at;
+  }
+
+  const char* data_;
+  const Axes& axes_;
+  const Axes::Axis last_;
+  LoadFn load_;
+  LoadTurnedFn load_turned_;
+};
+
+template <class T>
+void apply_factors(const Tensor& tensor, std::size_t begin, std::size_t count, T* values) {
+  const T* factors = static_cast<const T*>(tensor.factors);
+  const std::size_t run = tensor.alternating ? tensor.units : tensor.span.size / tensor.units;
+  while (count > 0) {
+    const std::size_t within = begin % run;
+    const std::size_t width = std::min(run - within, count);
+    if (tensor.alternating)
+      for (std::size_t i = 0; i < width; ++i) values[i] = values[i] * factors[within + i];
+    else
+      for (std::size_t i = 0; i < width; ++i) values[i] = values[i] * factors[begin / run];
+    begin += width;
+    values += width;
+    count -= width;
+  }
+}
+
+template <class T>
+void load(const Tensor& tensor, std::size_t begin, std::size_t count, T* to) {
+  if (tensor.axes) {
+    Loader<T>(tensor).load(begin, count, to);
+  } else {
+    const Array& grad = tensor.span.grad;
+    const std::size_t size = item_size(grad.format);
+    active_kernels().load[static_cast<std::size_t>(grad.format)][tensor.dtype](
+        static_cast<const char*>(grad.data) + begin * size, static_cast<std::ptrdiff_t>(size),
+        count, to);
+  }
+  if (tensor.factors) apply_factors(tensor, begin, count, to);
+}
+
+void advance(Array& array, std::size_t begin) {
+  if (array.data) array.data = static_cast<char*>(array.data) + begin * item_size(array.format);
+}
+
+}  // namespace
+
+void load_gradient(const Tensor& tensor, std::size_t begin, std::size_t count, void* to) {
+  if (tensor.dtype == float32)
+    load(tensor, begin, count, static_cast<float*>(to));
+  else
+    load(tensor, begin, count, static_cast<double*>(to));
+}
+
+void load_gradient_rows(const Tensor& tensor, std::size_t begin, std::size_t rows,
+                        std::size_t count, void* to) {
+  if (count == tensor.units) return load_gradient(tensor, begin, rows * count, to);
+  for (std::size_t row = 0; row < rows; ++row, begin += tensor.units) {
+    load_gradient(tensor, begin, count, to);
+    to = static_cast<char*>(to) + count * item_size(tensor.dtype);
+  }
+}
+
+Span advanced(const Tensor& tensor, std::size_t begin) {
+  Span span = tensor.span;
+  advance(span.param, begin);
+  advance(span.average, begin);
+  for (Array& slot : span.slots) advance(slot, begin);
+  return span;
+}
+
+}  // namespace gradstep

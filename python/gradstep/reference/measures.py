@@ -1,0 +1,81 @@
+"""Sums over the elements of tensors, in the engine's order: csrc/engine/measure.hpp says which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradstep.arrays.memory import flat
+
+Array = NDArray[Any]
+Terms = Callable[[slice], Array]  # of a run of elements, what is added up, in float64
+
+NORM_BLOCK = 1024  # elements that are summed together, from each tensor's start
+NORM_LANES = 16  # sums kept side by side within a block
+UNIT_ROWS = 256  # rows of alternating units that are summed together
+RUN = 16 * NORM_BLOCK  # elements worked on at a time
+
+
+def squares(x: Array) -> Terms:
+    """Of a flat array."""
+
+    def terms(run: slice) -> Array:
+        values = x[run].astype(np.float64)
+        return values * values
+
+    return terms
+
+
+def of_elements(terms: Terms, begin: int, end: int) -> float:
+    """The sum over elements [begin, end): of a tensor, or a unit in one piece."""
+    total = 0.0
+    for start in range(begin, end, RUN):
+        for block in block_sums(terms(slice(start, min(start + RUN, end)))):
+            total += block
+    return total
+
+
+def block_sums(terms: Array) -> list[float]:
+    padded = np.zeros(-(-terms.size // NORM_BLOCK) * NORM_BLOCK)
+    padded[: terms.size] = terms
+    rows = padded.reshape(-1, NORM_BLOCK // NORM_LANES, NORM_LANES)
+    lanes = np.zeros((len(rows), NORM_LANES))
+    for row in range(rows.shape[1]):
+        lanes += rows[:, row]
+    half = NORM_LANES // 2
+    while half:
+        lanes[:, :half] += lanes[:, half : 2 * half]
+        half //= 2
+    sums: list[float] = lanes[:, 0].tolist()
+    return sums
+
+
+def unit_count(param: Array) -> int:
+    """The length of the last axis of an array that has several."""
+    return param.shape[-1] if param.ndim > 1 and param.size else 1
+
+
+def of_units(terms: Terms, param: Array) -> Array:
+    """The sum over every slice along the last axis of `param`."""
+    count = unit_count(param)
+    size = param.size // count
+    if count == 1 or not param.flags.c_contiguous:
+        return np.array([of_elements(terms, u * size, (u + 1) * size) for u in range(count)])
+    sums = np.zeros(count)
+    for first in range(0, size, UNIT_ROWS):
+        of_rows = np.zeros(count)
+        for row in range(first, min(first + UNIT_ROWS, size)):
+            of_rows += terms(slice(row * count, (row + 1) * count))
+        sums += of_rows
+    return sums
+
+
+def sum_of_squares(arrays: Sequence[Array]) -> float:
+    """Over all arrays."""
+    total = 0.0
+    for array in arrays:
+        total += of_elements(squares(flat(array)), 0, array.size)
+    return total
