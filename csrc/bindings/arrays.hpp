@@ -23,6 +23,12 @@ inline PyObject* float64_descr() {
   return descr;
 }
 
+inline PyObject* float16_descr() {
+  constexpr int npy_half = 23;
+  static PyObject* descr = NumpyApi::get().PyArray_DescrFromType_(npy_half);
+  return descr;
+}
+
 inline DType dtype_of(const pybind11::array& array) {
   const PyObject* descr = pybind11::detail::array_proxy(array.ptr())->descr;
   const int order = NumpyApi::NPY_ARRAY_C_CONTIGUOUS_ | NumpyApi::NPY_ARRAY_F_CONTIGUOUS_;

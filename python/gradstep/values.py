@@ -5,8 +5,19 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from reprlib import Repr
 from typing import Any
+
+SHORT = Repr()
+SHORT.maxlist = SHORT.maxtuple = SHORT.maxdict = 50
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 500
+
+
+def shown(value: Any) -> str:
+    """A value as errors show it: its repr, cut where it is long or deep, or contains itself."""
+    return SHORT.repr(value)
 
 
 def is_number(value: Any) -> bool:
@@ -16,6 +27,17 @@ def is_number(value: Any) -> bool:
     if getattr(value, "shape", None) != ():
         return False
     return getattr(value.dtype, "kind", None) in ("f", "i", "u")
+
+
+def reads_as_float(value: Any) -> bool:
+    """Whether ``float`` makes a number of what is none itself: a Decimal, a tensor of one."""
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        return False
+    try:
+        float(value)
+    except Exception:  # anybody's
+        return False
+    return True
 
 
 def as_float(number: Any) -> float:
@@ -42,9 +64,9 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
     except TypeError:
         count = None
     if count is None:
-        raise TypeError(f"{name} must be {expected}, got {value!r}")
+        raise TypeError(f"{name} must be {expected}, got {shown(value)}")
     if count < least:
-        raise ValueError(f"{name} must be {expected}, got {value!r}")
+        raise ValueError(f"{name} must be {expected}, got {shown(value)}")
     return count
 
 
@@ -54,17 +76,17 @@ def check_finite(name: str, value: Any, low: float = -math.inf, above_low: bool 
     if low > -math.inf:
         expected += f" {'>' if above_low else '≥'} {low:g}"
     if not is_number(value):
-        raise TypeError(f"{name} must be {expected}, got {value!r}")
+        raise TypeError(f"{name} must be {expected}, got {shown(value)}")
     number = as_float(value)
     if not math.isfinite(number) or number < low or (above_low and number == low):
-        raise ValueError(f"{name} must be {expected}, got {value!r}")
+        raise ValueError(f"{name} must be {expected}, got {shown(value)}")
     return number
 
 
 def check_metric(name: str, value: Any) -> float:
     """`value` as a float, infinities included, or an error that names the parameter."""
     if not is_number(value) or math.isnan(as_float(value)):
-        raise TypeError(f"{name} must be a number other than NaN, got {value!r}")
+        raise TypeError(f"{name} must be a number other than NaN, got {shown(value)}")
     return as_float(value)
 
 
@@ -75,30 +97,49 @@ def metric_of(value: Any) -> float:
             return as_float(value)
         except (TypeError, ValueError):
             pass
-    raise TypeError(f"metric must be a number, got {value!r}")
+    raise TypeError(f"metric must be a number, got {shown(value)}")
 
 
 def check_flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return value
 
 
-def check_entries(state_dict: Any, *names: str) -> None:
-    """Raise an error where `state_dict` is not a dict with exactly the entries `names`."""
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """A ValueError where the objects that `what` is made of raise errors of their own."""
+    try:
+        yield
+    except (TypeError, ValueError):
+        raise
+    except Exception as error:
+        raise ValueError(f"{what} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def own_dict(given: Any) -> Any:
+    """A mapping as a dict of our own, so that what is checked is what is taken."""
+    return dict(given) if isinstance(given, Mapping) else given
+
+
+def check_entries(state_dict: Any, *names: str) -> dict[str, Any]:
+    """`state_dict` as a dict, or an error where it has not exactly the entries `names`."""
+    with reading("state_dict"):
+        entries = own_dict(state_dict)
     expected = f"{', '.join(names[:-1])} and {names[-1]}"
-    if not isinstance(state_dict, Mapping):
-        raise TypeError(f"state_dict must be a dict that holds {expected}, got {state_dict!r}")
-    if set(state_dict) != set(names):
-        raise ValueError(f"state_dict must hold {expected}, got {list(state_dict)}")
+    if not isinstance(entries, dict):
+        raise TypeError(f"state_dict must be a dict that holds {expected}, got {shown(state_dict)}")
+    if set(entries) != set(names):
+        raise ValueError(f"state_dict must hold {expected}, got {shown(list(entries))}")
+    return entries
 
 
 def check_grad_scale(value: Any) -> float:
     if not is_number(value):
-        raise TypeError(f"grad_scale must be a finite number > 0, got {value!r}")
+        raise TypeError(f"grad_scale must be a finite number > 0, got {shown(value)}")
     number = as_float(value)
     if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"grad_scale must be a finite number > 0, got {value!r}")
+        raise ValueError(f"grad_scale must be a finite number > 0, got {shown(value)}")
     return number
 
 

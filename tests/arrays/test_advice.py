@@ -47,6 +47,8 @@ PARAMS: dict[str, Callable[[], Any]] = {
     "memoryview": lambda: memoryview(bytearray(4)),
     "parameter of torch": lambda: torch().nn.Parameter(torch().ones(2, 3)),
     "tensor in half": lambda: torch().ones(2, 3, dtype=torch().bfloat16, requires_grad=True),
+    "sparse tensor": lambda: torch().eye(3).to_sparse(),
+    "misaligned": lambda: np.frombuffer(bytearray(13), np.float32, 3, offset=1),
     "strided": lambda: np.zeros((4, 6), np.float32)[:, ::2],
     "channels last": lambda: np.zeros((2, 5, 6, 3), np.float32).transpose(0, 3, 1, 2),
 }
@@ -78,6 +80,10 @@ GRADS: dict[str, Callable[[], Any]] = {
     "list": lambda: [[1.0] * 3] * 2,
     "sparse": Sparse,
     "tensor in half": lambda: torch().ones(2, 3, dtype=torch().bfloat16),
+    "sparse tensor": lambda: torch().ones(2, 3).to_sparse(),
+    "tensor of integers": lambda: torch().ones(2, 3, dtype=torch().int32),
+    "complex tensor": lambda: torch().ones(2, 3, dtype=torch().complex64),
+    "objects": lambda: np.ones((2, 3), object),
     "integers": lambda: np.ones((2, 3), int),
     "complex": lambda: np.ones((2, 3), complex),
     "transposed": lambda: np.ones((3, 2)),
@@ -94,6 +100,60 @@ def test_a_gradient_made_as_the_error_says_is_one(case: str) -> None:
     assert found, str(caught.value)
     opt.step({"w": eval(found[1], {"g": g, "numpy": numpy})})
     np.testing.assert_array_equal(opt.params["w"], 0)
+
+
+def test_a_gradient_of_no_numbers_is_none() -> None:
+    opt = gs.SGD({"w": np.ones(1)}, lr=1.0)
+    for g in (np.array(["a"]), np.array(["2020"], "M8[Y]"), "a"):
+        with pytest.raises(TypeError, match=r"gradient 'w' .*Give None for a parameter"):
+            opt.step({"w": g})
+    opt.step({"w": None})
+
+
+def test_a_decimal_becomes_a_gradient_in_two_steps() -> None:
+    opt, g = gs.SGD({"w": np.ones(1)}, lr=1.0), Decimal(1)
+    with pytest.raises(TypeError, match=r"Convert it: numpy\.asarray\(g, dtype=numpy\.float32\)"):
+        opt.step({"w": g})
+    with pytest.raises(ValueError, match=r"pass g\.reshape\(\(1,\)\)"):
+        opt.step({"w": np.asarray(g, dtype=np.float32)})
+    opt.step({"w": np.asarray(g, dtype=np.float32).reshape((1,))})
+
+
+def test_a_gradient_on_a_parameters_memory_is_copied_in_its_own_way() -> None:
+    w = torch().ones(2)
+    opt = gs.SGD(w.numpy(), lr=1.0)
+    for g, text in ((w, "g.clone()"), (w.numpy(), "g.copy()")):
+        with pytest.raises(ValueError, match=re.escape(text)):
+            opt.step(g)
+        opt.step(eval(text, {"g": g}))
+
+
+def test_parameters_of_objects_strings_and_iterators() -> None:
+    ragged = np.array([np.ones(2), np.ones(3)], object)
+    with pytest.raises(TypeError, match=r"parameter 'w' has dtype object.* x\.tolist\(\)\.$"):
+        gs.SGD({"w": ragged})
+    assert list(gs.SGD({"w": ragged.tolist()}).params) == ["w.0", "w.1"]
+    with pytest.raises(TypeError, match=r"parameter 'w' has dtype <U1.* Leave it out"):
+        gs.SGD({"w": np.array(["a"])})
+    x = (np.ones(2) for _ in range(2))
+    with pytest.raises(TypeError, match=r"parameter 'w' is a generator.*: list\(x\)\.$"):
+        gs.SGD({"w": x})
+    assert list(gs.SGD({"w": list(x)}).params) == ["w.0", "w.1"]
+
+
+def test_a_list_of_numbers_is_no_tree_of_gradients() -> None:
+    for read in (gs.global_norm, gs.GradientSum().add, lambda g: gs.clip_grads(g, norm=1.0)):
+        for g in ([3.0, 4.0], [[3.0, 4.0]]):
+            with pytest.raises(TypeError, match=r"gradient '0' is a list of numbers\. Conv"):
+                read(g)
+    assert gs.global_norm(np.asarray([3.0, 4.0], dtype=np.float32)) == 5.0
+    assert gs.global_norm([np.float64(3), np.float64(4)]) == 5.0
+
+
+def test_a_group_outside_a_list_with_numbers_of_other_kinds() -> None:
+    for lr in (Decimal("0.1"), torch().tensor(0.1)):
+        with pytest.raises(TypeError, match="a dict with 'params' and 'lr': a group"):
+            gs.SGD({"params": [np.ones(1)], "lr": lr})
 
 
 def test_scalars_and_arrays_of_one_are_told_apart() -> None:

@@ -19,6 +19,14 @@ LR = gs.schedules.cosine_annealing(10) * 0.1
 WAYS: list[Callable[[Any], Any]] = [copy.deepcopy, lambda opt: pickle.loads(pickle.dumps(opt))]
 
 
+class Slotted(gs.SGD):
+    __slots__ = ("note",)
+
+
+class Own(np.ndarray):
+    """Of NumPy's subclasses one."""
+
+
 def make() -> gs.AdamW:
     params = {"W": np.asfortranarray(np.ones((2, 3), np.float32)), "b": np.zeros(3)}
     groups = [{"params": params}, {"params": [np.ones(2)], "weight_decay": 0.5}]
@@ -78,6 +86,52 @@ def test_a_subclass_keeps_its_attributes() -> None:
     assert twin.name is not opt.name
 
 
-def test_a_shallow_copy_is_refused() -> None:
+@pytest.mark.parametrize("way", WAYS, ids=["deepcopy", "pickle"])
+def test_what_a_subclass_has_in_slots_is_kept(way: Callable[[Any], Any]) -> None:
+    opt = Slotted(np.ones(2), lr=0.1)
+    opt.note = ["mine"]
+    assert way(opt).note == ["mine"]
+    assert not hasattr(way(Slotted(np.ones(2), lr=0.1)), "note")
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["deepcopy", "pickle"])
+def test_a_copy_trains_the_arrays_that_were_copied_with_it(way: Callable[[Any], Any]) -> None:
+    params = {"plain": np.ones(2), "own": np.ones(3).view(Own)}
+    also, twin = way((params, gs.SGD(params, lr=0.5)))
+    twin.check(also)
+    twin.step({"plain": np.ones(2), "own": np.ones(3)})
+    assert also["own"][0] == 0.5
+    assert params["own"][0] == 1.0
+
+
+def test_no_step_is_taken_while_a_copy_is_made() -> None:
+    class Stepping(np.ndarray):
+        def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+            with pytest.raises(RuntimeError, match=r"busy with copy\.deepcopy\(\); step again"):
+                opt.step(np.ones(3))
+            return self.copy()
+
+    opt = gs.SGD(np.ones(3).view(Stepping), lr=0.5)
+    twin = copy.deepcopy(opt)
+    np.testing.assert_array_equal(twin.params["0"], 1.0)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["deepcopy", "pickle"])
+def test_sums_scalers_and_kept_parameters_are_copied(way: Callable[[Any], Any]) -> None:
+    total, scaler, stopping = gs.GradientSum(), gs.LossScaler(8.0), gs.EarlyStopping()
+    total.add([np.ones(2)])
+    stopping.update(0.5, [np.ones(2)])
+    twins = way((total, scaler, stopping))
+    assert list(map(repr, twins)) == list(map(repr, (total, scaler, stopping)))
+    twins[0].add([np.ones(2)])
+    assert (total.count, total.grads[0][0], twins[0].grads[0][0]) == (1, 1.0, 2.0)
+    params = [np.zeros(2)]
+    twins[2].restore(params)
+    np.testing.assert_array_equal(params[0], 1.0)
+
+
+def test_shallow_copies_are_refused() -> None:
     with pytest.raises(TypeError, match=r"use copy.deepcopy\(opt\)"):
         copy.copy(make())
+    with pytest.raises(TypeError, match=r"use copy.deepcopy\(total\)"):
+        copy.copy(gs.GradientSum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 import gradstep as gs
 from tests.helpers import assert_same_bits, everything, put
+from tests.saving.test_odd_states import Raising
 from tests.saving.torch_run import our_steps, start, tensors_of, torch_steps
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
@@ -107,6 +109,38 @@ def test_a_state_that_does_not_fit_changes_nothing(case: str) -> None:
     before, settings = everything(opt), repr(opt)
     with pytest.raises(error, match=text):
         gs.load_torch_state_dict(opt, state)
+    assert_same_bits(everything(opt), before)
+    assert (opt.steps, repr(opt)) == (2, settings)
+
+
+ODD: dict[str, Callable[[], Any]] = {
+    "sparse": lambda: torch.eye(3).to_sparse(),
+    "without values": lambda: torch.ones(3, device="meta"),
+    "of two": lambda: torch.ones(2),
+    "nested": lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    "deep": lambda: functools.reduce(lambda inner, _: [inner], range(10_000), 0),
+    "raising": lambda: Raising(NotImplementedError("no")),
+}
+PLACES: list[tuple[Any, ...]] = [
+    ("state",), ("state", 0), ("state", 0, "step"), ("state", 0, "exp_avg"), ("param_groups",),
+    GROUP, (*GROUP, "lr"), (*GROUP, "betas"), (*GROUP, "params"), (*GROUP, "params", 0),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_part_of_a_state_changes_nothing(odd: str) -> None:
+    tensors = tensors_of(start("float64"))
+    theirs = torch.optim.Adam(tensors, lr=0.5)
+    torch_steps(theirs, tensors, 0, 1)
+    opt = gs.Adam(start("float64"), lr=0.1)
+    our_steps(opt, 0, 2)
+    before, settings = everything(opt), repr(opt)
+    for place in PLACES:
+        state = copy.deepcopy(theirs.state_dict())
+        put(*place)(state, ODD[odd]())
+        with pytest.raises((TypeError, ValueError)):
+            gs.load_torch_state_dict(opt, state)
     assert_same_bits(everything(opt), before)
     assert (opt.steps, repr(opt)) == (2, settings)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.advice import towards_gradient
+from gradstep.arrays.advice import is_torch, towards_floats, towards_gradient
 from gradstep.arrays.memory import Ranges, address, held
 from gradstep.arrays.parameters import check_writeable, is_bfloat16
 from gradstep.arrays.stored import compute_dtype
@@ -79,8 +79,7 @@ class GradientReader:
         if not is_bfloat16(array.dtype) and array.dtype.newbyteorder("=") not in READABLE:
             raise TypeError(
                 f"gradient {name!r} has dtype {array.dtype}; expected float16, bfloat16, float32 "
-                f"or float64. Convert it: g{'.real' if array.dtype.kind == 'c' else ''}"
-                f".astype(numpy.{compute_dtype(param)})."
+                f"or float64. {towards_floats(gradient, array.dtype, compute_dtype(param))}"
             )
         if array.shape != param.shape:
             raise ValueError(
@@ -91,9 +90,12 @@ class GradientReader:
         if any(np.shares_memory(array, owned) for owned in near):
             raise ValueError(
                 f"gradient {name!r} shares memory with a parameter or its state, which the step "
-                "overwrites. Pass a copy: g.copy()."
+                "overwrites. "
+                f"Pass a copy: {'g.clone()' if is_torch(gradient) else 'g.copy()'}."
             )
-        return plain(array.copy() if near else array)
+        # What belongs to another object, a tensor say, may be gone once other code has run.
+        own = not near and isinstance(gradient, np.ndarray)
+        return plain(array if own else array.copy(order="K"))
 
     def check_state(self, i: int) -> None:
         """Raise a ValueError where a step can no longer write what goes with parameter `i`."""

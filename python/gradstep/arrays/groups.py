@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.parameters import check_param
 from gradstep.arrays.structure import (
     Align,
     Branch,
@@ -18,6 +19,7 @@ from gradstep.arrays.structure import (
     leaves,
     what_came,
 )
+from gradstep.values import reads_as_float
 
 Array = NDArray[Any]
 
@@ -61,11 +63,11 @@ def is_option(value: Any) -> bool:
     """Whether it can be a hyperparameter's value, and no parameter's."""
     if isinstance(value, (tuple, list)):
         return bool(value) and all(map(is_option, value))
-    return (
-        value is None
-        or isinstance(value, (bool, int, float, str, np.generic))
-        or (callable(value) and not hasattr(value, "__array__"))
-    )
+    if value is None or isinstance(value, (bool, str)):
+        return True
+    if callable(value) and not hasattr(value, "__array__"):
+        return True
+    return reads_as_float(value) and not isinstance(value, np.ndarray)
 
 
 def named_params(params: Any, group: int | None) -> tuple[Any, dict[str, Any]]:
@@ -86,8 +88,13 @@ def named_arrays(params: Any) -> dict[str, Array]:
             raise ValueError(
                 f"two groups have parameters named {repeated}; rename some of their dict keys"
             )
-        arrays |= of_group
+        arrays |= plain_arrays(of_group)
     return arrays
+
+
+def plain_arrays(given: Mapping[str, Any]) -> dict[str, Array]:
+    """Parameters as plain ndarrays on the same memory."""
+    return {name: check_param(name, array) for name, array in given.items()}
 
 
 def align_groups(structures: Sequence[Node], grouped: bool) -> Align:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.advice import towards_contiguous, towards_parameter
+from gradstep.arrays.advice import towards_contiguous, towards_dtype, towards_parameter
 from gradstep.arrays.memory import byte_range
 
 Array = NDArray[Any]
@@ -45,8 +45,7 @@ def check_param(name: str, param: Any) -> Array:
         )
     if param.dtype not in DTYPES and not is_bfloat16(param.dtype):
         raise TypeError(
-            f"parameter {name!r} has dtype {param.dtype}; {wanted}. "
-            "Convert it once: x = x.astype(numpy.float32)."
+            f"parameter {name!r} has dtype {param.dtype}; {wanted}. {towards_dtype(param.dtype)}"
         )
     if not param.flags.writeable:
         raise ValueError(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.advice import is_list_of_numbers, towards_gradient
+from gradstep.arrays.advice import TOO_DEEP, is_list_of_numbers, towards_gradient
 from gradstep.arrays.parameters import check_param
 
 Array = NDArray[Any]
@@ -47,7 +47,7 @@ def leaves(node: Node) -> list[str]:
 
 
 def flatten_params(params: Any, prefix: str = "") -> tuple[Node, dict[str, Array]]:
-    """The structure of `params`, and its arrays by name, in order.
+    """The structure of `params`, and its arrays by name, in order, as they were given.
 
     Names are dict keys and list indices, joined with dots: ``"encoder.0.W"``. A single array is
     called ``"0"``.
@@ -74,14 +74,18 @@ def flatten_params(params: Any, prefix: str = "") -> tuple[Node, dict[str, Array
                 raise ValueError(
                     f"two parameters are both named {name!r}; rename one of their dict keys"
                 )
-            named[name] = check_param(name, node)
+            check_param(name, node)
+            named[name] = node
             return name
         paths = [f"{name}.{part}" if name else part for part in names]
         return Branch(
             name, keys, tuple(walk(v, path) for v, path in zip(values, paths, strict=True))
         )
 
-    return walk(params, prefix), named
+    try:
+        return walk(params, prefix), named
+    except RecursionError:
+        raise ValueError(f"params are {TOO_DEEP}") from None
 
 
 def aligner(node: Node) -> Align:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.advice import TOO_DEEP, is_list_of_numbers, towards_gradient
 from gradstep.arrays.gradients import READABLE, as_array
 
 Array = NDArray[Any]
@@ -22,6 +23,10 @@ def flatten(tree: Any) -> tuple[Any, dict[str, Any]]:
         if isinstance(node, Mapping):
             return {k: walk(v, f"{path}.{k}" if path else str(k)) for k, v in node.items()}
         if isinstance(node, (list, tuple)):
+            if is_list_of_numbers(node, but=(np.generic,)):
+                raise TypeError(
+                    f"gradient {path or '0'!r} is a list of numbers. {towards_gradient(node)}"
+                )
             parts = [walk(v, f"{path}.{i}" if path else str(i)) for i, v in enumerate(node)]
             return tuple(parts) if isinstance(node, tuple) else parts
         path = path or "0"
@@ -32,7 +37,10 @@ def flatten(tree: Any) -> tuple[Any, dict[str, Any]]:
             leaves[path] = node
         return path
 
-    return walk(tree, ""), leaves
+    try:
+        return walk(tree, ""), leaves
+    except RecursionError:
+        raise ValueError(f"gradients are {TOO_DEEP}") from None
 
 
 def rebuilt(structure: Any, leaves: Mapping[str, Any]) -> Any:

@@ -19,6 +19,9 @@ from gradstep.values import (
     check_flag,
     check_metric,
     metric_of,
+    own_dict,
+    reading,
+    shown,
 )
 
 Array = NDArray[Any]
@@ -139,13 +142,14 @@ class EarlyStopping:
         TypeError, ValueError
             If it is no such state. Nothing has been changed then.
         """
-        check_entries(state_dict, "best", "bad", "kept")
-        best = check_metric("best", state_dict["best"])
-        bad = check_count("bad", state_dict["bad"], 0)
-        kept = state_dict["kept"]
+        entries = check_entries(state_dict, "best", "bad", "kept")
+        best = check_metric("best", entries["best"])
+        bad = check_count("bad", entries["bad"], 0)
+        with reading("kept in state_dict"):
+            kept = own_dict(entries["kept"])
         if kept is not None:
-            if not isinstance(kept, Mapping):
-                raise TypeError(f"kept must be a dict of arrays or None, got {kept!r}")
+            if not isinstance(kept, dict):
+                raise TypeError(f"kept must be a dict of arrays or None, got {shown(kept)}")
             kept = copies({name: check_param(name, array) for name, array in kept.items()})
         self.best, self.bad, self._kept = best, bad, kept
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,9 @@ class GradientSum:
     def __repr__(self) -> str:
         elements = sum(array.size for array in self._sums.values())
         return f"GradientSum({self.count} added; {len(self._sums)} tensors, {elements:,} elements)"
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("a shallow copy would add into the same sums; use copy.deepcopy(total)")
 
     def add(self, grads: Any) -> None:
         """Add the gradients of a micro-batch, which are not written.

@@ -124,9 +124,9 @@ class LossScaler:
         TypeError, ValueError
             If it is no such state. Nothing has been changed then.
         """
-        check_entries(state_dict, "scale", "good_steps")
-        scale = check_scale("scale", state_dict["scale"])
-        good_steps = check_count("good_steps", state_dict["good_steps"], 0)
+        entries = check_entries(state_dict, "scale", "good_steps")
+        scale = check_scale("scale", entries["scale"])
+        good_steps = check_count("good_steps", entries["good_steps"], 0)
         self.scale, self.good_steps, self._skipped = scale, good_steps, []
 
 

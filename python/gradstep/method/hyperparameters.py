@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from gradstep.values import as_float, check_axis, is_number
+from gradstep.values import as_float, check_axis, is_number, reads_as_float, shown
 
 Schedule = Callable[[int], float]
 Scalar = float | Schedule
@@ -82,18 +82,7 @@ class Hyperparameter:
         return f"<{self.form}{default}>"
 
     def refuse(self, expected: str, value: Any, kind: type[Exception] = ValueError) -> Exception:
-        return kind(f"{self.name} must be {expected}, got {value!r}")
-
-
-def reads_as_float(value: Any) -> bool:
-    """Whether ``float`` makes a number of what is none itself: a Decimal, a tensor of one."""
-    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
-        return False
-    try:
-        float(value)
-    except Exception:  # anybody's
-        return False
-    return True
+        return kind(f"{self.name} must be {expected}, got {shown(value)}")
 
 
 class Number(Hyperparameter):
@@ -160,7 +149,7 @@ class Number(Hyperparameter):
             if step is not None:
                 hint = f" from its schedule at step {step}" + (hint and "; convert it to a float")
                 hint += "; does it return a number?" if value is None else ""
-            raise TypeError(f"{self.name} must be {self.expected}, got {value!r}{hint}")
+            raise TypeError(f"{self.name} must be {self.expected}, got {shown(value)}{hint}")
         number = as_float(value)
         too_low = number <= self.low if self.above_low else number < self.low
         too_high = number > self.high if self.with_high else number >= self.high

@@ -52,9 +52,9 @@ class SGD(WithVelocity):
     weight_decay = COUPLED_DECAY
     nesterov = Flag(
         False,
-        "Use the gradient as if it had been taken a momentum step ahead. Needs momentum, "
-        "and no dampening. For the textbook form, which evaluates the gradient there, see "
-        ":meth:`lookahead`; what is held in the parameters is then the point ahead, θ + α·v.",
+        "Use the gradient as if it had been taken a momentum step ahead: the parameters hold that "
+        "point, θ + α·v. Needs momentum, and no dampening. For the textbook form, which holds θ "
+        "and evaluates the gradient ahead, see :meth:`lookahead`.",
     )
     lr_in_velocity = Flag(
         False,

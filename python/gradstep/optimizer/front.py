@@ -21,7 +21,7 @@ from gradstep.optimizer.attributes import KnownAttributes, MadeOfMethod, OfAllGr
 from gradstep.optimizer.averages import exchanged, pairs_of
 from gradstep.optimizer.checking import check_trained, current_value
 from gradstep.optimizer.cohorts import after_step
-from gradstep.optimizer.copies import layout_of, parts_of
+from gradstep.optimizer.copies import copied_parts, layout_of, own_attributes, parts_of
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
@@ -264,23 +264,19 @@ class Optimizer(KnownAttributes):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
         twin = memo[id(self)] = type(self).__new__(type(self))
-        parts = self._turn.during("copy.deepcopy()", parts_of, self._layout)
-        parts["params"] = deepcopy(parts["params"], memo)
-        twin.__setstate__((parts, deepcopy(self._own_attributes(), memo)))
+        parts = self._turn.during("copy.deepcopy()", copied_parts, self._layout, memo)
+        twin.__setstate__((parts, deepcopy(own_attributes(self), memo)))
         return twin
 
     def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
         parts = self._turn.during("a pickle of it", parts_of, self._layout)
-        return parts, self._own_attributes()
+        return parts, own_attributes(self)
 
     def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
         parts, attributes = state
-        vars(self).update(attributes)
+        for name, value in attributes.items():
+            object.__setattr__(self, name, value)
         self._turn, self._layout = Turn(), layout_of(self.method, parts)
-
-    def _own_attributes(self) -> dict[str, Any]:
-        """Those of a subclass."""
-        return {k: v for k, v in vars(self).items() if k not in ("_turn", "_layout")}
 
     def __repr__(self) -> str:
         return describe(self._layout)

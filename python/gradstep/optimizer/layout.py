@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gradstep import runtime
 from gradstep.arrays.at_once import at_once, attribute
 from gradstep.arrays.gradients import GradientReader, Look, check_unchanged, look
-from gradstep.arrays.groups import align_groups
+from gradstep.arrays.groups import align_groups, plain_arrays
 from gradstep.arrays.parameters import check_disjoint, check_writeable
 from gradstep.arrays.selection import Groups, pick_groups
 from gradstep.arrays.stored import Stored
@@ -50,6 +50,7 @@ class Layout:
         self.defaults = defaults
         self.steps = 0  # completed ones: what schedules are functions of
         self.grouped = grouped
+        self.given: dict[str, Array] = {}  # parameters, of NumPy's subclasses, too
         self.params: dict[str, Array] = {}
         self.seen: dict[str, Look] = {}
         self.groups: list[Group] = []
@@ -78,8 +79,9 @@ class Layout:
     def add_group(self, group: Mapping[str, Any]) -> None:
         """One more group, as :func:`split_groups` gives it; an illegal one changes nothing."""
         new = copy(self)
-        new.params, new.seen, new.groups = dict(self.params), dict(self.seen), list(self.groups)
-        new.structures, new.cohorts, new.grouped = list(self.structures), list(self.cohorts), True
+        new.given, new.params, new.seen = dict(self.given), dict(self.params), dict(self.seen)
+        new.groups, new.structures = list(self.groups), list(self.structures)
+        new.cohorts, new.grouped = list(self.cohorts), True
         settings = new._add(group)
         check_disjoint(new.params)
         new._prepare((*self.chosen.settings, *settings))
@@ -98,11 +100,13 @@ class Layout:
                     f"two groups have a parameter named {name!r}; rename one of their dict keys"
                 )
         self.structures.append(structure)
-        self.params.update(named)
-        self.seen.update((name, look(param)) for name, param in named.items())
+        self.given.update(named)
+        params = plain_arrays(named)
+        self.params.update(params)
+        self.seen.update((name, look(param)) for name, param in params.items())
         positions = self.positions()
         settings: tuple[Settings, ...] = ()
-        parts = [(given, tuple(named))] if picked is None else pick_groups(named, picked)
+        parts = [(given, tuple(named))] if picked is None else pick_groups(params, picked)
         for options, names in parts:
             self.method.refuse_unknown(self.kind, options)
             of_group = settings_of(self.method, {**self.defaults, **options})

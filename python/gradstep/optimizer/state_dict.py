@@ -18,6 +18,7 @@ from gradstep.optimizer.cohorts import regroup
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.settings import Settings
 from gradstep.reference import RULES
+from gradstep.values import is_number, own_dict, reading, shown
 
 Array = NDArray[Any]
 
@@ -129,13 +130,13 @@ def check_header(given: Mapping[str, Any], kind: str) -> int:
     for key in ("format", "optimizer", "steps", "groups", "state", "ema"):
         if key not in given:
             raise ValueError(f"state_dict has no entry {key!r}; is it one that gradstep made?")
-    if given["format"] != FORMAT:
+    if not is_number(given["format"]) or given["format"] != FORMAT:
         raise ValueError(
-            f"state_dict has format {given['format']!r}; this version reads format {FORMAT}"
+            f"state_dict has format {shown(given['format'])}; this version reads format {FORMAT}"
         )
-    if given["optimizer"] != kind:
+    if not isinstance(given["optimizer"], str) or given["optimizer"] != kind:
         raise ValueError(
-            f"state_dict is of {given['optimizer']!r}, but this is {kind!r}; "
+            f"state_dict is of {shown(given['optimizer'])}, but this is {kind!r}; "
             "load it into an optimizer of the same kind"
         )
     return check_count("steps", given["steps"])
@@ -147,7 +148,7 @@ def check(layout: Layout, given: Mapping[str, Any], hyperparameters: bool = True
     Without `hyperparameters` those of `layout` stay. State that they need and `given` lacks begins
     anew, as if they had been set after the load; averages that nobody keeps any more are left out.
     """
-    given = read_once(given)
+    given = own_state(given)
     steps = check_header(given, layout.kind)
     values = check_groups(layout, given["groups"])
     if not hyperparameters:
@@ -191,18 +192,18 @@ def keep_apart(layout: Layout, given: Mapping[str, Any]) -> None:
                 arrays[name] = array.copy(order="K")
 
 
-def read_once(given: Any) -> Any:
-    """The same in dicts of this module's own, so that what is checked is what is taken over."""
-    if not isinstance(given, Mapping):
-        return given
-    read = dict(given)
-    if isinstance(read.get("state"), Mapping):
-        read["state"] = {name: own_dict(of_one) for name, of_one in dict(read["state"]).items()}
-    return read | {"ema": own_dict(read["ema"])} if "ema" in read else read
-
-
-def own_dict(given: Any) -> Any:
-    return dict(given) if isinstance(given, Mapping) else given
+def own_state(given: Any) -> Any:
+    """An optimizer's state in dicts of our own, where it is made of mappings."""
+    with reading("state_dict"):
+        read = own_dict(given)
+        if not isinstance(read, dict):
+            return read
+        read = {key: own_dict(part) for key, part in read.items()}
+        if isinstance(read.get("state"), dict):
+            read["state"] = {name: own_dict(part) for name, part in read["state"].items()}
+        if isinstance(read.get("groups"), (list, tuple)):
+            read["groups"] = [own_dict(group) for group in read["groups"]]
+    return read
 
 
 def live_or_new(live: Mapping[str, Array], name: str, param: Array, place: int) -> Array:
@@ -217,10 +218,11 @@ def check_groups(layout: Layout, given: Any) -> list[dict[str, Any]]:
     values = []
     for i, (group, saved) in enumerate(zip(layout.groups, given, strict=True)):
         came = saved.get("params") if isinstance(saved, Mapping) else saved
-        if not isinstance(came, (list, tuple)) or list(came) != list(group.names):
+        names = list(came) if isinstance(came, (list, tuple)) else [came]
+        if not all(isinstance(name, str) for name in names) or names != list(group.names):
             raise ValueError(
                 f"state_dict['groups'][{i}] must hold the parameters {list(group.names)}; "
-                f"got {came!r}"
+                f"got {shown(came)}"
             )
         if unknown := set(saved) - set(group):
             raise ValueError(
@@ -244,12 +246,12 @@ def check_state(layout: Layout, given: Any, plans: list[Plan], *, complete: bool
             came = list(of_one) if isinstance(of_one, Mapping) else of_one
             if not isinstance(of_one, Mapping) or not {"step", *slots} <= set(of_one):
                 raise ValueError(
-                    f"state_dict['state'][{name!r}] must hold {['step', *slots]}; got {came!r}"
+                    f"state_dict['state'][{name!r}] must hold {['step', *slots]}; got {shown(came)}"
                 )
             if not set(of_one) <= {"step", *layout.method.slots}:
                 raise ValueError(
                     f"state_dict['state'][{name!r}] holds what is no state of an optimizer; "
-                    f"got {came!r}"
+                    f"got {shown(came)}"
                 )
             counts[name] = check_count(f"state[{name!r}]['step']", of_one["step"])
     return counts
@@ -259,7 +261,7 @@ def check_names(what: str, given: Any, expected: list[str]) -> None:
     if not isinstance(given, Mapping) or set(given) != set(expected):
         came = list(given) if isinstance(given, Mapping) else given
         raise ValueError(
-            f"state_dict[{what!r}] must hold exactly the parameters {expected}; got {came!r}"
+            f"state_dict[{what!r}] must hold exactly the parameters {expected}; got {shown(came)}"
         )
 
 
@@ -267,9 +269,9 @@ def check_count(what: str, value: Any) -> int:
     try:
         count = operator.index(value)
     except TypeError:
-        raise TypeError(f"{what} in state_dict must be an integer, got {value!r}") from None
+        raise TypeError(f"{what} in state_dict must be an integer, got {shown(value)}") from None
     if isinstance(value, bool):
-        raise TypeError(f"{what} in state_dict must be an integer, got {value!r}")
+        raise TypeError(f"{what} in state_dict must be an integer, got {shown(value)}")
     if count < 0:
         raise ValueError(f"{what} in state_dict must be ≥ 0, got {count}")
     if count >= COUNT_LIMIT:

@@ -34,6 +34,24 @@ RUN = 16384  # elements worked on at a time
 LOOKS = 8  # the second finds gradients settled; the third, where one's conversion changed another
 
 
+def write_all(runs: Sequence[Run]) -> None:
+    """Make the changes of all runs; what interrupts it, however often, passes after the last."""
+    written, interrupt = [0], None
+    while written[0] < len(runs):
+        try:
+            for run in runs[written[0] :]:
+                at_once([*run(), partial(setitem, written, 0, written[0] + 1)])()
+        except BaseException as error:
+            if interrupt is not None and isinstance(error, Exception):
+                raise
+            interrupt = error
+    try:
+        if interrupt is not None:
+            raise interrupt
+    finally:
+        del interrupt
+
+
 class Step:
     """What the phases of a step need, once its rows have been read."""
 
@@ -170,18 +188,7 @@ class ParamTable:
                 for run in self._runs(step, i, grad)
             ]
             runs.append(lambda: [done])
-            written = [0]
-            try:
-                self._write(runs, written)
-            except BaseException:
-                self._write(runs, written)
-                raise
-
-    @staticmethod
-    def _write(runs: Sequence[Run], written: list[int]) -> None:
-        """What is left of the runs; `written` says how many have been, whatever interrupts."""
-        for run in runs[written[0] :]:
-            at_once([*run(), partial(setitem, written, 0, written[0] + 1)])()
+            write_all(runs)
 
     def _settled(self, first: int, leaves: Sequence[object]) -> list[Array | None]:
         """The gradients of the parameters from `first` on, flat, as their parameters are.

@@ -8,6 +8,7 @@ import stat
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,9 +22,11 @@ from gradstep.saving.parts import (
     PARTS,
     Part,
     check_kinds,
+    check_names,
     check_params,
     content_of,
     is_plain,
+    put_back,
     with_state,
 )
 from gradstep.saving.tree_json import decode, parse, to_json
@@ -193,6 +196,7 @@ def load(
     levels = 3 if opt is None else 4  # from the warning up to who called load()
 
     def read_and_take_over() -> dict[str, Any]:
+        done: list[bool] = []
         refuse_lent("load()", live.values())
         with saying(f"cannot load {path}: "), ExitStack() as undo:
             content = read(path)
@@ -202,7 +206,7 @@ def load(
                 raise ValueError("it was saved without parameters")
             check_names(content, others, all_named=opt is not None)
             for name, other in wanted.items():
-                undo.callback(other.load_state_dict, copy.deepcopy(other.state_dict()))
+                undo.callback(put_back, other, copy.deepcopy(other.state_dict()), done)
                 with saying(f"{name}: "):
                     other.load_state_dict(content["others"][name])
             replaced = [] if part is None else part.replaced()
@@ -214,10 +218,12 @@ def load(
                 part.check()
             if live:
                 check_params(live, given)
-            if part is not None:
-                part.take_over()
-            at_once([filled(array, given[name]) for name, array in live.items()])()
-            undo.pop_all()
+            changes = [filled(array, given[name]) for name, array in live.items()]
+            changes.append(partial(done.append, True))
+            if part is None:
+                at_once(changes)()
+            else:
+                part.take_over(changes)
         return {name: value for name, value in content["values"].items() if name not in others}
 
     if opt is None:
@@ -273,19 +279,6 @@ def read_tensor(file: Any, name: str) -> Array:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"tensor {name!r} is none that NumPy can hold: {error}") from error
     return array
-
-
-def check_names(content: Mapping[str, Any], given: Mapping[str, Any], *, all_named: bool) -> None:
-    saved, values = content["others"], content["values"]
-    for name, other in given.items():
-        if name in values and other is not None:
-            raise ValueError(f"{name} is a plain value, which load() returns; do not give it")
-    asked = [name for name in given if name not in values]
-    if not set(asked) <= set(saved) or (all_named and set(asked) != set(saved)):
-        raise ValueError(
-            f"beside the optimizer it holds {list(saved)}, but load() was given {asked}; "
-            "give each by its name, and None for one to leave out"
-        )
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.at_once import attribute, filled
+from gradstep.arrays.at_once import Change, attribute, filled
 from gradstep.arrays.parameters import check_writeable
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.optimizer import state_dict as states
@@ -85,9 +85,11 @@ class Part:
         self._state.check_schedules()
         self._check_params()
 
-    def take_over(self) -> None:
+    def take_over(self, others: Iterable[Change] = ()) -> None:
+        """Make it the state, and these changes with it, at once."""
         params = self._params or {}
         changes = [filled(self._opt.params[name], values) for name, values in params.items()]
+        changes += others
         for group, was in zip(self._opt.groups, self._constructed or [], strict=False):
             changes.append(attribute(group, "constructed", group.constructed | was))
         self._state.take_over(changes)
@@ -142,6 +144,12 @@ def with_state(name: str, value: Any, **options: bool) -> Stateful:
     )
 
 
+def put_back(value: Stateful, state: Any, done: Sequence[bool]) -> None:
+    """Load the state of before, unless what it was changed for is done."""
+    if not done:
+        value.load_state_dict(state)
+
+
 def is_plain(value: Any) -> bool:
     """Whether it is a value that is saved as it is, and not an object with a state."""
     return isinstance(value, PLAIN) and not hasattr(value, "load_state_dict")
@@ -151,6 +159,19 @@ def check_kinds(content: Any, kinds: Mapping[str, tuple[type, ...]]) -> None:
     for part, of in kinds.items():
         if not isinstance(content, dict) or not isinstance(content.get(part, ...), of):
             raise ValueError(f"its part {part!r} is missing or not a dict")
+
+
+def check_names(content: Mapping[str, Any], given: Mapping[str, Any], *, all_named: bool) -> None:
+    saved, values = content["others"], content["values"]
+    for name, other in given.items():
+        if name in values and other is not None:
+            raise ValueError(f"{name} is a plain value, which load() returns; do not give it")
+    asked = [name for name in given if name not in values]
+    if not set(asked) <= set(saved) or (all_named and set(asked) != set(saved)):
+        raise ValueError(
+            f"beside the optimizer it holds {list(saved)}, but load() was given {asked}; "
+            "give each by its name, and None for one to leave out"
+        )
 
 
 def read_constructed(opt: Optimizer, content: Mapping[str, Any]) -> Constructed | None:

@@ -9,6 +9,7 @@ from typing import Any
 from gradstep.method.method import SHARED
 from gradstep.methods.adam_variants import momentum_product
 from gradstep.optimizer.front import Optimizer
+from gradstep.values import shown
 
 OPTIONS = {
     "SGD": {"lr", "momentum", "dampening", "weight_decay", "nesterov"},
@@ -64,7 +65,7 @@ def options_of(kind: str, theirs: Mapping[str, Any]) -> dict[str, Any]:
         if any(map(callable, value if isinstance(value, tuple) else (value,))):
             raise TypeError(
                 f"{name} in a group of state_dict must be a number, as torch.optim.{kind} has it, "
-                f"got {value!r}; a schedule is an option of the optimizer that loads"
+                f"got {shown(value)}; a schedule is an option of the optimizer that loads"
             )
     if kind not in DECOUPLES and "weight_decay" in options:
         options["decoupled_weight_decay"] = False
@@ -73,8 +74,10 @@ def options_of(kind: str, theirs: Mapping[str, Any]) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Numbers for tensors that hold one."""
-    if isinstance(value, (tuple, list)):
-        return tuple(plain(v) for v in value)
+    return tuple(map(item, value)) if isinstance(value, (tuple, list)) else item(value)
+
+
+def item(value: Any) -> Any:
     return value.item() if math.prod(getattr(value, "shape", (2,))) == 1 else value
 
 

@@ -21,7 +21,7 @@ from gradstep.saving.torch_kinds import (
     plain,
     refuse_what_it_lacks,
 )
-from gradstep.values import check_count, is_number
+from gradstep.values import check_count, is_number, own_dict, reading, shown
 
 Array = NDArray[Any]
 
@@ -75,18 +75,20 @@ def load_torch_state_dict(
 
     def take_over() -> None:
         given = states.to_dict(opt._layout)
-        groups, theirs = opt._layout.groups, state_dict["param_groups"]
-        check_groups(groups, theirs, state_dict["state"])
+        groups = opt._layout.groups
+        with reading("state_dict"):
+            theirs, saved = own_parts(groups, state_dict)
         counts = []
         for group, of_group, entry in zip(groups, theirs, given["groups"], strict=True):
-            changes = options_of(kind, of_group)
+            with reading("state_dict"):
+                changes = options_of(kind, of_group)
             entry |= changes
             values = group.changed({k: v for k, v in changes.items() if k in group.numbers()})
             slots = RULES[group.plan_of(values).rule].slots
             h = group.evaluated(values, opt.steps if steps is None else steps)
             for name, position in zip(group.names, of_group["params"], strict=True):
-                saved = state_dict["state"].get(position, {})
-                count, arrays = state_of(kind, name, saved, h, steps or 0)
+                with reading("state_dict"):
+                    count, arrays = state_of(kind, name, saved.get(position, {}), h, steps or 0)
                 if count == 0:
                     param = opt.params[name]
                     arrays |= {
@@ -173,28 +175,31 @@ def torch_state_dict(opt: Optimizer) -> dict[str, Any]:
     return opt._turn.during("torch_state_dict()", collect)
 
 
-def check_groups(groups: Sequence[Group], theirs: Any, states: Any) -> None:
+def own_parts(
+    groups: Sequence[Group], given: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], dict[Any, dict[str, Any]]]:
+    """PyTorch's groups and states in lists and dicts of our own, which fit `groups`."""
     sizes = [len(group.names) for group in groups]
+    theirs = given["param_groups"]
     try:
+        theirs = [{**group, "params": list(group["params"])} for group in theirs]
         came = [len(group["params"]) for group in theirs]
     except (KeyError, TypeError):
         came = theirs
     if came != sizes:
         raise ValueError(
-            f"state_dict['param_groups'] must be groups of {sizes} parameters, got {came!r}; "
-            "parameters correspond by their order"
+            "state_dict['param_groups'] must be groups of "
+            f"{sizes} parameters, got {shown(came)}; parameters correspond by their order"
         )
     positions = [position for group in theirs for position in group["params"]]
-    try:
-        repeated = len(set(positions)) < len(positions)
-    except TypeError:  # what cannot be hashed is no index
-        repeated = True
-    if repeated:
+    indices = all(isinstance(position, (int, str)) for position in positions)
+    if not indices or len(set(positions)) < len(positions):
         raise ValueError(
             "the groups in state_dict['param_groups'] must list the index of each parameter once, "
-            f"got {positions}"
+            f"got {shown(positions)}"
         )
-    if not isinstance(states, Mapping):
+    states = own_dict(given["state"])
+    if not isinstance(states, dict):
         raise TypeError(f"state_dict['state'] must be a dict, got a {type(states).__name__}")
     for position, state in states.items():
         if not isinstance(state, Mapping):
@@ -205,6 +210,7 @@ def check_groups(groups: Sequence[Group], theirs: Any, states: Any) -> None:
     stray = [position for position in states if position not in positions]
     if stray:
         raise ValueError(f"state_dict['state'] has parameters {stray}, which are in no group")
+    return theirs, {position: dict(state) for position, state in states.items()}
 
 
 def state_of(

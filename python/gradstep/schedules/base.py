@@ -12,7 +12,7 @@ from typing import Any, ClassVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.values import check_count, check_finite, check_metric
+from gradstep.values import check_count, check_finite, check_metric, shown
 
 Function = Callable[[int], float]
 Steps = NDArray[Any] | Sequence[int]
@@ -80,7 +80,7 @@ def as_tuple(name: str, values: Any, of: str) -> tuple[Any, ...]:
     try:
         return tuple(values)
     except TypeError:
-        raise TypeError(f"{name} must be a sequence of {of}, got {values!r}") from None
+        raise TypeError(f"{name} must be a sequence of {of}, got {shown(values)}") from None
 
 
 def check_ascending(name: str, steps: Any) -> tuple[int, ...]:

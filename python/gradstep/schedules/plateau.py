@@ -82,15 +82,15 @@ class ReduceLROnPlateau(Schedule):
     def update(self, metric: float) -> None:
         """Take note of a metric. NaN is no better than any."""
         metric = metric_of(metric)
+        value, best, bad, cooling = self.value, self.best, self.bad + 1, self.cooling
         if self._is_better(metric):
-            self.best, self.bad = metric, 0
-        else:
-            self.bad += 1
-        if self.cooling > 0:
-            self.cooling, self.bad = self.cooling - 1, 0
-        if self.bad > self.patience:
-            self.value = max(self.value * self.factor, min(self.value, self.min_value))
-            self.cooling, self.bad = self.cooldown, 0
+            best, bad = metric, 0
+        if cooling > 0:
+            cooling, bad = cooling - 1, 0
+        if bad > self.patience:
+            value = max(value * self.factor, min(value, self.min_value))
+            cooling, bad = self.cooldown, 0
+        self.value, self.best, self.bad, self.cooling = value, best, bad, cooling
 
     def _is_better(self, metric: float) -> bool:
         sign = 1.0 if self.mode == "min" else -1.0
@@ -110,11 +110,11 @@ class ReduceLROnPlateau(Schedule):
         TypeError, ValueError
             If it is no such state. Nothing has been changed then.
         """
-        check_entries(state_dict, "value", "best", "bad", "cooling")
-        value = check_finite("value", state_dict["value"], 0.0)
-        best = check_metric("best", state_dict["best"])
-        bad = check_count("bad", state_dict["bad"], 0)
-        cooling = check_count("cooling", state_dict["cooling"], 0)
+        entries = check_entries(state_dict, "value", "best", "bad", "cooling")
+        value = check_finite("value", entries["value"], 0.0)
+        best = check_metric("best", entries["best"])
+        bad = check_count("bad", entries["bad"], 0)
+        cooling = check_count("cooling", entries["cooling"], 0)
         self.value, self.best, self.bad, self.cooling = value, best, bad, cooling
 
     def __repr__(self) -> str:
