@@ -44,7 +44,7 @@ def stub_of(cls: type[gs.Optimizer]) -> str:
         if parameter.kind is Parameter.KEYWORD_ONLY and not by_name:
             parameters.append("*")
             by_name = True
-        parameters.append(f"{parameter.name}: {parameter.annotation} = {parameter.default!r}")
+        parameters.append(f"{parameter.name}: {parameter.annotation} = {literal(parameter.default)}")
     lines = "".join(f"        {parameter},\n" for parameter in parameters)
     base = cls.__base__
     assert base is not None
@@ -52,6 +52,10 @@ def stub_of(cls: type[gs.Optimizer]) -> str:
         f"\nclass {cls.__name__}({base.__name__}):\n" + "".join(own)
         + ("\n" if own else "") + f"    def __init__(\n{lines}    ) -> None: ...\n"
     )  # fmt: skip
+
+
+def literal(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def attribute_type(annotation: str) -> str:

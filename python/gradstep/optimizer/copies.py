@@ -71,6 +71,7 @@ def layout_of(method: Any, parts: Parts) -> Layout:
             for place, (names, _, _) in enumerate(parts["groups"])
         ],
         state={},
+        formats={},
         ema={},
         plans=[],
         prepared_for=(),

@@ -245,8 +245,11 @@ class Optimizer(KnownAttributes):
         """
         return self._turn.during("state_dict()", states.copied, self._layout)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any], *, convert: bool = False) -> None:
         """Continue, bit for bit, where :meth:`state_dict` was taken.
+
+        With `convert` a state that is stored in other formats than this optimizer's is brought
+        into these, exactly where they are wider.
 
         Raises
         ------
@@ -254,7 +257,7 @@ class Optimizer(KnownAttributes):
             If it is not a state of this kind of optimizer over parameters of these names, shapes
             and dtypes. Nothing has been changed then.
         """
-        self._turn.during("load_state_dict()", states.load, self._layout, state_dict)
+        self._turn.during("load_state_dict()", states.load, self._layout, state_dict, convert)
 
     def __copy__(self) -> NoReturn:
         raise TypeError(

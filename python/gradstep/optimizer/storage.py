@@ -14,7 +14,7 @@ from gradstep.arrays.stored import Stored, compute_dtype
 from gradstep.method.rows import Plan
 from gradstep.method.slots import Slot
 from gradstep.reference import RULES
-from gradstep.reference.packing import PACKINGS
+from gradstep.reference.packing import PACKINGS, SCALE_BLOCK
 from gradstep.reference.places import place_of
 
 Array = NDArray[Any]
@@ -148,6 +148,30 @@ class Kept:
 
 def scale_of(slot: str) -> str:
     return f"{slot}_scale"
+
+
+def format_of_array(array: Array, slot: Slot) -> str | None:
+    """The format of a slot's array, as its dtype says."""
+    if array.dtype == np.uint8:
+        return "squares8" if slot.values == "squares" else "moments8"
+    return {"uint16": "bfloat16", "float16": "float16"}.get(array.dtype.name)
+
+
+def new_like(param: Array, array: Array, place: int) -> Array:
+    """Zeros for what goes with `param`, of the shape and dtype of `array`."""
+    if array.shape == param.shape:
+        return allocate(param, 0.0, place, array.dtype)
+    return allocate(np.empty(array.shape, np.uint8), 0.0, 0, array.dtype)
+
+
+def legal_array(param: Array, key: str, slots: Mapping[str, Slot]) -> tuple[Any, tuple[str, ...]]:
+    """Of an array of the state: its shape, and the dtypes that it may have."""
+    if key in slots:
+        plain = compute_dtype(param).name
+        return param.shape, (plain,) if plain == "float64" else (plain, *RAW.values())
+    if key in BESIDE_PARAM.values():
+        return param.shape, ("uint16", "float16")
+    return (-(-param.size // SCALE_BLOCK),), ("float32",)
 
 
 def new_array(param: Array, format: str | None, place: int) -> Array:

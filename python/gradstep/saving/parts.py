@@ -14,6 +14,7 @@ from gradstep.arrays.parameters import check_writeable
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.front import Optimizer
+from gradstep.optimizer.state_checks import check_array
 
 Array = NDArray[Any]
 Constructed = list[dict[str, Any]]  # what each group was constructed with, but for schedules
@@ -196,5 +197,5 @@ def check_params(live: Mapping[str, Array], given: Mapping[str, Any]) -> None:
     if set(given) != set(live):
         raise ValueError(f"its parameters are {list(given)}; those of opt are {list(live)}")
     for name, values in given.items():
-        states.check_array(f"parameter {name!r} in it", values, live[name])
+        check_array(f"parameter {name!r} in it", values, live[name].shape, [live[name].dtype.name])
         check_writeable(f"parameter {name!r} of opt", live[name])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.methods.adam_variants import momentum_product
+from gradstep.optimizer import state_checks
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.group import Group
@@ -249,7 +250,7 @@ def count_of(what: str, value: Any) -> int:
     number = plain(value)
     if isinstance(number, float) and number.is_integer():
         number = int(number)
-    return states.check_count(f"'step' in {what}", number)
+    return state_checks.check_count(f"'step' in {what}", number)
 
 
 def array_of(what: str, value: Any) -> Array:
