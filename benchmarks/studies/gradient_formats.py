@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
@@ -30,33 +31,36 @@ ROUNDS = 15
 ROUND_SECONDS = 0.03
 
 
-def bfloat16() -> Any:
-    try:
-        from ml_dtypes import bfloat16 as dtype
-    except ImportError:
-        return None
-    return dtype
-
-
 def forms() -> dict[str, Callable[[Array], Array]]:
     made: dict[str, Callable[[Array], Array]] = {
         "float32": lambda g: g,
         "float64": lambda g: g.astype(np.float64),
         "float16": lambda g: g.astype(np.float16),
     }
-    if (narrow := bfloat16()) is not None:
-        made["bfloat16"] = lambda g: g.astype(narrow)
+    if find_spec("ml_dtypes"):
+        from ml_dtypes import bfloat16
+
+        made["bfloat16"] = lambda g: g.astype(bfloat16)
+    if find_spec("torch"):
+        import torch
+
+        made["PyTorch's"] = lambda g: torch.from_numpy(g.copy())
+    if find_spec("jax"):
+        import jax
+
+        made["JAX's"] = lambda g: jax.numpy.asarray(g)
     return made | {
         "every other column": lambda g: np.repeat(g, 2, axis=-1)[..., ::2],
         "backwards": lambda g: g[::-1, ::-1].copy()[::-1, ::-1],
         "transposed": lambda g: g.T.copy().T,
-        "transposed float64": lambda g: g.T.astype(np.float64).T,
+        "transposed float64": lambda g: g.T.astype(np.float64, order="C").T,
         "row broadcast": lambda g: np.broadcast_to(g[:1], g.shape),
     }
 
 
 def as_float32(grads: list[Array]) -> list[Array]:
-    return [np.ascontiguousarray(g, np.float32) for g in grads]
+    arrays = (g.numpy() if hasattr(g, "numpy") else g for g in grads)
+    return [np.ascontiguousarray(g, np.float32) for g in arrays]
 
 
 def seconds(step: Callable[[], object], count: int) -> float:

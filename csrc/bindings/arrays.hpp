@@ -23,6 +23,12 @@ inline PyObject* float64_descr() {
   return descr;
 }
 
+inline PyObject* float16_descr() {
+  constexpr int npy_half = 23;
+  static PyObject* descr = NumpyApi::get().PyArray_DescrFromType_(npy_half);
+  return descr;
+}
+
 inline DType dtype_of(const pybind11::array& array) {
   const PyObject* descr = pybind11::detail::array_proxy(array.ptr())->descr;
   const int order = NumpyApi::NPY_ARRAY_C_CONTIGUOUS_ | NumpyApi::NPY_ARRAY_F_CONTIGUOUS_;
@@ -92,10 +98,10 @@ class ArrayView {
   void* data() const { return data_; }
   size_t size() const { return static_cast<size_t>(size_); }
   bool c_contiguous() const { return order_ & NumpyApi::NPY_ARRAY_C_CONTIGUOUS_; }
-  // The length of the last axis of an array that has several.
-  size_t units() const {
-    const bool several = array_.ndim() > 1 && array_.size() > 0;
-    return several ? static_cast<size_t>(array_.shape(array_.ndim() - 1)) : 1;
+  // The length of the first axis, or the last one, of an array that has several.
+  size_t units(bool first) const {
+    const bool several = shape_.size() > 1 && size_ > 0;
+    return several ? static_cast<size_t>(first ? shape_.front() : shape_.back()) : 1;
   }
   size_t bytes() const { return size() * (dtype_ == float32 ? 4 : 8); }
 

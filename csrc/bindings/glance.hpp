@@ -3,7 +3,7 @@
 // It runs no Python code, so what it has seen holds while kernels run. A gradient that the engine
 // cannot read is handed to `convert`, the Python function shared with the reference backend, which
 // returns an array that it can read or raises the error the user sees. That may run anybody's code,
-// so all are looked at again.
+// so all are looked at again, and arrays on the memory of tensors made anew.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bindings/arrays.hpp"
+#include "bindings/dlpack.hpp"
 #include "bindings/gradients.hpp"
 #include "bindings/intervals.hpp"
 #include "engine/param_table.hpp"
@@ -36,14 +37,19 @@ class Glance {
     tensor.span.grad.format = stored(view.dtype());
     tensor.span.size = view.size();
     tensor.span.limit = 1;
-    tensor.units = view.units();
-    tensor.alternating = tensor.units > 1 && view.c_contiguous();
     memory_.add(view.data(), view.bytes());
     if (slots.size() > max_slots) throw py::value_error("too many state slots");
     for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = beside(view, slots[k]);
     if (!average.is_none()) tensor.span.average = beside(view, py::cast<py::array>(average));
     beside_from_.push_back(beside_.size());
     return tensor;
+  }
+
+  // What the units of tensor number `i` are: slices along its first axis, or its last.
+  void set_units(Tensor& tensor, size_t i, bool first) const {
+    const ArrayView& view = seen_[i].param;
+    tensor.units = view.units(first);
+    tensor.alternating = tensor.units > 1 && view.c_contiguous() != first;
   }
 
   // Once all have been added.
@@ -54,9 +60,11 @@ class Glance {
   // live as long as the addresses are used.
   void take(std::vector<Tensor>& tensors, size_t first, py::tuple& grads,
             std::vector<size_t>& absent) {
-    for (int look = 1; !look_at(tensors, first, grads, absent); ++look) {
+    py::tuple given = grads;
+    bool ran = false;
+    for (int look = 1; ran || !look_at(tensors, first, grads, absent); ++look) {
       if (look == most_looks) throw std::runtime_error(unsettled);
-      grads = converted(tensors, first, grads);
+      ran = convert(tensors, first, given, grads);
     }
   }
 
@@ -107,18 +115,36 @@ class Glance {
     return true;
   }
 
-  // The same gradients, with an array in the place of each that cannot be taken as it is.
-  py::tuple converted(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads) {
-    py::tuple arrays(grads.size());
-    for (size_t i = 0; i < grads.size(); ++i) {
-      py::object grad = grads[i];
+  // Sets `arrays` to the given gradients, with arrays in the place of tensors. Where one cannot be
+  // taken as it is, what Python's reader makes of it is given from then on. Returns whether Python
+  // code has run, after which all must be read once more.
+  bool convert(std::vector<Tensor>& tensors, size_t first, py::tuple& given, py::tuple& arrays) {
+    const size_t count = given.size();
+    py::tuple next(count), read(count);
+    bool ran = false;
+    for (size_t i = 0; i < count; ++i) {
       const size_t t = first + i;
+      py::object grad = given[i], array = grad;
+      if (!grad.is_none() && !is_ndarray(grad.ptr())) {
+        ran |= exchange_.meet(grad.ptr());
+        if (py::object view = exchange_.view(grad.ptr())) {
+          array = std::move(view);
+        } else if ((view = buffer_view(grad.ptr()))) {
+          array = grad = std::move(view);
+          ran = true;
+        }
+      }
       if (!grad.is_none() &&
-          !(readable(tensors[t], seen_[t], grad.ptr()) && writeable_beside(t, t + 1)))
-        formats_.learn(grad = convert_(t, grad));
-      arrays[i] = std::move(grad);
+          !(readable(tensors[t], seen_[t], array.ptr()) && writeable_beside(t, t + 1))) {
+        formats_.learn(array = grad = convert_(t, grad));
+        ran = true;
+      }
+      next[i] = std::move(grad);
+      read[i] = std::move(array);
     }
-    return arrays;
+    given = std::move(next);
+    arrays = std::move(read);
+    return ran;
   }
 
   // Whether the engine can read a gradient, and write its parameter. Notes how it is stored.
@@ -166,6 +192,7 @@ class Glance {
   std::vector<Beside> beside_;          // all tensors' slots and averages
   std::vector<size_t> beside_from_{0};  // where those of each begin
   Formats formats_;
+  Exchange exchange_;
   Intervals memory_;
 };
 

@@ -37,12 +37,6 @@ class Formats {
   }
 
  private:
-  static PyObject* float16_descr() {
-    constexpr int npy_half = 23;
-    static PyObject* descr = NumpyApi::get().PyArray_DescrFromType_(npy_half);
-    return descr;
-  }
-
   std::vector<pybind11::object> bfloat16_;
 };
 

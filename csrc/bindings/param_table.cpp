@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "bindings/arrays.hpp"
@@ -52,8 +53,9 @@ class BoundTable {
     glance_.sort();
   }
 
-  // Of every row its rule and whether it is cautious, and the row of every tensor.
-  void assign(const std::vector<std::pair<std::string, bool>>& rules,
+  // Of every row its rule, whether it is cautious, and whether units are slices along the first
+  // axis of its tensors; and the row of every tensor.
+  void assign(const std::vector<std::tuple<std::string, bool, bool>>& rules,
               const std::vector<std::uint32_t>& row_of) {
     check_no_step();
     if (row_of.size() != tensors_.size())
@@ -62,8 +64,8 @@ class BoundTable {
     std::vector<RowReader> readers;
     const KernelTable& kernels = active_kernels();
     for (size_t r = 0; r < rules.size(); ++r) {
-      rows[r].rule = rule_named(rules[r].first);
-      rows[r].cautious = rules[r].second;
+      rows[r].rule = rule_named(std::get<0>(rules[r]));
+      rows[r].cautious = std::get<1>(rules[r]);
       const RuleInfo& rule = kernels.rules[rows[r].rule];
       if (rows[r].cautious && !rule.agreeing[float32])
         throw py::value_error("a rule without momentum cannot be cautious");
@@ -76,6 +78,7 @@ class BoundTable {
     }
     for (size_t i = 0; i < tensors_.size(); ++i) {
       tensors_[i].row = row_of[i];
+      glance_.set_units(tensors_[i], i, std::get<2>(rules[row_of[i]]));
       tensors_[i].cost = element_cost(kernels.rules[rows[row_of[i]].rule], tensors_[i].dtype);
     }
     work_ = 0;

@@ -83,10 +83,15 @@ void load_turned(const void* from, ptrdiff_t along, ptrdiff_t across, size_t row
     for (size_t row = 0; row < rows; row += side) {
       const size_t height = rows - row < side ? rows - row : side;
       T square[side][side];
-      for (size_t c = 0; c < width; ++c)
+      const char* corner = at + static_cast<ptrdiff_t>(row) * across;
+      for (size_t c = 0; c < width; ++c) {
+        const char* from = corner + static_cast<ptrdiff_t>(column + c) * along;
+        const char* later = from + static_cast<ptrdiff_t>(side) * along;
+        GRADSTEP_PREFETCH(later);
+        GRADSTEP_PREFETCH(later + static_cast<ptrdiff_t>(side - 1) * across);
         for (size_t r = 0; r < height; ++r)
-          square[r][c] = value_at<Stored, T>(at + static_cast<ptrdiff_t>(column + c) * along +
-                                             static_cast<ptrdiff_t>(row + r) * across);
+          square[r][c] = value_at<Stored, T>(from + static_cast<ptrdiff_t>(r) * across);
+      }
       for (size_t r = 0; r < height; ++r)
         memcpy(values + (row + r) * pitch + column, square[r], width * sizeof(T));
     }

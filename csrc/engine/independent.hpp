@@ -12,3 +12,10 @@
 #else
 #define GRADSTEP_INDEPENDENT
 #endif
+
+// Asks for a cache line ahead of its use.
+#if defined(__GNUC__)
+#define GRADSTEP_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define GRADSTEP_PREFETCH(address)
+#endif

@@ -116,7 +116,6 @@ WAYS: dict[str, Any] = {
     "misaligned": misaligned,
     "byte-swapped": lambda g: g.astype(g.dtype.newbyteorder(">")),
     "subclass": lambda g: g.view(Subclass),
-    "dlpack": lambda g: g.view(Subclass),
     "__array__": WithArray,
     "with metadata": lambda g: g.astype(np.dtype(g.dtype, metadata={"unit": "m"})),
     "read-only": lambda g: np.frombuffer(g.tobytes(), g.dtype).reshape(g.shape),

@@ -36,6 +36,7 @@ SHARED: dict[str, Options] = {
     "clip_norm": {"clip_norm": 0.5},
     "clip_tensor_norm": {"clip_tensor_norm": 0.5},
     "clip_adaptive": {"clip_adaptive": 0.01, "clip_adaptive_eps": 0.3},
+    "clip_adaptive_axis": {"clip_adaptive": 0.01, "clip_adaptive_axis": 0},
     "clip_value": {"clip_value": 0.7},
     "coupled_decay": {"weight_decay": 0.03, "decoupled_weight_decay": False},
     "decoupled_decay": {"weight_decay": 0.03, "decoupled_weight_decay": True},

@@ -153,7 +153,7 @@ class OwnFront:
         reader = GradientReader({"0": param}, {"0": look(param)}, [slots])
         self.method, self.count = method, 0
         self.table = runtime.table_type([param], [list(slots.values())], [None], reader)
-        self.table.assign([(rule, False)], [0])
+        self.table.assign([(rule, False, False)], [0])
 
     def step(self, grad: Array) -> None:
         h, parts = self.group.settings.prepared(self.count)

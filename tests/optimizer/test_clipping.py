@@ -26,6 +26,10 @@ LIMITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"clip_adaptive": 0.05, "clip_adaptive_eps": 5.0},
         {"adaptive": 0.05, "eps": 5.0},
     ),
+    "adaptive, first axis": (
+        {"clip_adaptive": 0.05, "clip_adaptive_axis": 0},
+        {"adaptive": 0.05, "axis": 0},
+    ),
     "all": (
         {"clip_adaptive": 0.2, "clip_tensor_norm": 3.0, "clip_norm": 4.0, "clip_value": 0.3},
         {"adaptive": 0.2, "tensor_norm": 3.0, "norm": 4.0, "value": 0.3},
@@ -64,6 +68,31 @@ def test_adaptive_clipping_equals_optax() -> None:
         np.testing.assert_allclose(
             opt.params[name], before - np.asarray(clipped[name]), rtol=1e-6, atol=2e-6, err_msg=name
         )
+
+
+@pytest.mark.usefixtures("backend")
+def test_units_along_the_first_axis_are_those_of_the_transposed_along_the_last() -> None:
+    weights = np.random.default_rng(0).normal(size=(70, 1030)).astype("f")
+    grads = gradients({"W": weights}, 0)["W"]
+    turned = np.asfortranarray(weights.copy().T)
+    ours = gs.SGD(weights, lr=0.1, clip_adaptive=0.05, clip_adaptive_axis=0)
+    theirs = gs.SGD(turned, lr=0.1, clip_adaptive=0.05)
+    ours.step(grads)
+    theirs.step(np.asfortranarray(grads.T))
+    np.testing.assert_array_equal(weights, turned.T)
+    ours.clip_adaptive_axis = theirs.clip_adaptive_axis = -1
+    ours.step(grads)
+    theirs.clip_adaptive_axis = 0
+    theirs.step(np.asfortranarray(grads.T))
+    np.testing.assert_array_equal(weights, turned.T)
+
+
+@pytest.mark.parametrize("axis", [1, -2, True, 0.0, None])
+def test_an_axis_that_is_neither_the_first_nor_the_last_is_refused(axis: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="clip_adaptive_axis must be 0 or -1"):
+        gs.SGD(np.ones((2, 2)), lr=0.1, clip_adaptive_axis=axis)
+    with pytest.raises((TypeError, ValueError), match="axis must be 0 or -1"):
+        gs.clip_grads(np.ones((2, 2)), adaptive=0.1, params=np.ones((2, 2)), axis=axis)
 
 
 @pytest.mark.usefixtures("backend")

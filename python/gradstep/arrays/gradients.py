@@ -97,7 +97,9 @@ class GradientReader:
                 "overwrites. "
                 f"Pass a copy: {'g.clone()' if is_torch(gradient) else 'g.copy()'}."
             )
-        return plain(array.copy() if near else array)
+        # What belongs to another object, a tensor say, may be gone once other code has run.
+        own = not near and isinstance(gradient, np.ndarray)
+        return plain(array if own else array.copy(order="K"))
 
     def check_state(self, i: int) -> None:
         """Raise a ValueError where a step can no longer write what goes with parameter `i`."""

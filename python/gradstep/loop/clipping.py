@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gradstep import reference, runtime
 from gradstep.arrays.trees import as_floats, as_readable, flatten, rebuilt, same_structure
-from gradstep.values import check_finite
+from gradstep.values import check_axis, check_finite
 
 Array = NDArray[Any]
 
@@ -40,6 +40,7 @@ def clip_grads(
     adaptive: float | None = None,
     params: Any = None,
     eps: float = 1e-3,
+    axis: int = -1,
 ) -> tuple[Any, float]:
     """Limited copies of gradients, in the same structure, and their norm before.
 
@@ -53,8 +54,8 @@ def clip_grads(
     adaptive : float > 0 or None
         Adaptive clipping (AGC): the gradient of each unit is scaled down to `adaptive` times the
         norm of the unit's parameters, or times `eps` where that is larger. A unit is a slice along
-        the last axis: a column of a ``(fan_in, fan_out)`` weight. Needs `params`. Brock et al.
-        2021, arXiv:2102.06171.
+        `axis`: the last for ``(fan_in, fan_out)`` weights, the first, 0, for ``(fan_out, fan_in)``.
+        Needs `params`. Brock et al. 2021, arXiv:2102.06171.
     tensor_norm : float > 0 or None
         Scale each gradient down to this norm.
     norm : float > 0 or None
@@ -75,7 +76,7 @@ def clip_grads(
     """
     norm, tensor_norm = check_limit("norm", norm), check_limit("tensor_norm", tensor_norm)
     value, adaptive = check_limit("value", value), check_limit("adaptive", adaptive)
-    eps = check_finite("eps", eps, 0.0)
+    eps, axis = check_finite("eps", eps, 0.0), check_axis("axis", axis)
     structure, leaves = flatten(grads)
     arrays = {name: as_readable(name, leaf) for name, leaf in leaves.items()}
     before = norm_of(arrays)
@@ -83,7 +84,7 @@ def clip_grads(
     with np.errstate(all="ignore"):
         if adaptive is not None:
             for name, param in matching_params(params, structure, clipped).items():
-                clipped[name] *= unit_factors(clipped[name], param, adaptive, eps)
+                clipped[name] *= unit_factors(clipped[name], param, adaptive, eps, axis)
         if tensor_norm is not None:
             for name, grad in clipped.items():
                 grad *= factor(norm_of({name: grad}), tensor_norm)
@@ -128,8 +129,9 @@ def factor(norm: float, limit: float) -> float:
     return min(1.0, limit / (norm + 1e-6))
 
 
-def unit_factors(grad: Array, param: Array, limit: float, eps: float) -> Array:
-    axes = tuple(range(grad.ndim - 1)) if grad.ndim > 1 else None
+def unit_factors(grad: Array, param: Array, limit: float, eps: float, axis: int) -> Array:
+    others = range(1, grad.ndim) if axis == 0 else range(grad.ndim - 1)
+    axes = tuple(others) if grad.ndim > 1 else None
     largest = limit * np.maximum(unit_norms(param, axes), eps)
     norms = np.maximum(unit_norms(grad, axes), 1e-6)
     return np.asarray(np.minimum(1.0, largest / norms))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any
 
-from gradstep.values import as_float, is_number, reads_as_float, shown
+from gradstep.values import as_float, check_axis, is_number, reads_as_float, shown
 
 Schedule = Callable[[int], float]
 Scalar = float | Schedule
@@ -211,3 +211,13 @@ class Flag(Hyperparameter):
         if not isinstance(value, bool):
             raise self.refuse("True or False", value, TypeError)
         return value
+
+
+class Axis(Hyperparameter):
+    """The first axis of an array, or its last."""
+
+    annotation = "int"
+    form = "0 or -1"
+
+    def check(self, value: Any) -> int:
+        return check_axis(self.name, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from gradstep.method.hyperparameters import UNSET, Flag, Hyperparameter, Number
+from gradstep.method.hyperparameters import UNSET, Axis, Flag, Hyperparameter, Number
 from gradstep.method.rows import Plan, penalties, plan_of
 from gradstep.method.slots import Slot
 
@@ -43,13 +43,18 @@ class Method:
         None,
         "Adaptive clipping (AGC): scale the gradient of each unit down to this times the norm of "
         "the unit's parameters, or times ``clip_adaptive_eps`` where that is larger. A unit is a "
-        "slice along the last axis: a column of a ``(fan_in, fan_out)`` weight. Brock et al. 2021, "
+        "slice along ``clip_adaptive_axis``. Brock et al. 2021, "
         "arXiv:2102.06171. Of several limits this is the first, then those of tensors, of all "
         "gradients and of elements.",
         above_low=True,
         optional=True,
     )
     clip_adaptive_eps = Number(1e-3, "The least norm of a unit for ``clip_adaptive``.")
+    clip_adaptive_axis = Axis(
+        -1,
+        "The axis that units of ``clip_adaptive`` are slices along: the last for ``(fan_in, "
+        "fan_out)`` weights, the first, 0, for ``(fan_out, fan_in)`` as in PyTorch.",
+    )
     clip_value = Number(
         None, "Limit every gradient element to ±clip_value.", above_low=True, optional=True
     )

@@ -17,6 +17,7 @@ class Plan(NamedTuple):
     averages: bool
     limits_norms: bool
     skips_nonfinite: bool
+    units_axis: int
 
 
 def plan_of(rule: str, h: Mapping[str, Any]) -> Plan:
@@ -31,6 +32,7 @@ def plan_of(rule: str, h: Mapping[str, Any]) -> Plan:
         averages=h["ema_decay"] is not None,
         limits_norms=any(limit is not None for limit in limits),
         skips_nonfinite=h["skip_nonfinite"],
+        units_axis=h["clip_adaptive_axis"],
     )
 
 

@@ -21,6 +21,7 @@ class SGD(NesterovPoint):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -44,6 +45,7 @@ class SGD(NesterovPoint):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -61,6 +63,7 @@ class SignSGD(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -81,6 +84,7 @@ class SignSGD(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -103,6 +107,7 @@ class Signum(SignSGD):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -120,6 +125,7 @@ class Lion(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -140,6 +146,7 @@ class Lion(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -158,6 +165,7 @@ class ASGD(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -179,6 +187,7 @@ class ASGD(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -196,6 +205,7 @@ class Rprop(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -216,6 +226,7 @@ class Rprop(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -235,6 +246,7 @@ class Adagrad(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -257,6 +269,7 @@ class Adagrad(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -274,6 +287,7 @@ class Adadelta(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -294,6 +308,7 @@ class Adadelta(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -317,6 +332,7 @@ class RMSprop(NesterovPoint):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -343,6 +359,7 @@ class RMSprop(NesterovPoint):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -361,6 +378,7 @@ class FTRL(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -382,6 +400,7 @@ class FTRL(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -402,6 +421,7 @@ class Adam(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -425,6 +445,7 @@ class Adam(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -450,6 +471,7 @@ class AdamW(Adam):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -469,6 +491,7 @@ class NAdam(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -491,6 +514,7 @@ class NAdam(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -509,6 +533,7 @@ class RAdam(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -530,6 +555,7 @@ class RAdam(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -548,6 +574,7 @@ class Adamax(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -569,6 +596,7 @@ class Adamax(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -589,6 +617,7 @@ class AdaBelief(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -612,6 +641,7 @@ class AdaBelief(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -631,6 +661,7 @@ class Yogi(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -653,6 +684,7 @@ class Yogi(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -672,6 +704,7 @@ class ADOPT(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -694,6 +727,7 @@ class ADOPT(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -713,6 +747,7 @@ class LaProp(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -735,6 +770,7 @@ class LaProp(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -753,6 +789,7 @@ class Adan(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -774,6 +811,7 @@ class Adan(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,
@@ -794,6 +832,7 @@ class AdEMAMix(Optimizer):
     clip_tensor_norm: Any
     clip_adaptive: Any
     clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
     clip_value: Any
     skip_nonfinite: bool
     l1: Any
@@ -817,6 +856,7 @@ class AdEMAMix(Optimizer):
         clip_tensor_norm: Scalar | None = None,
         clip_adaptive: Scalar | None = None,
         clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
         clip_value: Scalar | None = None,
         skip_nonfinite: bool = False,
         l1: Scalar = 0.0,

@@ -222,4 +222,4 @@ class Layout:
             for i in cohort.members:
                 row_of[i] = row
         plans = [settings[cohort.group].plan for cohort in self.cohorts]
-        table.assign([(plan.rule, plan.cautious) for plan in plans], row_of)
+        table.assign([(plan.rule, plan.cautious, plan.units_axis == 0) for plan in plans], row_of)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.memory import flat
-from gradstep.reference.measures import of_elements, of_units, squares
+from gradstep.reference.measures import alternating, of_elements, of_units, squares
 
 Array = NDArray[Any]
 
@@ -22,6 +22,7 @@ class Limits(NamedTuple):
     tensor_norm: float
     adaptive: float
     adaptive_eps: float
+    units_axis: int
 
 
 class Limited(NamedTuple):
@@ -70,7 +71,7 @@ def reduction(norm: float, limit: float) -> float:
 
 def unit_factors(param: Array, grad: Array, limits: Limits, scale: float) -> tuple[Array, float]:
     """A factor for every unit of a tensor, and what they leave of its sum of squares."""
-    sums, weights = of_units(squares(grad), param), of_units(squares(flat(param)), param)
+    sums, weights = (of_units(squares(x), param, limits.units_axis) for x in (grad, flat(param)))
     norms = np.sqrt(sums) * scale
     roots = np.sqrt(weights)
     most = limits.adaptive * np.where(roots > limits.adaptive_eps, roots, limits.adaptive_eps)
@@ -82,9 +83,9 @@ def unit_factors(param: Array, grad: Array, limits: Limits, scale: float) -> tup
     return factors, left
 
 
-def apply_factors(param: Array, grad: Array, factors: Array) -> Array:
+def apply_factors(param: Array, grad: Array, factors: Array, units_axis: int) -> Array:
     """`grad`, flat, with every unit scaled by its factor."""
     cast = factors.astype(grad.dtype)
-    if param.flags.c_contiguous:
+    if alternating(param, units_axis):
         return flat(grad.reshape(-1, cast.size) * cast)
     return flat(grad.reshape(cast.size, -1) * cast[:, None])

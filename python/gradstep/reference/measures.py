@@ -53,16 +53,21 @@ def block_sums(terms: Array) -> list[float]:
     return sums
 
 
-def unit_count(param: Array) -> int:
-    """The length of the last axis of an array that has several."""
-    return param.shape[-1] if param.ndim > 1 and param.size else 1
+def unit_count(param: Array, axis: int) -> int:
+    """The length of the first or last axis of an array that has several."""
+    return param.shape[axis] if param.ndim > 1 and param.size else 1
 
 
-def of_units(terms: Terms, param: Array) -> Array:
-    """The sum over every slice along the last axis of `param`."""
-    count = unit_count(param)
+def alternating(param: Array, axis: int) -> bool:
+    """Whether elements next to each other in memory are of different slices along this axis."""
+    return param.flags.c_contiguous != (axis == 0)
+
+
+def of_units(terms: Terms, param: Array, axis: int) -> Array:
+    """The sum over every slice along the first or last axis of `param`."""
+    count = unit_count(param, axis)
     size = param.size // count
-    if count == 1 or not param.flags.c_contiguous:
+    if count == 1 or not alternating(param, axis):
         return np.array([of_elements(terms, u * size, (u + 1) * size) for u in range(count)])
     sums = np.zeros(count)
     for first in range(0, size, UNIT_ROWS):

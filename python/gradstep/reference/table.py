@@ -86,9 +86,10 @@ class ParamTable:
         """The rows of the last step that was taken, and the tensors that it left out."""
         return self._last_step
 
-    def assign(self, rules: Sequence[tuple[str, bool]], row_of: Sequence[int]) -> None:
+    def assign(self, rules: Sequence[tuple[str, bool, bool]], row_of: Sequence[int]) -> None:
         self._check_no_step()
-        self._rules = [(RULES[name], cautious) for name, cautious in rules]
+        self._rules = [(RULES[name], cautious) for name, cautious, _ in rules]
+        self._units_axis = [0 if along_first else -1 for *_, along_first in rules]
         self._row_of = list(row_of)
 
     def step(
@@ -163,7 +164,12 @@ class ParamTable:
         return self._step
 
     def _limits(self, step: Step, grads: Sequence[Array | None]) -> Limited:
-        limits = [Limits(*of_row[0][1:5]) for of_row in step.rows]
+        limits = []
+        for (_, *of_norms), axis in zip(
+            (row[0] for row in step.rows), self._units_axis, strict=True
+        ):
+            norm, tensor_norm, adaptive, adaptive_eps, _ = of_norms
+            limits.append(Limits(norm, tensor_norm, adaptive, adaptive_eps, axis))
         with np.errstate(all="ignore"):
             return limit_gradients(self._shaped, grads, limits, self._row_of, step.grad_scale)
 
@@ -220,7 +226,7 @@ class ParamTable:
         row, limited = self._row_of[i], step.limited
         (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients = step.rows[row]
         if (factors := limited.units[i]) is not None:
-            grad = apply_factors(self._shaped[i], grad, factors)
+            grad = apply_factors(self._shaped[i], grad, factors, self._units_axis[row])
         scale = sign * (step.grad_scale * limited.rows[row])
         cast = self._params[i].dtype.type
         average = self._averages[i]
