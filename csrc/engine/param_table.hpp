@@ -34,8 +34,8 @@ struct Tensor {
   std::uint32_t staged;  // roles whose arrays kernels cannot take as they are: see stage.hpp
   std::uint32_t row;
   std::uint32_t cost;  // see element_cost
-  // Slices along the last axis or the first: next to each other in memory, or alternating element by
-  // element.
+  // Slices along the last axis or the first: next to each other in memory, or alternating element
+  // by element.
   std::size_t units;
   bool alternating;
   const Axes* axes;     // of the gradient, where it is staged; null: as its parameter
