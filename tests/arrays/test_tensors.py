@@ -117,6 +117,13 @@ def test_a_tensor_on_the_optimizers_memory_is_refused() -> None:
             opt.step({"w": torch().from_numpy(array)})
 
 
+def test_a_tensor_whose_signs_are_the_other_ones_is_read_with_them() -> None:
+    imaginary = torch().from_numpy(-values().astype("float32"))
+    negated = torch().complex(torch().zeros(6, 8), imaginary).conj().imag
+    assert negated.is_neg()
+    assert_same_bits(after(negated, negated), after(values(), values()))
+
+
 def test_a_frozen_parameter_of_torch_may_be_a_gradient() -> None:
     frozen = torch().nn.Parameter(torch().from_numpy(values()), requires_grad=False)
     assert_same_bits(after(frozen), after(values()))
