@@ -10,7 +10,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "bindings/gradients.hpp"
@@ -67,7 +66,7 @@ class Exchange {
   pybind11::object view(PyObject* object) const {
     const Type* type = known(Py_TYPE(object));
     dlpack::Tensor tensor{};
-    if (!type || type->requires_grad(object)) return {};
+    if (!type || type->requires_grad(object) || type->negated(object)) return {};
     if (type->api->tensor_from_object(object, &tensor) != 0) {
       PyErr_Clear();
       return {};
@@ -89,9 +88,11 @@ class Exchange {
     const auto* api = static_cast<const dlpack::ExchangeApi*>(table);
     while (api && api->major != 1) api = api->older;
     const pybind11::object flag = pybind11::getattr(type, "requires_grad", pybind11::none());
-    const bool in_c = Py_TYPE(flag.ptr()) == &PyGetSetDescr_Type;
-    if (!api || !api->tensor_from_object || !(flag.is_none() || in_c)) return false;
-    types_.push_back({pybind11::reinterpret_borrow<pybind11::object>(type), api, flag});
+    const pybind11::object is_neg = pybind11::getattr(type, "is_neg", pybind11::none());
+    const bool in_c = (flag.is_none() || Py_TYPE(flag.ptr()) == &PyGetSetDescr_Type) &&
+                      (is_neg.is_none() || Py_TYPE(is_neg.ptr()) == &PyMethodDescr_Type);
+    if (!api || !api->tensor_from_object || !in_c) return false;
+    types_.push_back({pybind11::reinterpret_borrow<pybind11::object>(type), api, flag, is_neg});
     return true;
   }
 
@@ -99,13 +100,23 @@ class Exchange {
   struct Type {
     pybind11::object type;
     const dlpack::ExchangeApi* api;
-    pybind11::object flag;  // says of a tensor whether it requires a gradient itself, as PyTorch's
+    // Say of a tensor whether it requires a gradient itself, and whether its values are those in
+    // memory with the other sign, which DLPack does not say; as PyTorch's.
+    pybind11::object flag, is_neg;
 
     bool requires_grad(PyObject* object) const {
       if (flag.is_none()) return false;
       const auto get = Py_TYPE(flag.ptr())->tp_descr_get;
       const auto value =
           pybind11::reinterpret_steal<pybind11::object>(get(flag.ptr(), object, type.ptr()));
+      if (!value) PyErr_Clear();
+      return value.ptr() != Py_False;
+    }
+
+    bool negated(PyObject* object) const {
+      if (is_neg.is_none()) return false;
+      const auto value =
+          pybind11::reinterpret_steal<pybind11::object>(PyObject_CallOneArg(is_neg.ptr(), object));
       if (!value) PyErr_Clear();
       return value.ptr() != Py_False;
     }

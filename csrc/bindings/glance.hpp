@@ -9,7 +9,8 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
-#include <string>
+#include <optional>
+#include <stdexcept>
 #include <vector>
 
 #include "bindings/arrays.hpp"

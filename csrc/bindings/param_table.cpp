@@ -141,13 +141,14 @@ class BoundTable {
     if (std::find(begin, end, true) != end)
       throw py::value_error("a tensor is updated once in a step");
     glance_.take(tensors_, first, grads, absent_);
-    for (size_t i = first; i < last; ++i) {
-      applied_[i] = present(tensors_[i]);
+    for (size_t i = first; i < last; ++i)
       if (tensors_[i].factors) tensors_[i].staged |= grad_role;
+    {
+      const Crew crew(pool_, work_);
+      const GilReleased released;
+      update_tensors(first, last, crew);
     }
-    const Crew crew(pool_, work_);
-    const GilReleased released;
-    update_tensors(first, last, crew);
+    for (size_t i = first; i < last; ++i) applied_[i] = present(tensors_[i]);
   }
 
   // The tensors that the step has left out. It has been taken, in full, for the others.

@@ -114,7 +114,7 @@ double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, dou
   workspace.limited = std::any_of(rows.begin(), rows.end(), limited);
   if (workspace.limited) left = limit_tensors(tensors, rows, scale, workspace, crew);
   const double clipped = std::sqrt(left) * scale;
-  for (Row& row : rows) row.shared[grad_scale] *= reduction(clipped, row.clip_norm);
+  for (Row& row : rows) row.shared[grad_scale] = row.scale * reduction(clipped, row.clip_norm);
   return norm;
 }
 

@@ -11,7 +11,7 @@ import pytest
 
 import gradstep as gs
 from gradstep.arrays.gradients import GradientReader
-from tests.helpers import Array, assert_same_bits, everything
+from tests.helpers import SIZE, Array, ByArray, assert_same_bits, everything
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -117,23 +117,16 @@ def test_a_tensor_on_the_optimizers_memory_is_refused() -> None:
             opt.step({"w": torch().from_numpy(array)})
 
 
+def test_a_tensor_whose_signs_are_the_other_ones_is_read_with_them() -> None:
+    imaginary = torch().from_numpy(-values().astype("float32"))
+    negated = torch().complex(torch().zeros(6, 8), imaginary).conj().imag
+    assert negated.is_neg()
+    assert_same_bits(after(negated, negated), after(values(), values()))
+
+
 def test_a_frozen_parameter_of_torch_may_be_a_gradient() -> None:
     frozen = torch().nn.Parameter(torch().from_numpy(values()), requires_grad=False)
     assert_same_bits(after(frozen), after(values()))
-
-
-SIZE = 100_000  # what is resized from so many bytes moves, and its old pages are given back
-
-
-class Acting:
-    """A gradient whose ``__array__`` does something first."""
-
-    def __init__(self, array: Array, act: Callable[[], object]) -> None:
-        self.array, self.act = array, act
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        self.act()
-        return self.array
 
 
 CHANGES: dict[str, tuple[Callable[[Any], object], str]] = {
@@ -148,7 +141,7 @@ def test_a_tensor_that_other_code_changes_meanwhile_is_read_before_or_after(case
     change, text = CHANGES[case]
     tensor, ones = torch().ones(SIZE), np.ones(SIZE, np.float32)
     opt = gs.SGD({name: ones.copy() for name in "ab"}, lr=0.5)
-    grads = {"a": tensor, "b": Acting(ones, lambda: change(tensor))}
+    grads = {"a": tensor, "b": ByArray(ones, lambda: change(tensor))}
     if gs.runtime.backend() == "numpy":  # converts one after another
         opt.step(grads)
         np.testing.assert_array_equal(opt.params["a"], 0.5)

@@ -137,6 +137,16 @@ def test_no_gradient_is_read_as_the_one_before_it(options: str, dtype: str) -> N
     assert_same_bits(everything(opt), everything(twin))
 
 
+@pytest.mark.usefixtures("native")
+def test_one_stride_for_all_elements_after_turned_gradients() -> None:
+    """Of many parameters, as what was left of a turned gradient's axes did no harm in most."""
+    params = [np.zeros((48, 40 + i % 7), "f") for i in range(300)]
+    opt = gs.SGD(params, lr=1.0)
+    opt.step([np.ones(p.shape[::-1], "f").T for p in params])
+    opt.step([LAYOUTS["every_other"](np.ones(p.shape), "float32") for p in params])
+    assert all((p == -2).all() for p in params)
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMATS)

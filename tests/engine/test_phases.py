@@ -47,6 +47,7 @@ def test_phases_make_a_step(ranges: list[tuple[int, int]], options: dict[str, An
     norm = twin.step(dict(zip("abcd", given, strict=True)), grad_scale=0.5).grad_norm
     table, rows = begun(opt)
     if options:
+        table.measure(list(grads(2).values()))
         assert table.measure(given) == norm
     for first, last in ranges:
         table.apply(first, given[first:last])

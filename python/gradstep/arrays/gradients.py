@@ -155,6 +155,8 @@ def as_array(name: str, gradient: object) -> Array:
 
 
 def import_array(name: str, gradient: Any) -> Array:
+    if is_torch(gradient) and gradient.is_neg():
+        gradient = gradient.resolve_neg()  # DLPack does not say that all signs are the other ones
     try:
         return np.from_dlpack(gradient)
     except Exception:
