@@ -108,6 +108,7 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, 
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
                        Workspace& workspace, const Crew& crew) {
   lift_limits(tensors, workspace);
+  workspace.measures.clear();
   scale = std::fabs(scale);
   double left = sum_of_squares(tensors, workspace, crew);
   const double norm = std::sqrt(left) * scale;

@@ -256,3 +256,15 @@ def test_bfloat16_is_told_from_other_two_byte_dtypes() -> None:
         opt.step(np.zeros(2, np.int16))
     opt.step(np.ones(2, np.dtype(bfloat16, metadata={"of": "somebody"})))
     np.testing.assert_array_equal(w, -2.0)
+
+
+def test_every_other_column_after_a_transposed_gradient() -> None:
+    """Crashed: what the first was known by stayed with the second, whose axes are one."""
+    square, wide = np.ones((40, 40), np.float32), np.ones((40, 80), np.float32)
+    for count in range(1, 50):
+        params = [np.zeros_like(square) for _ in range(count)]
+        opt = gs.SGD(params, lr=1.0)
+        opt.step([square.T] * count)
+        opt.step([wide[:, ::2]] * count)
+        for param in params:
+            np.testing.assert_array_equal(param, -2.0)
