@@ -227,3 +227,10 @@ def test_a_step_without_any_gradient_counts_for_schedules() -> None:
     opt = gs.SGD([np.ones(1)], lr=gs.schedules.linear(10))
     opt.step([None])
     assert (opt.steps, opt.current("lr")) == (1, 0.9)
+
+
+def test_the_values_of_a_dict_become_a_list() -> None:
+    x = {"w": np.ones(2), "b": np.ones(1)}.values()
+    with pytest.raises(TypeError, match=r"parameter '0' is a dict_values.* list\(x\)"):
+        gs.SGD(x)
+    assert list(gs.SGD(list(x)).params) == ["0", "1"]

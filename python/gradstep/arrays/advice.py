@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterator, ValuesView
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ TOO_DEEP = "nested too deeply; does a list or dict contain itself?"
 
 def towards_parameter(x: Any) -> str:
     """How `x` becomes a parameter."""
-    if isinstance(x, Iterator):
+    if isinstance(x, (Iterator, ValuesView)):
         return "Make a list of it: list(x)."
     if is_torch(x):
         if is_sparse(x):
