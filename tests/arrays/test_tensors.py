@@ -105,7 +105,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "of zeros that are nowhere": (lambda: torch()._efficientzerotensor((6, 8)), "ZeroTensor"),
     "whose memory was given back": (lambda: given_back(torch().ones(6, 8)), "it has no memory"),
     "conjugate": (lambda: torch().ones(6, 8, dtype=torch().complex64).conj(), "conj"),
-    "bfloat16": (lambda: torch().ones(6, 8, dtype=torch().bfloat16), "BFloat16"),
     "int": (lambda: torch().ones(6, 8, dtype=torch().int32), "dtype int32; expected float16"),
     "of another shape": (lambda: torch().ones(8, 6), r"shape \(8, 6\); expected \(6, 8\)"),
     "deleted": (lambda: (array := jnp().ones((6, 8)), array.delete())[0], "deleted"),
@@ -131,6 +130,13 @@ def test_a_tensor_on_the_optimizers_memory_is_refused() -> None:
     for array in (opt.params["w"], opt.state["w"]["exp_avg"]):
         with pytest.raises(ValueError, match="gradient 'w' shares memory with a parameter"):
             opt.step({"w": torch().from_numpy(array)})
+
+
+def test_a_tensor_in_bfloat16_is_read() -> None:
+    array = values().astype("float32").view(np.uint32) & np.uint32(0xFFFF0000)
+    tensor = torch().from_numpy(array.view(np.float32)).bfloat16()
+    assert_same_bits(after(tensor, tensor), after(array.view(np.float32), array.view(np.float32)))
+    assert gs.global_norm(tensor) == gs.global_norm(array.view(np.float32))
 
 
 def test_a_frozen_parameter_of_torch_may_be_a_gradient() -> None:

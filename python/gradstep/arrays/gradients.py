@@ -155,8 +155,11 @@ def as_array(name: str, gradient: object) -> Array:
 
 
 def import_array(name: str, gradient: Any) -> Array:
-    if is_torch(gradient) and gradient.is_neg():
-        gradient = gradient.resolve_neg()  # DLPack cannot say it, and PyTorch does not look
+    if is_torch(gradient):
+        if gradient.is_neg():
+            gradient = gradient.resolve_neg()  # DLPack cannot say it, and PyTorch does not look
+        if str(gradient.dtype) == "torch.bfloat16":
+            gradient = gradient.float()  # NumPy has no name for it
     try:
         return with_memory(np.from_dlpack(gradient))
     except Exception:
