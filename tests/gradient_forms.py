@@ -86,6 +86,15 @@ def broadcast(values: Array, dtype: str) -> Array:
     return np.broadcast_to(values[:1].astype(dtype_of(dtype)), values.shape)
 
 
+def every_other(values: Array, dtype: str) -> Array:
+    if values.ndim == 0:
+        return as_parameter(values, dtype)
+    wide = np.zeros([*values.shape[:-1], 2 * values.shape[-1]], dtype_of(dtype))
+    view = wide[..., ::2]
+    view[...] = values
+    return view
+
+
 def unaligned(values: Array, dtype: str) -> Array:
     plain = as_parameter(values, dtype)
     raw = np.zeros(plain.nbytes + 1, np.uint8)
@@ -109,6 +118,7 @@ LAYOUTS: dict[str, Callable[[Array, str], Array]] = {
         columns,
         backwards,
         broadcast,
+        every_other,
         unaligned,
         swapped,
     )

@@ -14,6 +14,18 @@ Array = NDArray[Any]
 
 THRESHOLD = 32768  # elements
 LOW_THRESHOLD = 1024  # what the `low_threshold` fixture sets
+SIZE = 100_000  # what is resized from so many bytes moves, and its old pages are given back
+
+
+class ByArray:
+    """A gradient whose ``__array__`` does something first."""
+
+    def __init__(self, values: Array, act: Callable[[], object]) -> None:
+        self.values, self.act = values, act
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        self.act()
+        return self.values
 
 
 def awkward_params(dtype: str, seed: int = 0, threshold: int = LOW_THRESHOLD) -> dict[str, Array]:

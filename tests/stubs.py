@@ -65,6 +65,7 @@ def attribute_type(annotation: str) -> str:
 
 def main() -> None:
     STUB.write_text(stub(), "utf-8")
+    print(f"wrote {STUB}")
 
 
 if __name__ == "__main__":

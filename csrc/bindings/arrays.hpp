@@ -4,7 +4,7 @@
 #include <pybind11/numpy.h>
 
 #include <cstdint>
-#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "engine/kernel_table.hpp"

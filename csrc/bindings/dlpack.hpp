@@ -62,17 +62,21 @@ inline pybind11::object buffer_view(PyObject* object) {
 
 class Exchange {
  public:
-  // The tensor as an ndarray that keeps it; null where that is for Python's reader to do or refuse.
-  // Runs no Python code for tensors of a type that it has met.
+  // Whether a tensor can be read by its description alone. To ask it runs no Python code, unless
+  // a mode of PyTorch's is on that may run anybody's (torch.overrides.TorchFunctionMode).
+  bool offers(PyObject* object) const {
+    const Type* type = known(Py_TYPE(object));
+    dlpack::Tensor tensor{};
+    return type && !type->requires_grad(object) && describe(*type, object, tensor) &&
+           !(may_be_negated(tensor) && type->is_negated(object));
+  }
+
+  // What offers that as an ndarray that keeps it; null where that is for Python's reader to do or
+  // refuse. Runs no Python code.
   pybind11::object view(PyObject* object) const {
     const Type* type = known(Py_TYPE(object));
     dlpack::Tensor tensor{};
-    if (!type || type->requires_grad(object)) return {};
-    if (type->api->tensor_from_object(object, &tensor) != 0) {
-      PyErr_Clear();
-      return {};
-    }
-    return as_array(tensor, object);
+    return type && describe(*type, object, tensor) ? as_array(tensor, object) : pybind11::object();
   }
 
   // Looks at an object's type, which may run anybody's code. Whether there is something new to
@@ -91,7 +95,8 @@ class Exchange {
     const pybind11::object flag = pybind11::getattr(type, "requires_grad", pybind11::none());
     const bool in_c = Py_TYPE(flag.ptr()) == &PyGetSetDescr_Type;
     if (!api || !api->tensor_from_object || !(flag.is_none() || in_c)) return false;
-    types_.push_back({pybind11::reinterpret_borrow<pybind11::object>(type), api, flag});
+    types_.push_back({pybind11::reinterpret_borrow<pybind11::object>(type), api, flag,
+                      pybind11::getattr(type, "is_neg", pybind11::none())});
     return true;
   }
 
@@ -100,6 +105,7 @@ class Exchange {
     pybind11::object type;
     const dlpack::ExchangeApi* api;
     pybind11::object flag;  // says of a tensor whether it requires a gradient itself, as PyTorch's
+    pybind11::object negated;  // whether its elements are to be read with the other sign
 
     bool requires_grad(PyObject* object) const {
       if (flag.is_none()) return false;
@@ -109,7 +115,29 @@ class Exchange {
       if (!value) PyErr_Clear();
       return value.ptr() != Py_False;
     }
+
+    bool is_negated(PyObject* object) const {
+      if (negated.is_none()) return false;
+      const auto value = pybind11::reinterpret_steal<pybind11::object>(
+          PyObject_CallFunctionObjArgs(negated.ptr(), object, nullptr));
+      if (!value) PyErr_Clear();
+      return value.ptr() != Py_False;
+    }
   };
+
+  // PyTorch's imaginary part of a conjugate is the other's memory, and a flag that DLPack has no
+  // word for. Its elements have real parts between them.
+  static bool may_be_negated(const dlpack::Tensor& tensor) {
+    for (int axis = 0; axis < tensor.ndim; ++axis)
+      if (tensor.shape[axis] != 1 && (!tensor.strides || tensor.strides[axis] == 1)) return false;
+    return true;
+  }
+
+  static bool describe(const Type& type, PyObject* object, dlpack::Tensor& tensor) {
+    if (type.api->tensor_from_object(object, &tensor) == 0) return true;
+    PyErr_Clear();
+    return false;
+  }
 
   const Type* known(const PyTypeObject* type) const {
     for (const Type& each : types_)

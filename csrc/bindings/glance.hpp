@@ -9,7 +9,8 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
-#include <string>
+#include <optional>
+#include <stdexcept>
 #include <vector>
 
 #include "bindings/arrays.hpp"
@@ -146,12 +147,20 @@ class Glance {
     const size_t count = given.size();
     py::tuple next(count), read(count);
     bool ran = false;
+    // Asked of all before any is read: what is asked of a tensor may run anybody's code, too.
+    std::vector<bool> offered(count);
+    for (size_t i = 0; i < count; ++i) {
+      const py::object grad = given[i];
+      if (grad.is_none() || is_ndarray(grad.ptr())) continue;
+      ran |= exchange_.meet(grad.ptr());
+      offered[i] = exchange_.offers(grad.ptr());
+    }
     for (size_t i = 0; i < count; ++i) {
       const size_t t = first + i;
       py::object grad = given[i], array = grad;
       if (!grad.is_none() && !is_ndarray(grad.ptr())) {
-        ran |= exchange_.meet(grad.ptr());
-        if (py::object view = exchange_.view(grad.ptr())) {
+        py::object view;
+        if (offered[i] && (view = exchange_.view(grad.ptr()))) {
           array = std::move(view);
         } else if ((view = buffer_view(grad.ptr()))) {
           array = grad = std::move(view);

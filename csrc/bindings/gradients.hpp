@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 
 #include <cstddef>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <utility>
@@ -56,6 +57,7 @@ inline std::pair<const char*, std::size_t> extent(const ArrayProxy* array, std::
 inline bool set_axes(const ArrayProxy* array, bool c_order, std::size_t item, Axes& axes) {
   constexpr std::ptrdiff_t cache_line = 64;
   axes.of.clear();
+  axes.turned = false;
   for (int k = 0; k < array->nd; ++k) {
     const int axis = c_order ? k : array->nd - 1 - k;
     const auto length = static_cast<std::size_t>(array->dimensions[axis]);

@@ -130,6 +130,7 @@ class BoundTable {
   double measure(const py::object& leaves) {
     check_step();
     const py::tuple grads = take_all(leaves);
+    check_step();  // anybody's code may have run
     const Crew crew(pool_, work_);
     const GilReleased released;
     return limit_gradients(tensors_, rows_, scale_, workspace_, crew);
@@ -138,19 +139,21 @@ class BoundTable {
   void apply(size_t first, const py::object& leaves) {
     check_step();
     py::tuple grads = tuple_of(leaves);
+    if (first > tensors_.size() || grads.size() > tensors_.size() - first)
+      throw py::value_error("there are not so many tensors");
     const size_t last = first + grads.size();
-    if (last > tensors_.size()) throw py::value_error("there are not so many tensors");
-    const auto begin = applied_.begin() + first, end = applied_.begin() + last;
-    if (std::find(begin, end, true) != end)
-      throw py::value_error("a tensor is updated once in a step");
+    check_not_applied(first, last);
     glance_.take(tensors_, first, grads, absent_);
-    for (size_t i = first; i < last; ++i) {
-      applied_[i] = present(tensors_[i]);
+    check_step();  // anybody's code may have run
+    check_not_applied(first, last);
+    for (size_t i = first; i < last; ++i)
       if (tensors_[i].factors) tensors_[i].staged |= grad_role;
+    {
+      const Crew crew(pool_, work_);
+      const GilReleased released;
+      update_tensors(first, last, crew);
     }
-    const Crew crew(pool_, work_);
-    const GilReleased released;
-    update_tensors(first, last, crew);
+    for (size_t i = first; i < last; ++i) applied_[i] = present(tensors_[i]);
   }
 
   // The tensors that the step has left out. It has been taken, in full, for the others.
@@ -179,6 +182,12 @@ class BoundTable {
 
   void check_step() const {
     if (begun_.is_none()) throw std::runtime_error("no step has begun");
+  }
+
+  void check_not_applied(size_t first, size_t last) const {
+    const auto begin = applied_.begin() + first, end = applied_.begin() + last;
+    if (std::find(begin, end, true) != end)
+      throw py::value_error("a tensor is updated once in a step");
   }
 
   std::vector<size_t> left_out() const {

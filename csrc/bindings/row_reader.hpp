@@ -40,7 +40,7 @@ class RowReader {
       check_tuple(given, 2, "a row");
     PyObject* parts = PyTuple_GET_ITEM(given, 0);
     if (parts != parts_.ptr()) read_parts(parts, row);
-    row.shared[grad_scale] = sign_ * scale;
+    row.scale = row.shared[grad_scale] = sign_ * scale;
     read_step(PyTuple_GET_ITEM(given, 1), row);
   }
 

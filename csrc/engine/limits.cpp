@@ -108,13 +108,14 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, 
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
                        Workspace& workspace, const Crew& crew) {
   lift_limits(tensors, workspace);
+  workspace.measures.clear();
   scale = std::fabs(scale);
   double left = sum_of_squares(tensors, workspace, crew);
   const double norm = std::sqrt(left) * scale;
   workspace.limited = std::any_of(rows.begin(), rows.end(), limited);
   if (workspace.limited) left = limit_tensors(tensors, rows, scale, workspace, crew);
   const double clipped = std::sqrt(left) * scale;
-  for (Row& row : rows) row.shared[grad_scale] *= reduction(clipped, row.clip_norm);
+  for (Row& row : rows) row.shared[grad_scale] = row.scale * reduction(clipped, row.clip_norm);
   return norm;
 }
 

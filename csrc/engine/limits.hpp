@@ -1,8 +1,8 @@
 // Limits on gradients by their norm: of all together, of each tensor, of each unit of a tensor.
 //
-// A unit is a slice along a parameter's last axis: a column of a (fan_in, fan_out) weight. What a
-// limit leaves of a tensor is a factor that kernels multiply grad_scale with. What it leaves of
-// units, the stage applies.
+// A unit is a slice along a parameter's last axis or its first: a column of a (fan_in, fan_out)
+// weight, a row of a (fan_out, fan_in) one. What a limit leaves of a tensor is a factor that
+// kernels multiply grad_scale with. What it leaves of units, the stage applies.
 #pragma once
 
 #include <vector>
@@ -15,8 +15,8 @@ namespace gradstep {
 // The sum of squares of all gradients; those of each are kept in the workspace.
 double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, const Crew& crew);
 
-// The Euclidean norm of all gradients times |scale|, before any limit. Multiplies the rows'
-// grad_scale with what clip_norm leaves and sets the tensors' limits and factors.
+// The Euclidean norm of all gradients times |scale|, before any limit. Sets the rows' grad_scale to
+// what clip_norm leaves of their scale, and the tensors' limits and factors.
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
                        Workspace& workspace, const Crew& crew);
 

@@ -38,6 +38,7 @@ Measure squares(const Tensor& tensor, Scope scope, Role role, double* sums);
 // Measures to be taken together, and the room for it.
 class Measures {
  public:
+  void clear() { all_.clear(); }  // of what a step without memory has left
   void add(const Measure& measure) { all_.push_back(measure); }
   void take(const Crew& crew);  // and forgets them
 

@@ -77,11 +77,12 @@ inline std::uint32_t element_cost(const RuleInfo& rule, DType dtype) {
 }
 
 // What a step does to the tensors that share one rule, one set of hyperparameters and one step
-// count. `shared` is as in SharedCoefficient; its grad_scale holds the sign and scale of the row.
+// count. `shared` is as in SharedCoefficient; its grad_scale is what clip_norm leaves of `scale`.
 struct Row {
   std::size_t rule;
   Extras extras;  // for tensors without an average
   bool cautious;
+  double scale;  // of the gradients, with the row's sign
   // Limits of norms; infinity: off.
   double clip_norm, clip_tensor_norm, clip_adaptive;
   double adaptive_eps;

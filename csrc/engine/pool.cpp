@@ -1,7 +1,7 @@
 #include "engine/pool.hpp"
 
 #include <algorithm>
-#include <system_error>
+#include <exception>
 #include <thread>
 
 #ifdef __linux__

@@ -6,7 +6,8 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
+#include <memory>
+#include <new>
 
 #include "engine/param_table.hpp"
 
@@ -75,11 +76,19 @@ void with_gradient(const Tensor& tensor, std::size_t begin, std::size_t end, T* 
   }
 }
 
+// This thread's room for turned_block elements; null where there is no memory, as jobs must not
+// throw.
+template <class T>
+T* turned_room() {
+  thread_local const std::unique_ptr<T[]> room(new (std::nothrow) T[turned_block]);
+  return room.get();
+}
+
 template <class T, class Run>
 void with_gradient(const Tensor& tensor, std::size_t begin, std::size_t end, Run run) {
-  if (tensor.axes && tensor.axes->turned && end - begin > stage_block) {
-    thread_local std::vector<T> room(turned_block);
-    with_gradient(tensor, begin, end, room.data(), turned_block, run);
+  const bool turned = tensor.axes && tensor.axes->turned && end - begin > stage_block;
+  if (T* const large = turned ? turned_room<T>() : nullptr) {
+    with_gradient(tensor, begin, end, large, turned_block, run);
   } else {
     alignas(64) T room[stage_block];
     with_gradient(tensor, begin, end, room, stage_block, run);

@@ -91,6 +91,7 @@ class Updater {
   void scale_cautious_steps() {
     std::vector<double>& agreeing = workspace_.agreeing;
     agreeing.assign(end_ - begin_, 0.0);
+    workspace_.measures.clear();
     for (const Tensor* tensor = begin_; tensor < end_; ++tensor) {
       if (!present(*tensor) || !rows_[tensor->row].cautious) continue;
       const RuleInfo& rule = kernels_.rules[rows_[tensor->row].rule];

@@ -252,9 +252,21 @@ def build_info() -> dict[str, Any]:
 _backend = "native" if _native else "numpy"
 # The parameter table of the backend in force: the one thing that a backend has to offer.
 table_type: Any = _native.ParamTable if _native else reference.ParamTable
-if os.environ.get("GRADSTEP_BACKEND"):
-    set_backend(os.environ["GRADSTEP_BACKEND"])
-elif not _native:
+
+
+def obey(variable: str, setting: Callable[[str], object]) -> None:
+    """Set what an environment variable says, if it is there."""
+    if value := os.environ.get(variable):
+        try:
+            setting(value)
+        except ValueError as error:
+            raise ValueError(f"the environment variable {variable}: {error}") from None
+
+
+obey("GRADSTEP_BACKEND", set_backend)
+obey("GRADSTEP_ISA", set_isa)
+obey("GRADSTEP_POOL", set_pool)
+if not _native and not os.environ.get("GRADSTEP_BACKEND"):
     warnings.warn(
         f"gradstep's compiled kernels could not be imported ({_missing}); steps run on the NumPy "
         "reference, with the same results but many times slower. Reinstall where a C++17 compiler "
@@ -262,7 +274,3 @@ elif not _native:
         BackendWarning,
         stacklevel=2,
     )
-if os.environ.get("GRADSTEP_ISA"):
-    set_isa(os.environ["GRADSTEP_ISA"])
-if os.environ.get("GRADSTEP_POOL"):
-    set_pool(os.environ["GRADSTEP_POOL"])

@@ -146,10 +146,10 @@ def check_grad_scale(value: Any) -> float:
 def check_axis(name: str, value: Any) -> int:
     """The first axis, 0, or the last, -1."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be 0 or -1, got {value!r}")
+        raise TypeError(f"{name} must be 0 or -1, got {shown(value)}")
     if value not in (0, -1):
         raise ValueError(
-            f"{name} must be 0 or -1, the first axis or the last, got {value!r}; reshape "
+            f"{name} must be 0 or -1, the first axis or the last, got {shown(value)}; reshape "
             "parameters whose units lie along another one"
         )
     return value

@@ -79,7 +79,6 @@ def test_what_is_no_array_is_left_out(x: Any) -> None:
 GRADS: dict[str, Callable[[], Any]] = {
     "list": lambda: [[1.0] * 3] * 2,
     "sparse": Sparse,
-    "tensor in half": lambda: torch().ones(2, 3, dtype=torch().bfloat16),
     "sparse tensor": lambda: torch().ones(2, 3).to_sparse(),
     "tensor of integers": lambda: torch().ones(2, 3, dtype=torch().int32),
     "complex tensor": lambda: torch().ones(2, 3, dtype=torch().complex64),
@@ -227,3 +226,10 @@ def test_a_step_without_any_gradient_counts_for_schedules() -> None:
     opt = gs.SGD([np.ones(1)], lr=gs.schedules.linear(10))
     opt.step([None])
     assert (opt.steps, opt.current("lr")) == (1, 0.9)
+
+
+def test_the_values_of_a_dict_become_a_list() -> None:
+    x = {"w": np.ones(2), "b": np.ones(1)}.values()
+    with pytest.raises(TypeError, match=r"parameter '0' is a dict_values.* list\(x\)"):
+        gs.SGD(x)
+    assert list(gs.SGD(list(x)).params) == ["0", "1"]

@@ -11,7 +11,7 @@ import pytest
 
 import gradstep as gs
 from gradstep.arrays.gradients import GradientReader
-from tests.helpers import Array, assert_same_bits, everything
+from tests.helpers import SIZE, Array, ByArray, assert_same_bits, everything
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -82,14 +82,29 @@ def test_native_steps_read_them_without_pythons_reader(
     assert_same_bits(after(gradient), expected)
 
 
+def fake() -> Any:
+    torch()
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        return torch().ones(6, 8)
+
+
+def given_back(tensor: Any) -> Any:
+    tensor.untyped_storage().resize_(0)
+    return tensor
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "that requires a gradient": (lambda: torch().ones(6, 8, requires_grad=True), "require"),
     "parameter": (lambda: torch().nn.Parameter(torch().ones(6, 8)), "require"),
     "result": (lambda: torch().ones(6, 8, requires_grad=True) * 2, "require"),
     "sparse": (lambda: torch().ones(6, 8).to_sparse(), "[Ss]parse"),
     "without memory": (lambda: torch().ones(6, 8, device="meta"), "meta"),
+    "fake": (lambda: fake(), "numpy"),
+    "of zeros that are nowhere": (lambda: torch()._efficientzerotensor((6, 8)), "ZeroTensor"),
+    "whose memory was given back": (lambda: given_back(torch().ones(6, 8)), "it has no memory"),
     "conjugate": (lambda: torch().ones(6, 8, dtype=torch().complex64).conj(), "conj"),
-    "bfloat16": (lambda: torch().ones(6, 8, dtype=torch().bfloat16), "BFloat16"),
     "int": (lambda: torch().ones(6, 8, dtype=torch().int32), "dtype int32; expected float16"),
     "of another shape": (lambda: torch().ones(8, 6), r"shape \(8, 6\); expected \(6, 8\)"),
     "deleted": (lambda: (array := jnp().ones((6, 8)), array.delete())[0], "deleted"),
@@ -117,23 +132,46 @@ def test_a_tensor_on_the_optimizers_memory_is_refused() -> None:
             opt.step({"w": torch().from_numpy(array)})
 
 
+def test_a_tensor_in_bfloat16_is_read() -> None:
+    array = values().astype("float32").view(np.uint32) & np.uint32(0xFFFF0000)
+    tensor = torch().from_numpy(array.view(np.float32)).bfloat16()
+    assert_same_bits(after(tensor, tensor), after(array.view(np.float32), array.view(np.float32)))
+    assert gs.global_norm(tensor) == gs.global_norm(array.view(np.float32))
+
+
 def test_a_frozen_parameter_of_torch_may_be_a_gradient() -> None:
     frozen = torch().nn.Parameter(torch().from_numpy(values()), requires_grad=False)
     assert_same_bits(after(frozen), after(values()))
 
 
-SIZE = 100_000  # what is resized from so many bytes moves, and its old pages are given back
+@pytest.mark.parametrize("columns", [1, 8])
+def test_the_imaginary_part_of_a_conjugate_has_its_sign(columns: int) -> None:
+    array = values()[:, :columns].astype("float32")
+    tensor = torch().complex(torch().zeros(array.shape), torch().from_numpy(-array)).conj().imag
+    assert tensor.is_neg()
+    assert_same_bits(after(tensor, tensor), after(array, array))
 
 
-class Acting:
-    """A gradient whose ``__array__`` does something first."""
+@pytest.mark.usefixtures("native")
+def test_code_of_a_mode_of_pytorchs_runs_before_tensors_are_read() -> None:
+    torch()
+    from torch.overrides import TorchFunctionMode
 
-    def __init__(self, array: Array, act: Callable[[], object]) -> None:
-        self.array, self.act = array, act
+    class Mode(TorchFunctionMode):
+        asked = 0
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        self.act()
-        return self.array
+        def __torch_function__(self, f: Any, types: Any, args: Any = (), kw: Any = None) -> Any:
+            Mode.asked += 1
+            if Mode.asked == 2:
+                first.set_(torch().full((SIZE,), 3.0))
+            return f(*args, **(kw or {}))
+
+    first, second = torch().ones(SIZE), torch().ones(SIZE)
+    opt = gs.SGD([np.zeros(SIZE, np.float32) for _ in "ab"], lr=1.0)
+    opt.step([second, second])  # and knows the type
+    with Mode():
+        opt.step([first, second])
+    np.testing.assert_array_equal(opt.params["0"], -4.0)
 
 
 CHANGES: dict[str, tuple[Callable[[Any], object], str]] = {
@@ -148,7 +186,7 @@ def test_a_tensor_that_other_code_changes_meanwhile_is_read_before_or_after(case
     change, text = CHANGES[case]
     tensor, ones = torch().ones(SIZE), np.ones(SIZE, np.float32)
     opt = gs.SGD({name: ones.copy() for name in "ab"}, lr=0.5)
-    grads = {"a": tensor, "b": Acting(ones, lambda: change(tensor))}
+    grads = {"a": tensor, "b": ByArray(ones, lambda: change(tensor))}
     if gs.runtime.backend() == "numpy":  # converts one after another
         opt.step(grads)
         np.testing.assert_array_equal(opt.params["a"], 0.5)

@@ -137,6 +137,16 @@ def test_no_gradient_is_read_as_the_one_before_it(options: str, dtype: str) -> N
     assert_same_bits(everything(opt), everything(twin))
 
 
+@pytest.mark.usefixtures("native")
+def test_one_stride_for_all_elements_after_turned_gradients() -> None:
+    """Of many parameters, as what was left of a turned gradient's axes did no harm in most."""
+    params = [np.zeros((48, 40 + i % 7), "f") for i in range(300)]
+    opt = gs.SGD(params, lr=1.0)
+    opt.step([np.ones(p.shape[::-1], "f").T for p in params])
+    opt.step([LAYOUTS["every_other"](np.ones(p.shape), "float32") for p in params])
+    assert all((p == -2).all() for p in params)
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMATS)
@@ -246,3 +256,15 @@ def test_bfloat16_is_told_from_other_two_byte_dtypes() -> None:
         opt.step(np.zeros(2, np.int16))
     opt.step(np.ones(2, np.dtype(bfloat16, metadata={"of": "somebody"})))
     np.testing.assert_array_equal(w, -2.0)
+
+
+def test_every_other_column_after_a_transposed_gradient() -> None:
+    """Crashed: what the first was known by stayed with the second, whose axes are one."""
+    square, wide = np.ones((40, 40), np.float32), np.ones((40, 80), np.float32)
+    for count in range(1, 50):
+        params = [np.zeros_like(square) for _ in range(count)]
+        opt = gs.SGD(params, lr=1.0)
+        opt.step([square.T] * count)
+        opt.step([wide[:, ::2]] * count)
+        for param in params:
+            np.testing.assert_array_equal(param, -2.0)

@@ -47,6 +47,7 @@ def test_phases_make_a_step(ranges: list[tuple[int, int]], options: dict[str, An
     norm = twin.step(dict(zip("abcd", given, strict=True)), grad_scale=0.5).grad_norm
     table, rows = begun(opt)
     if options:
+        table.measure(list(grads(2).values()))
         assert table.measure(given) == norm
     for first, last in ranges:
         table.apply(first, given[first:last])
@@ -169,3 +170,41 @@ def test_what_was_measured_may_be_applied_in_another_format() -> None:
         other.apply(0, halves)
         other.end()
         assert_same_bits(everything(opt), everything(twin))
+
+
+def test_the_last_measure_counts() -> None:
+    opt, twin = adam(clip_norm=0.1), adam(clip_norm=0.1)
+    twin.step(grads(1), grad_scale=0.5)
+    table, _ = begun(opt)
+    given = list(grads(1).values())
+    assert table.measure([100 * grad for grad in given]) > table.measure(given)
+    table.apply(0, given)
+    table.end()
+    assert_same_bits(everything(opt), everything(twin))
+
+
+class Acting:
+    def __init__(self, act: Any) -> None:
+        self.act = act
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        self.act()
+        return np.ones((3, 5), np.float32)
+
+
+def test_phases_within_a_phase() -> None:
+    opt, twin = adam(), adam()
+    given = list(grads(1).values())
+    twin.step(grads(1), grad_scale=0.5)
+    table, _ = begun(opt)
+    acts = iter([lambda: table.apply(0, given)])
+    with pytest.raises(ValueError, match="updated once"):
+        table.apply(0, [*given[:3], Acting(lambda: next(acts, int)())])
+    table.end()
+    assert_same_bits(everything(opt), everything(twin))
+    for phase in (table.measure, lambda leaves: table.apply(0, leaves)):
+        begun(opt)
+        acts = iter([table.abort])
+        with pytest.raises(RuntimeError, match="no step has begun"):
+            phase([*given[:3], Acting(lambda acts=acts: next(acts, int)())])
+    assert_same_bits(everything(opt), everything(twin))

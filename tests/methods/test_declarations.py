@@ -29,7 +29,7 @@ BY_CLASS = pytest.mark.parametrize("cls", CLASSES, ids=[cls.__name__ for cls in 
 
 
 def test_the_stub_is_in_step_with_the_declarations() -> None:
-    assert set(optimizers()) == set(CLASSES)
+    assert set(optimizers()) == set(CLASSES), "each optimizer needs a Spec in tests/specs.py"
     assert STUB.read_text("utf-8") == stub(), "run python -m tests.stubs"
 
 

@@ -9,22 +9,9 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from tests.helpers import Array, assert_same_bits, everything
+from tests.helpers import SIZE, Array, ByArray, assert_same_bits, everything
 
 pytestmark = pytest.mark.usefixtures("backend")
-
-SIZE = 100_000  # what is resized from so many bytes moves, and its old pages are given back
-
-
-class ByArray:
-    """A gradient whose ``__array__`` does something first."""
-
-    def __init__(self, values: Array, act: Callable[[], object]) -> None:
-        self.values, self.act = values, act
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        self.act()
-        return self.values
 
 
 class ByDLPack(ByArray):

@@ -16,13 +16,12 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from gradstep.reference import table
 from tests.helpers import Array
 
 pytestmark = pytest.mark.usefixtures("backend")
 
-# After these CPython looks for signals.
-LOOKS = ("CALL", "RESUME", "JUMP_BACKWARD", "SEND")
+# After these CPython looks for signals, but not after those.
+LOOKS, NONE = ("CALL", "RESUME", "JUMP_BACKWARD", "SEND"), "CALL_INTRINSIC"
 WITHIN = (str(Path(gs.__file__).parent), "contextlib.py")
 
 Objects = dict[str, Any]
@@ -31,7 +30,10 @@ Objects = dict[str, Any]
 @cache
 def looks(code: CodeType) -> frozenset[int]:
     """Where the instructions are after which it does."""
-    return frozenset(at for at, op in enumerate(code.co_code) if opname[op].startswith(LOOKS))
+    names = enumerate(opname[op] for op in code.co_code)
+    return frozenset(
+        at for at, name in names if name.startswith(LOOKS) and not name.startswith(NONE)
+    )
 
 
 class Interrupter:
@@ -48,7 +50,6 @@ class Interrupter:
         code, caller = frame.f_code, frame.f_back
         if not (code.co_filename.startswith(WITHIN[0]) or code.co_filename.endswith(WITHIN[1])):
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
         places, origin, last = looks(code), caller and (caller.f_code, caller.f_lasti), -1
 
         def within(frame: FrameType, event: str, arg: Any) -> Any:
@@ -59,6 +60,8 @@ class Interrupter:
                     self.passes((code, before, origin))
             return within
 
+        frame.f_trace = within  # before the next line: CPython 3.13 lets go of it otherwise
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return within
 
     def passes(self, place: Any) -> None:
@@ -263,6 +266,8 @@ def test_an_interrupt_leaves_an_object_as_before_or_as_after(case: str) -> None:
         go_on(objects)
         expected[done] = now, {name: plain(each) for name, each in objects.items()}
         gs.runtime.set_backend(backend)
+    interrupted(act, make(), -1)  # CPython 3.12 traces opcodes from the second time on
+    gs.runtime.set_backend(backend)
     point = 1
     while True:
         objects = make()
@@ -282,42 +287,3 @@ def test_an_interrupt_leaves_an_object_as_before_or_as_after(case: str) -> None:
         point += 1
         gs.runtime.set_backend(backend)
     assert point > 5
-
-
-def test_a_second_interrupt_does_not_leave_half_a_step_either(
-    backend: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if backend == "native":
-        pytest.skip("its steps are not interrupted")
-    filled, calls = table.filled, Counter[str]()
-
-    def interrupting(array: Array, values: Array) -> Any:
-        calls["filled"] += 1
-        if calls["filled"] in (3, 4, 6):
-            raise KeyboardInterrupt
-        return filled(array, values)
-
-    monkeypatch.setattr(table, "filled", interrupting)
-    w = np.zeros(5 * table.RUN)
-    opt = gs.SGD(w, lr=1.0)
-    with pytest.raises(KeyboardInterrupt):
-        opt.step(np.ones(w.size))
-    assert calls["filled"] == 8
-    assert opt.steps == 1
-    np.testing.assert_array_equal(w, -1.0)
-
-
-def test_what_fails_again_and_again_is_not_tried_for_ever(
-    backend: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if backend == "native":
-        pytest.skip("its steps cannot fail")
-
-    def failing(array: Array, values: Array) -> Any:
-        raise MemoryError
-
-    opt = gs.SGD(np.zeros(3), lr=1.0)
-    monkeypatch.setattr(table, "filled", failing)
-    with pytest.raises(MemoryError):
-        opt.step(np.ones(3))
-    assert opt.steps == 0

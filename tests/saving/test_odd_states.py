@@ -15,7 +15,8 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 PLACES: list[tuple[Any, ...]] = [
     ("state",), ("ema",), ("groups",), ("steps",), ("format",), ("optimizer",), ("groups", 0),
-    ("groups", 0, "lr"), ("groups", 0, "betas"), ("groups", 0, "params"), ("state", "w"),
+    ("groups", 0, "lr"), ("groups", 0, "betas"), ("groups", 0, "clip_adaptive_axis"),
+    ("groups", 0, "params"), ("state", "w"),
     ("state", "w", "step"), ("state", "w", "exp_avg"),
 ]  # fmt: skip
 
@@ -83,7 +84,11 @@ def test_an_odd_part_of_a_state_is_refused(odd: str) -> None:
         put(*place)(state, ODD[odd]())
         with pytest.raises((TypeError, ValueError)) as caught:
             opt.load_state_dict(state)
-        assert "state_dict" in str(caught.value) or place[-1] in ("lr", "betas")
+        assert "state_dict" in str(caught.value) or place[-1] in (
+            "lr",
+            "betas",
+            "clip_adaptive_axis",
+        )
         assert len(str(caught.value)) < 1000
     with pytest.raises((TypeError, ValueError), match="state_dict"):
         opt.load_state_dict(ODD[odd]())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterator, ValuesView
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ TOO_DEEP = "nested too deeply; does a list or dict contain itself?"
 
 def towards_parameter(x: Any) -> str:
     """How `x` becomes a parameter."""
-    if isinstance(x, Iterator):
+    if isinstance(x, (Iterator, ValuesView)):
         return "Make a list of it: list(x)."
     if is_torch(x):
         if is_sparse(x):
@@ -29,6 +29,8 @@ def towards_parameter(x: Any) -> str:
                 "Give x.detach().numpy(), which is the same memory: the tensor is updated with it."
             )
         return "Convert it once, x = x.detach().cpu().float().numpy(), and go on with the array."
+    if hasattr(x, "named_parameters"):
+        return "Give what it trains: [q.detach().numpy() for q in x.parameters()]."
     if hasattr(x, "toarray"):
         return "Convert it once, x = x.toarray().astype(numpy.float32), and go on with the array."
     if isinstance(x, (numbers.Number, np.generic)) and not isinstance(x, (bool, np.bool_)):

@@ -151,14 +151,27 @@ def as_array(name: str, gradient: object) -> Array:
 
 
 def import_array(name: str, gradient: Any) -> Array:
+    if is_torch(gradient):
+        if gradient.is_neg():
+            gradient = gradient.resolve_neg()  # DLPack cannot say it, and PyTorch does not look
+        if str(gradient.dtype) == "torch.bfloat16":
+            gradient = gradient.float()  # NumPy has no name for it
     try:
-        return np.from_dlpack(gradient)
+        return with_memory(np.from_dlpack(gradient))
     except Exception:
         # Not every exporter can say everything in DLPack (read-only memory, dtypes); try the other.
         try:
-            return np.asarray(gradient)
+            array = np.asarray(gradient)
+            return with_memory(array) if is_torch(gradient) else array
         except Exception as error:
             raise TypeError(
                 f"gradient {name!r} is a {type(gradient).__name__} that cannot be read as a CPU "
                 f"array ({error}). {towards_gradient(gradient)}"
             ) from error
+
+
+def with_memory(array: Array) -> Array:
+    """`array`, if it lies on another's memory: for a null pointer NumPy takes new memory, unset."""
+    if array.size and array.flags.owndata:
+        raise ValueError("it has no memory")
+    return array

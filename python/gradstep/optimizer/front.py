@@ -115,7 +115,6 @@ class Optimizer(KnownAttributes):
             give(None)
             raise
         try:
-            turn.now = STEP
             layout = self._layout
             if grad_scale != 1.0:
                 grad_scale = check_grad_scale(grad_scale)
@@ -208,6 +207,7 @@ class Optimizer(KnownAttributes):
                 yield from exchanged(pairs)
         finally:
             if mine:
+                self._turn.now = STEP
                 give(None)
 
     @property

@@ -11,6 +11,7 @@ from gradstep.arrays.loans import lent
 from gradstep.arrays.memory import flat, held
 from gradstep.method.method import WithVelocity
 from gradstep.optimizer.front import Optimizer
+from gradstep.optimizer.turn import STEP
 from gradstep.reference.arithmetic import subtract_scaled
 
 
@@ -81,4 +82,5 @@ class NesterovPoint(Optimizer):
                 del memory
         finally:
             if mine:
+                self._turn.now = STEP
                 give(None)

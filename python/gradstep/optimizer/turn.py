@@ -28,6 +28,7 @@ class Turn:
     ...     # whatever has to be done alone
     ... finally:
     ...     if mine:
+    ...         turn.now = STEP
     ...         give(None)
 
     It is a deque with one entry or none: to take it and to give it back is a call of C code each,
@@ -36,7 +37,7 @@ class Turn:
     """
 
     def __init__(self) -> None:
-        self.now = STEP  # what it was taken for last, and by which thread where that is known
+        self.now = STEP  # what it is taken for, and by which thread where that is known
         self.renew()
         TURNS.add(self)
 
@@ -69,6 +70,7 @@ class Turn:
             result = act(*args)
         finally:
             if mine:
+                self.now = STEP
                 give(None)
         return result
 

@@ -121,18 +121,21 @@ class ParamTable:
         self._step = self._begun(rows, grad_scale)
 
     def measure(self, leaves: Sequence[object]) -> float:
-        step = self._under_way()
-        step.limited = self._limits(step, self._settled_all(leaves))
+        self._under_way()
+        grads = self._settled_all(leaves)
+        step = self._under_way()  # anybody's code may have run
+        step.limited = self._limits(step, grads)
         return step.limited.norm
 
     def apply(self, first: int, leaves: Sequence[object]) -> None:
-        step, leaves = self._under_way(), tuple(leaves)
+        self._under_way()
+        leaves = tuple(leaves)
         numbers = range(first, first + len(leaves))
         if numbers.stop > len(self._params):
             raise ValueError("there are not so many tensors")
-        if not step.applied.isdisjoint(numbers):
-            raise ValueError("a tensor is updated once in a step")
+        self._not_applied(numbers)
         grads = self._settled(first, leaves)
+        step = self._not_applied(numbers)  # anybody's code may have run
         applied = {i for i, grad in zip(numbers, grads, strict=True) if grad is not None}
         self._apply(step, first, grads, partial(step.applied.update, applied))
 
@@ -148,6 +151,12 @@ class ParamTable:
         last = (step.given, absent) if step.applied else self._last_step
         self._last_step, self._step = last, None
         return absent
+
+    def _not_applied(self, numbers: range) -> Step:
+        step = self._under_way()
+        if not step.applied.isdisjoint(numbers):
+            raise ValueError("a tensor is updated once in a step")
+        return step
 
     def _left_out(self, step: Step) -> tuple[int, ...]:
         return tuple(i for i in range(len(self._params)) if i not in step.applied)

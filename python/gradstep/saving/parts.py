@@ -140,8 +140,9 @@ def with_state(name: str, value: Any, **options: bool) -> Stateful:
         return stateful
     raise TypeError(
         f"{name} must have state_dict() and load_state_dict(), or be a random generator of "
-        f"NumPy's, got a {type(value).__name__}; plain values are saved, too, and returned by "
-        "load(), not given to it"
+        f"NumPy's, got a {type(value).__name__}; plain values (None, numbers, text, "
+        "arrays, and lists, tuples and dicts of them) are saved, too, and returned by load(), not "
+        "given to it"
     )
 
 
