@@ -62,15 +62,31 @@ class Pool {
     Signal call;  // counts the jobs that its worker was called to
   };
 
+  // Where others want the cores, helpers cost more than they bring: they are kept from them in the
+  // middle of a chunk, and themselves keep from them what the caller waits for elsewhere, as the
+  // threads of NumPy's BLAS. Each time that is seen, twice as many jobs are done without helpers
+  // before they are asked again. Belongs to who has `busy_`.
+  class Contention {
+   public:
+    bool alone() const { return alone_ > 0; }
+    bool take_alone() { return alone_ > 0 && alone_-- > 0; }
+    void note(bool seen);
+
+   private:
+    int level_ = 0, calm_ = 0, alone_ = 0;
+  };
+
   int staffed(int threads);
   void start(int wanted);
   void serve(int number);
   void call(int number);
   void call_next(int number);
   int take_part(int number);
+  void look_for_contention();
   bool worth_spinning(Clock::time_point since) const;
 
   std::mutex busy_;
+  Contention contention_;
   std::array<std::atomic<Seat*>, most_threads> seats_{};  // 0 is the caller's
   std::atomic<int> workers_{0};
   Clock::time_point last_failure_{};  // to start a worker

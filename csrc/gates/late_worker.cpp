@@ -87,6 +87,26 @@ int main() {
   check(used > 1, "workers that were let go take no part");
   check(job.runs == std::vector<int>(chunks, 1),
         "not every chunk ran once after workers came late");
+  // Helpers that take longer for a chunk than the caller for all the others are not asked again for
+  // two jobs, then for four.
+  const auto slowly = [](void* of, int chunk) {
+    Job::run(of, chunk);
+    if (std::this_thread::get_id() != caller)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  };
+  for (int alone = 2; alone <= 4; alone *= 2) {
+    int helped = 1;
+    for (int step = 0; helped == 1 && step < 1000; ++step) {
+      Job slow(chunks);
+      slow.chunk_takes = std::chrono::microseconds(500);
+      helped = pool.run(threads, chunks, slowly, &slow);
+    }
+    check(helped > 1, "no worker takes part");
+    for (int step = 0; step < alone; ++step) {
+      Job quick(chunks);
+      check(pool.run(threads, chunks, Job::run, &quick) == 1, "a late worker is asked at once");
+    }
+  }
   std::puts("the caller waits for nobody");
   std::fflush(stdout);
   std::_Exit(0);  // workers sleep until the process ends
