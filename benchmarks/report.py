@@ -154,7 +154,9 @@ def main() -> None:
             text += f"\n\n![{path.stem}]({Path(os.path.relpath(path, beside)).as_posix()})"
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(f"# How fast a step is\n\n{text}\n", "utf-8")
+        steps = "test_step" in by_test(results) or "test_loop" not in by_test(results)
+        title = "How fast a step is" if steps else "How fast training loops are"
+        options.output.write_text(f"# {title}\n\n{text}\n", "utf-8")
     else:
         print(text)
 
