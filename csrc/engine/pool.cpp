@@ -97,21 +97,38 @@ int Pool::Share::take(bool first) {
   }
 }
 
-void Pool::Contention::note(bool seen) {
-  constexpr int highest = 10, forgiving = 8;
-  if (seen) {
-    level_ = std::min(level_ + 1, highest);
-    calm_ = 0;
-    alone_ = 1 << level_;
-  } else if (level_ > 0 && ++calm_ == forgiving) {
+bool Pool::Contention::look(long put_off) {
+  constexpr int forgiving = 8, share = 8;
+  if (alone_ > 0) {
+    ++looks_;
+    disturbed_ += put_off > 0;
+    if (--alone_ == 0) {
+      if (disturbed_ * share > looks_) be_alone();
+      looks_ = disturbed_ = 0;
+    }
+    return true;
+  }
+  if (put_off >= often) {
+    be_alone();
+    return true;
+  }
+  if (level_ > 0 && ++calm_ == forgiving) {
     --level_;
     calm_ = 0;
   }
+  return false;
+}
+
+void Pool::Contention::be_alone() {
+  constexpr int highest = 8;
+  level_ = std::min(level_ + 1, highest);
+  calm_ = 0;
+  alone_ = 4 << level_;
 }
 
 int Pool::run(int threads, int chunks, JobBody body, void* job) {
   const std::unique_lock<std::mutex> mine(busy_, std::try_to_lock);
-  threads = mine && !contention_.take_alone() ? staffed(std::min(threads, chunks)) : 1;
+  threads = mine ? staffed(std::min(threads, chunks)) : 1;
   if (threads == 1) {
     for (int chunk = 0; chunk < chunks; ++chunk) body(job, chunk);
     return 1;
@@ -138,33 +155,20 @@ int Pool::run(int threads, int chunks, JobBody body, void* job) {
     else
       done_.wait_while(done);
   }
-  contention_.note(Clock::now() - since > since - began + late);
+  if (Clock::now() - since > since - began + late) contention_.be_alone();
   return helpers_.load(std::memory_order_relaxed) + (own > 0);
 }
 
-bool Pool::begin_step() {
+Pool::Begun Pool::begin_step(bool small) {
   const bool follows = Clock::now() - last_end_.load(std::memory_order_relaxed) < at_once;
-  if (!follows) look_for_contention();
   follows_.store(follows, std::memory_order_relaxed);
   in_step_.store(true, std::memory_order_relaxed);
-  return follows;
-}
-
-// Between two steps that had helpers, whether the caller was often put off its core.
-void Pool::look_for_contention() {
-  thread_local long before = -1;
+  if (follows || !small) return {follows, false};
+  thread_local long before = times_put_off();
+  const long now = times_put_off(), put_off = now - before;
+  before = now;
   const std::unique_lock<std::mutex> mine(busy_, std::try_to_lock);
-  if (!mine || contention_.alone()) {
-    before = -1;
-    return;
-  }
-  const long now = times_put_off();
-  if (before >= 0 && now - before >= often) {
-    contention_.note(true);
-    before = -1;
-  } else {
-    before = now;
-  }
+  return {follows, mine && contention_.look(put_off)};
 }
 
 void Pool::end_step() {
@@ -174,7 +178,7 @@ void Pool::end_step() {
 
 void Pool::expect(int threads) {
   const std::unique_lock<std::mutex> mine(busy_, std::try_to_lock);
-  if (!mine || contention_.alone()) return;
+  if (!mine) return;
   threads_.store(staffed(threads), std::memory_order_release);
   caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
   call_next(0);

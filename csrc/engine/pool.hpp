@@ -27,9 +27,14 @@ class Pool {
   // many threads ran any.
   int run(int threads, int chunks, JobBody body, void* job);
 
-  // Begins a step of several jobs. Returns whether it follows the one before it at once; if so,
-  // workers will stay awake for a while after it, too.
-  bool begin_step();
+  struct Begun {
+    bool
+        follows;  // the step before it at once; if so, workers stay awake for a while after it, too
+    bool alone;   // whether it should have no helpers
+  };
+
+  // Begins a step of several jobs. `small`: it is not worth waiting for a core.
+  Begun begin_step(bool small);
   // Calls the workers of `threads` threads to the step's jobs, before these are there.
   void expect(int threads);
   void end_step();
@@ -64,16 +69,19 @@ class Pool {
 
   // Where others want the cores, helpers cost more than they bring: they are kept from them in the
   // middle of a chunk, and themselves keep from them what the caller waits for elsewhere, as the
-  // threads of NumPy's BLAS. Each time that is seen, twice as many jobs are done without helpers
-  // before they are asked again. Belongs to who has `busy_`.
+  // threads of NumPy's BLAS. So the first few steps are done alone, and where the caller is put off
+  // its core meanwhile, or a helper was late, twice as many before helpers are asked again. Belongs
+  // to who has `busy_`.
   class Contention {
    public:
-    bool alone() const { return alone_ > 0; }
-    bool take_alone() { return alone_ > 0 && alone_-- > 0; }
-    void note(bool seen);
+    // Whether the next step is done alone, the caller having been put off its core so many times
+    // since the last one.
+    bool look(long put_off);
+    void be_alone();
 
    private:
-    int level_ = 0, calm_ = 0, alone_ = 0;
+    int level_ = 0, calm_ = 0;
+    int alone_ = 8, looks_ = 0, disturbed_ = 0;
   };
 
   int staffed(int threads);
@@ -82,7 +90,6 @@ class Pool {
   void call(int number);
   void call_next(int number);
   int take_part(int number);
-  void look_for_contention();
   bool worth_spinning(Clock::time_point since) const;
 
   std::mutex busy_;

@@ -87,25 +87,30 @@ int main() {
   check(used > 1, "workers that were let go take no part");
   check(job.runs == std::vector<int>(chunks, 1),
         "not every chunk ran once after workers came late");
-  // Helpers that take longer for a chunk than the caller for all the others are not asked again for
-  // two jobs, then for four.
+  // A new pool watches for eight steps. A helper that takes longer for a chunk than the caller for
+  // all the others is not asked again for eight steps, then for sixteen.
+  static gradstep::Pool watching;
+  const auto alone_for = [] {
+    int steps = 0;
+    while (std::this_thread::sleep_for(std::chrono::milliseconds(1)),
+           watching.begin_step(true).alone) {
+      watching.end_step();
+      ++steps;
+    }
+    watching.end_step();
+    return steps;
+  };
+  check(alone_for() >= 8, "helpers are asked at once");
   const auto slowly = [](void* of, int chunk) {
     Job::run(of, chunk);
     if (std::this_thread::get_id() != caller)
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
   };
-  for (int alone = 2; alone <= 4; alone *= 2) {
-    int helped = 1;
-    for (int step = 0; helped == 1 && step < 1000; ++step) {
-      Job slow(chunks);
-      slow.chunk_takes = std::chrono::microseconds(500);
-      helped = pool.run(threads, chunks, slowly, &slow);
-    }
-    check(helped > 1, "no worker takes part");
-    for (int step = 0; step < alone; ++step) {
-      Job quick(chunks);
-      check(pool.run(threads, chunks, Job::run, &quick) == 1, "a late worker is asked at once");
-    }
+  for (int fewest = 8; fewest <= 16; fewest *= 2) {
+    Job slow(chunks);
+    slow.chunk_takes = std::chrono::microseconds(500);
+    check(watching.run(threads, chunks, slowly, &slow) > 1, "no worker takes part");
+    check(alone_for() >= fewest, "late workers are asked again at once");
   }
   std::puts("the caller waits for nobody");
   std::fflush(stdout);
