@@ -33,6 +33,6 @@ def low_threshold() -> Iterator[None]:
     from gradstep import _native
 
     before = _native.least_work()
-    _native.set_least_work(LOW_THRESHOLD // 2, LOW_THRESHOLD // 2)
+    _native.set_least_work(LOW_THRESHOLD // 2, LOW_THRESHOLD // 2, 0)
     yield
     _native.set_least_work(*before)

@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--defaults", action="store_true", help="gradstep decides")
     if not parser.parse_args().defaults:
-        _native.set_least_work(1, 1)
+        _native.set_least_work(1, 1, 0)
     print(f"{'µs':<8}{'elements':>10}" + "".join(f"{name:>22}" for name in WORKS))
     for cls in OPTIMIZERS:
         for size in SIZES:

@@ -102,10 +102,14 @@ void register_runtime(py::module_& module) {
       "divide", &divide_arrays, py::arg("roots"), py::arg("quotients"), py::arg("of"),
       py::arg("by"), py::arg("to"),
       "So many roots and quotients per element, on one thread: what bounds a step in cache.");
-  module.def("least_work", [] { return std::make_pair(least_work().awake, least_work().asleep); });
+  module.def("least_work", [] {
+    const LeastWork least = least_work();
+    return std::make_tuple(least.awake, least.asleep, least.anyway);
+  });
   module.def(
-      "set_least_work", [](size_t awake, size_t asleep) { set_least_work({awake, asleep}); },
-      py::arg("awake"), py::arg("asleep"),
+      "set_least_work",
+      [](size_t awake, size_t asleep, size_t anyway) { set_least_work({awake, asleep, anyway}); },
+      py::arg("awake"), py::arg("asleep"), py::arg("anyway"),
       "For measuring the defaults: the least work for each thread that is awake, or has to be "
       "woken, > 0.");
   module.attr("norm_block") = norm_block;

@@ -15,7 +15,7 @@ namespace {
 
 std::atomic<int> chosen_threads{0};  // 0: one for each usable core
 std::atomic<int> cores{0};           // 0: not counted yet
-std::atomic<std::size_t> least_awake{24576}, least_asleep{196608};
+std::atomic<std::size_t> least_awake{24576}, least_asleep{196608}, least_anyway{6291456};
 std::atomic<Pool*> own_pool{nullptr};  // never deleted: its threads live as long as the process
 std::atomic<bool> in_forked_child{false};
 std::atomic<PoolKind> for_all{PoolKind::automatic};
@@ -59,11 +59,12 @@ int num_threads() {
 
 int set_num_threads(int count) { return chosen_threads.exchange(count); }
 
-LeastWork least_work() { return {least_awake, least_asleep}; }
+LeastWork least_work() { return {least_awake, least_asleep, least_anyway}; }
 
 void set_least_work(LeastWork least) {
   least_awake = least.awake;
   least_asleep = least.asleep;
+  least_anyway = least.anyway;
 }
 
 int parked_workers() {
@@ -77,7 +78,9 @@ Crew::Crew(PoolKind wished, std::size_t work)
   threads_ = num_threads();
   if (threads_ == 1 || kind_ == PoolKind::openmp) return;
   pool_ = &pool();
-  if (!pool_->begin_step()) least_ = least_asleep;
+  const Pool::Begun begun = pool_->begin_step(work < least_anyway);
+  if (!begun.follows) least_ = least_asleep;
+  if (begun.alone) threads_ = 1;
 }
 
 Crew::~Crew() {

@@ -23,10 +23,11 @@ int num_threads();
 int set_num_threads(int count);
 
 // Work is counted in elements as cheap as those of plain SGD in float32. A thread that is awake is
-// used for at least the first number of them, one that has to be woken for the second. The
-// defaults are measured in docs/decisions/0004-thread-threshold.md.
+// used for at least the first number of them, one that has to be woken for the second. A step of
+// the third is worth other threads even where others want their cores. The defaults are measured in
+// docs/decisions/0004-thread-threshold.md.
 struct LeastWork {
-  std::size_t awake, asleep;
+  std::size_t awake, asleep, anyway;
 };
 LeastWork least_work();
 void set_least_work(LeastWork least);

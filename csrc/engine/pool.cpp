@@ -6,6 +6,7 @@
 
 #ifdef __linux__
 #include <sched.h>
+#include <sys/resource.h>
 #endif
 #ifndef _WIN32
 #include <pthread.h>
@@ -21,6 +22,11 @@ namespace {
 // After a step that followed another one within `at_once`, workers wait awake so long for the next.
 // Python and a model's cold caches lie between two steps in a tight loop: 10 to 20 µs were seen.
 constexpr std::chrono::microseconds spin_time{25}, at_once{25};
+// A caller that has waited so much longer for a helper's chunk than it has worked itself has waited
+// for one that had no core.
+constexpr std::chrono::microseconds late{200};
+// Between two steps. Alone on its cores, a loop of NumPy's products sees two in 1 of 100.
+constexpr long often = 3;
 // How long workers at most wait awake within a step, whose thread may have lost its core.
 constexpr std::chrono::microseconds most_in_step{100};
 
@@ -49,9 +55,16 @@ void leave(int cpu) {
   if (sched_setaffinity(0, sizeof others, &others) == 0)
     sched_setaffinity(0, sizeof allowed, &allowed);
 }
+
+// How often the scheduler has given this thread's core to another one, against its will.
+long times_put_off() {
+  rusage used;
+  return getrusage(RUSAGE_THREAD, &used) == 0 ? used.ru_nivcsw : 0;
+}
 #else
 int current_cpu() { return -1; }
 void leave(int) {}
+long times_put_off() { return 0; }
 #endif
 
 // Signals are for the threads of the program, but for those of faults, which are a thread's own.
@@ -84,13 +97,43 @@ int Pool::Share::take(bool first) {
   }
 }
 
+bool Pool::Contention::look(long put_off) {
+  constexpr int forgiving = 8, share = 8;
+  if (alone_ > 0) {
+    ++looks_;
+    disturbed_ += put_off > 0;
+    if (--alone_ == 0) {
+      if (disturbed_ * share > looks_) be_alone();
+      looks_ = disturbed_ = 0;
+    }
+    return true;
+  }
+  if (put_off >= often) {
+    be_alone();
+    return true;
+  }
+  if (level_ > 0 && ++calm_ == forgiving) {
+    --level_;
+    calm_ = 0;
+  }
+  return false;
+}
+
+void Pool::Contention::be_alone() {
+  constexpr int highest = 8;
+  level_ = std::min(level_ + 1, highest);
+  calm_ = 0;
+  alone_ = 4 << level_;
+}
+
 int Pool::run(int threads, int chunks, JobBody body, void* job) {
-  const std::unique_lock<std::mutex> alone(busy_, std::try_to_lock);
-  threads = alone ? staffed(std::min(threads, chunks)) : 1;
+  const std::unique_lock<std::mutex> mine(busy_, std::try_to_lock);
+  threads = mine ? staffed(std::min(threads, chunks)) : 1;
   if (threads == 1) {
     for (int chunk = 0; chunk < chunks; ++chunk) body(job, chunk);
     return 1;
   }
+  const auto began = Clock::now();
   body_ = body;
   job_ = job;
   chunks_ = static_cast<std::uint32_t>(chunks);
@@ -105,20 +148,27 @@ int Pool::run(int threads, int chunks, JobBody body, void* job) {
   call_next(0);
   const int own = take_part(0);
   std::uint32_t done = done_.add(static_cast<std::uint32_t>(own));
-  for (const auto since = Clock::now(); done != chunks_; done = done_.value()) {
+  const auto since = Clock::now();
+  for (; done != chunks_; done = done_.value()) {
     if (Clock::now() - since < spin_time)
       pause();
     else
       done_.wait_while(done);
   }
+  if (Clock::now() - since > since - began + late) contention_.be_alone();
   return helpers_.load(std::memory_order_relaxed) + (own > 0);
 }
 
-bool Pool::begin_step() {
+Pool::Begun Pool::begin_step(bool small) {
   const bool follows = Clock::now() - last_end_.load(std::memory_order_relaxed) < at_once;
   follows_.store(follows, std::memory_order_relaxed);
   in_step_.store(true, std::memory_order_relaxed);
-  return follows;
+  if (follows || !small) return {follows, false};
+  thread_local long before = times_put_off();
+  const long now = times_put_off(), put_off = now - before;
+  before = now;
+  const std::unique_lock<std::mutex> mine(busy_, std::try_to_lock);
+  return {follows, mine && contention_.look(put_off)};
 }
 
 void Pool::end_step() {
@@ -127,8 +177,8 @@ void Pool::end_step() {
 }
 
 void Pool::expect(int threads) {
-  const std::unique_lock<std::mutex> alone(busy_, std::try_to_lock);
-  if (!alone) return;
+  const std::unique_lock<std::mutex> mine(busy_, std::try_to_lock);
+  if (!mine) return;
   threads_.store(staffed(threads), std::memory_order_release);
   caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
   call_next(0);

@@ -27,9 +27,14 @@ class Pool {
   // many threads ran any.
   int run(int threads, int chunks, JobBody body, void* job);
 
-  // Begins a step of several jobs. Returns whether it follows the one before it at once; if so,
-  // workers will stay awake for a while after it, too.
-  bool begin_step();
+  struct Begun {
+    bool
+        follows;  // the step before it at once; if so, workers stay awake for a while after it, too
+    bool alone;   // whether it should have no helpers
+  };
+
+  // Begins a step of several jobs. `small`: it is not worth waiting for a core.
+  Begun begin_step(bool small);
   // Calls the workers of `threads` threads to the step's jobs, before these are there.
   void expect(int threads);
   void end_step();
@@ -62,6 +67,23 @@ class Pool {
     Signal call;  // counts the jobs that its worker was called to
   };
 
+  // Where others want the cores, helpers cost more than they bring: they are kept from them in the
+  // middle of a chunk, and themselves keep from them what the caller waits for elsewhere, as the
+  // threads of NumPy's BLAS. So the first few steps are done alone, and where the caller is put off
+  // its core meanwhile, or a helper was late, twice as many before helpers are asked again. Belongs
+  // to who has `busy_`.
+  class Contention {
+   public:
+    // Whether the next step is done alone, the caller having been put off its core so many times
+    // since the last one.
+    bool look(long put_off);
+    void be_alone();
+
+   private:
+    int level_ = 0, calm_ = 0;
+    int alone_ = 8, looks_ = 0, disturbed_ = 0;
+  };
+
   int staffed(int threads);
   void start(int wanted);
   void serve(int number);
@@ -71,6 +93,7 @@ class Pool {
   bool worth_spinning(Clock::time_point since) const;
 
   std::mutex busy_;
+  Contention contention_;
   std::array<std::atomic<Seat*>, most_threads> seats_{};  // 0 is the caller's
   std::atomic<int> workers_{0};
   Clock::time_point last_failure_{};  // to start a worker

@@ -87,6 +87,31 @@ int main() {
   check(used > 1, "workers that were let go take no part");
   check(job.runs == std::vector<int>(chunks, 1),
         "not every chunk ran once after workers came late");
+  // A new pool watches for eight steps. A helper that takes longer for a chunk than the caller for
+  // all the others is not asked again for eight steps, then for sixteen.
+  static gradstep::Pool watching;
+  const auto alone_for = [] {
+    int steps = 0;
+    while (std::this_thread::sleep_for(std::chrono::milliseconds(1)),
+           watching.begin_step(true).alone) {
+      watching.end_step();
+      ++steps;
+    }
+    watching.end_step();
+    return steps;
+  };
+  check(alone_for() >= 8, "helpers are asked at once");
+  const auto slowly = [](void* of, int chunk) {
+    Job::run(of, chunk);
+    if (std::this_thread::get_id() != caller)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  };
+  for (int fewest = 8; fewest <= 16; fewest *= 2) {
+    Job slow(chunks);
+    slow.chunk_takes = std::chrono::microseconds(500);
+    check(watching.run(threads, chunks, slowly, &slow) > 1, "no worker takes part");
+    check(alone_for() >= fewest, "late workers are asked again at once");
+  }
   std::puts("the caller waits for nobody");
   std::fflush(stdout);
   std::_Exit(0);  // workers sleep until the process ends

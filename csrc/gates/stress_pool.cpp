@@ -21,7 +21,7 @@ void drive(unsigned seed) {
     std::vector<int> runs(chunks, 0);
     const bool in_step = random() % 2;
     if (in_step) {
-      pool.begin_step();
+      pool.begin_step(false);
       if (random() % 2) pool.expect(threads);
     }
     for (int job = 0; job < 2; ++job)

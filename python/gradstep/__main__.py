@@ -12,7 +12,7 @@ from gradstep import runtime
 
 def large_step() -> str:
     """What large steps really run on: the most threads that one of a few has had."""
-    opt, grad = gradstep.AdamW(np.zeros(1_000_000, np.float32)), np.ones(1_000_000, np.float32)
+    opt, grad = gradstep.AdamW(np.zeros(4_000_000, np.float32)), np.ones(4_000_000, np.float32)
     ran = []
     for _ in range(8):
         opt.step(grad)

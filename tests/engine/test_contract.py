@@ -77,7 +77,7 @@ def test_native_equals_reference(case: int, dtype: str, isa: str, threads: int) 
 
 @pytest.mark.parametrize("spec", SPECS, ids=[s.cls.__name__ for s in SPECS])
 def test_native_equals_reference_on_threads_of_larger_shares(spec: Spec) -> None:
-    _native.set_least_work(THRESHOLD // 2, THRESHOLD // 2)
+    _native.set_least_work(THRESHOLD // 2, THRESHOLD // 2, 0)
     options = spec.variants[0].options
 
     def run() -> dict[str, Array]:

@@ -19,7 +19,7 @@ from tests.engine.test_runtime import run_python
 
 pytestmark = pytest.mark.usefixtures("native")
 LINUX = sys.platform.startswith("linux")
-LARGE = 500_000  # elements of AdamW, enough to wake a thread for
+LARGE = 4_000_000  # elements of AdamW, enough to wake a thread for whoever wants its core
 SOURCE = Path(__file__).parents[2] / "csrc"
 
 

@@ -18,7 +18,7 @@ from tests.engine.test_runtime import run_python
 
 pytestmark = pytest.mark.usefixtures("native")
 LINUX = sys.platform.startswith("linux")
-LARGE = 500_000  # elements of AdamW, enough to wake a thread for
+LARGE = 4_000_000  # elements of AdamW, enough to wake a thread for whoever wants its core
 
 
 def trained(size: int = LARGE, steps: int = 3) -> bytes:
@@ -89,7 +89,7 @@ import numpy as np, gradstep as gs
 from gradstep import _native
 w, g = np.ones(4_000_000, np.float32), np.ones(4_000_000, np.float32)
 opt = gs.AdamW(w)
-_native.set_least_work(1000, 1000)
+_native.set_least_work(1000, 1000, 0)
 gs.runtime.set_num_threads(400)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 100 * 2**20,) * 2)
