@@ -46,6 +46,13 @@ constexpr int most_axes = 32;
 
 }  // namespace dlpack
 
+// Goes on without what has failed, but not over an interrupt.
+inline void forget_error() {
+  if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception))
+    throw pybind11::error_already_set();
+  PyErr_Clear();
+}
+
 // What offers DLPack, by its buffer; null where it has none that NumPy can read.
 inline pybind11::object buffer_view(PyObject* object) {
   const pybind11::handle type(reinterpret_cast<PyObject*>(Py_TYPE(object)));
@@ -56,7 +63,7 @@ inline pybind11::object buffer_view(PyObject* object) {
     return {};
   auto array = pybind11::reinterpret_steal<pybind11::object>(
       numpy.PyArray_FromAny_(object, nullptr, 0, 0, 0, nullptr));
-  if (!array) PyErr_Clear();
+  if (!array) forget_error();
   return array;
 }
 
@@ -112,7 +119,7 @@ class Exchange {
       const auto get = Py_TYPE(flag.ptr())->tp_descr_get;
       const auto value =
           pybind11::reinterpret_steal<pybind11::object>(get(flag.ptr(), object, type.ptr()));
-      if (!value) PyErr_Clear();
+      if (!value) forget_error();
       return value.ptr() != Py_False;
     }
 
@@ -120,7 +127,7 @@ class Exchange {
       if (negated.is_none()) return false;
       const auto value = pybind11::reinterpret_steal<pybind11::object>(
           PyObject_CallFunctionObjArgs(negated.ptr(), object, nullptr));
-      if (!value) PyErr_Clear();
+      if (!value) forget_error();
       return value.ptr() != Py_False;
     }
   };
@@ -135,7 +142,7 @@ class Exchange {
 
   static bool describe(const Type& type, PyObject* object, dlpack::Tensor& tensor) {
     if (type.api->tensor_from_object(object, &tensor) == 0) return true;
-    PyErr_Clear();
+    forget_error();
     return false;
   }
 

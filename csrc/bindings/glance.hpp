@@ -65,15 +65,21 @@ class Glance {
 
   // Sets the gradients of the tensors from number `first` on and lists in `absent` those that
   // have none. Puts arrays in the place of those that it cannot take as they are; the tuple must
-  // live as long as the addresses are used.
-  void take(std::vector<Tensor>& tensors, size_t first, py::tuple& grads,
-            std::vector<size_t>& absent) {
+  // live as long as the addresses are used. So must what is returned, all that was made on the way:
+  // to let go of it may run anybody's code.
+  std::vector<py::tuple> take(std::vector<Tensor>& tensors, size_t first, py::tuple& grads,
+                              std::vector<size_t>& absent) {
+    std::vector<py::tuple> held;
     py::tuple given = grads;
     bool ran = false;
     for (int look = 1; ran || !look_at(tensors, first, grads, absent); ++look) {
       if (look == most_looks) throw std::runtime_error(unsettled);
+      held.push_back(given);
+      held.push_back(grads);
       ran = convert(tensors, first, given, grads);
+      held.push_back(given);
     }
+    return held;
   }
 
  private:

@@ -96,7 +96,7 @@ class BoundTable {
     read_rows(rows, scale);
     const Crew crew(pool_, work_);
     if (tensors_.size() > many) crew.call();
-    const py::tuple grads = take_all(leaves);
+    const Taken taken = take_all(leaves);
     double norm = 0;
     bool skipped = false;
     {
@@ -129,7 +129,7 @@ class BoundTable {
 
   double measure(const py::object& leaves) {
     check_step();
-    const py::tuple grads = take_all(leaves);
+    const Taken taken = take_all(leaves);
     check_step();  // anybody's code may have run
     const Crew crew(pool_, work_);
     const GilReleased released;
@@ -143,7 +143,7 @@ class BoundTable {
       throw py::value_error("there are not so many tensors");
     const size_t last = first + grads.size();
     check_not_applied(first, last);
-    glance_.take(tensors_, first, grads, absent_);
+    const auto held = glance_.take(tensors_, first, grads, absent_);
     check_step();  // anybody's code may have run
     check_not_applied(first, last);
     for (size_t i = first; i < last; ++i)
@@ -208,14 +208,20 @@ class BoundTable {
     return grads;
   }
 
-  // Of all tensors. What it returns is what their addresses are of.
-  py::tuple take_all(const py::object& leaves) {
+  // What addresses are of, and what was made on the way to it.
+  struct Taken {
+    py::tuple grads;
+    std::vector<py::tuple> held;
+  };
+
+  // Of all tensors.
+  Taken take_all(const py::object& leaves) {
     py::tuple grads = tuple_of(leaves);
     if (grads.size() != tensors_.size())
       throw py::value_error("expected " + std::to_string(tensors_.size()) + " gradients, got " +
                             std::to_string(grads.size()));
-    glance_.take(tensors_, 0, grads, absent_);
-    return grads;
+    auto held = glance_.take(tensors_, 0, grads, absent_);
+    return {std::move(grads), std::move(held)};
   }
 
   void read_rows(const py::sequence& rows, double scale) {

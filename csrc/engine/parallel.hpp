@@ -24,8 +24,9 @@ int set_num_threads(int count);
 
 // Work is counted in elements as cheap as those of plain SGD in float32. A thread that is awake is
 // used for at least the first number of them, one that has to be woken for the second. A step of
-// the third is worth other threads even where others want their cores. The defaults are measured in
-// docs/decisions/0004-thread-threshold.md.
+// the third is worth other threads even where others want their cores. docs/decisions/ has what the
+// first two are measured by, 0004-thread-threshold.md, and what the third is for,
+// 0015-threads-that-park.md.
 struct LeastWork {
   std::size_t awake, asleep, anyway;
 };

@@ -60,6 +60,6 @@ def test_a_tensor_that_numpy_cannot_read_is_refused() -> None:
     w = np.zeros(3, np.float32)
     opt = gs.SGD(w, lr=1.0)
     with pytest.raises(TypeError, match=r"gradient '0' is a Tensor that cannot be read as a CPU"):
-        opt.step(torch.zeros(3, dtype=torch.bfloat16))
+        opt.step(torch.zeros(3).to_sparse())
     with pytest.raises(TypeError, match=r"Convert it: g\.detach\(\)"):
         opt.step(torch.zeros(3, requires_grad=True))
