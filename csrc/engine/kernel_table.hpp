@@ -33,6 +33,15 @@ constexpr size_t gradient_formats = 4;
 // the moving average to that.
 enum Extras : int { lean, full, averaging, extras_count };
 
+// The arrays that a loop takes in bfloat16 as they are. All others are float32.
+enum InBfloat16 : int {
+  grad_in_bfloat16,
+  state_in_bfloat16,
+  grad_and_state_in_bfloat16,
+  all_in_bfloat16,
+  in_bfloat16_count
+};
+
 // The coefficients of the shared arithmetic, which stand before the rule's own.
 enum SharedCoefficient : int {
   grad_scale,
@@ -121,6 +130,8 @@ struct RuleInfo {
   size_t slot_count;
   unsigned cost;  // of an element in float32, for deciding how many threads a step is worth
   UpdateFn update[dtype_count][extras_count];
+  // Of arrays that are converted in registers; null where the stage converts.
+  UpdateFn narrow_update[in_bfloat16_count][extras_count];
   // Cautious updates, Liang et al. 2024; null for rules without momentum, whose steps all agree.
   UpdateFn cautious_update[dtype_count][extras_count];
   // How many elements a step would move against their gradient.

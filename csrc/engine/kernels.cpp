@@ -44,6 +44,12 @@ constexpr void fill_updates(UpdateFn (&to)[extras_count]) {
   to[averaging] = update_for<Rule, S, averaging, cautious>();
 }
 
+template <template <class> class Rule, class S>
+constexpr void fill_narrow(UpdateFn (&to)[extras_count]) {
+  to[lean] = update<Rule, S, lean, false>;
+  to[full] = update<Rule, S, full, false>;
+}
+
 template <template <class> class Rule>
 constexpr RuleInfo rule_info() {
   using R = Rule<float>;
@@ -55,9 +61,18 @@ constexpr RuleInfo rule_info() {
                 cost<R>,
                 {},
                 {},
+                {},
                 {}};
   fill_updates<Rule, Plain<float>, false>(info.update[float32]);
   fill_updates<Rule, Plain<double>, false>(info.update[float64]);
+  using Half = Bfloat16;
+  fill_narrow<Rule, InRegisters<float, Half, float>>(info.narrow_update[grad_in_bfloat16]);
+  if constexpr (R::slots.size > 0) {
+    fill_narrow<Rule, InRegisters<float, float, Half>>(info.narrow_update[state_in_bfloat16]);
+    fill_narrow<Rule, InRegisters<float, Half, Half>>(
+        info.narrow_update[grad_and_state_in_bfloat16]);
+  }
+  fill_narrow<Rule, InRegisters<Half, Half, Half>>(info.narrow_update[all_in_bfloat16]);
   if constexpr (has_momentum<R>) {
     fill_updates<Rule, Plain<float>, true>(info.cautious_update[float32]);
     fill_updates<Rule, Plain<double>, true>(info.cautious_update[float64]);

@@ -81,9 +81,43 @@ class Updater {
     const UpdateFn kernel = row.kernels[tensor.dtype][extras];
     const void* own = coefficients(tensor);
     if (!tensor.staged) return kernel(own, tensor.span, begin, end);
-    staged(
-        tensor, all_roles, Access::update, begin, end,
-        [&](const Span& span, std::size_t from, std::size_t to) { kernel(own, span, from, to); });
+    const auto [converting, converted] = in_registers(tensor, extras);
+    const UpdateFn run = converting ? converting : kernel;
+    staged(tensor, all_roles & ~converted, Access::update, begin, end,
+           [&](const Span& span, std::size_t from, std::size_t to) { run(own, span, from, to); });
+  }
+
+  // A kernel that converts arrays of a staged tensor itself, and their roles; or null and none.
+  std::pair<UpdateFn, std::uint32_t> in_registers(const Tensor& tensor, Extras extras) const {
+    const Row& row = rows_[tensor.row];
+    const RuleInfo& rule = kernels_.rules[row.rule];
+    const std::uint32_t state = role_of_slot(rule.slot_count) - role_of_slot(0);
+    const std::uint32_t narrow = in_bfloat16(tensor);
+    std::uint32_t converted = 0;
+    InBfloat16 arrays = grad_in_bfloat16;
+    if (const std::uint32_t all = state | grad_role | param_role; (narrow & all) == all) {
+      arrays = all_in_bfloat16;
+      converted = all;
+    } else if (state && (narrow & state) == state) {
+      arrays = narrow & grad_role ? grad_and_state_in_bfloat16 : state_in_bfloat16;
+      converted = state | (narrow & grad_role);
+    } else {
+      converted = narrow & grad_role;
+    }
+    const UpdateFn update =
+        converted && !row.cautious ? rule.narrow_update[arrays][extras] : nullptr;
+    return {update, update ? converted : 0};
+  }
+
+  // The roles of arrays that lie in bfloat16 as kernels go along them.
+  static std::uint32_t in_bfloat16(const Tensor& tensor) {
+    const Span& span = tensor.span;
+    const bool in_order = !tensor.axes && !tensor.factors;
+    std::uint32_t roles = in_order && span.grad.format == Format::bfloat16 ? grad_role : 0;
+    if (span.param.format == Format::bfloat16) roles |= param_role;
+    for (std::size_t k = 0; k < max_slots; ++k)
+      if (span.slots[k].format == Format::bfloat16) roles |= role_of_slot(k);
+    return roles;
   }
 
   // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by
