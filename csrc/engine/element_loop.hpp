@@ -125,12 +125,12 @@ inline bool agree(T step, T g) {
 }
 
 // `root` is null, or what root_loop has made of these elements.
-template <Extras extras, bool cautious, class S, class Rule, class Roots, class... State>
+template <Extras extras, bool cautious, class S, class Rule, class Roots, class... Slot>
 inline void element_loop(const SharedArithmetic<typename S::Compute> shared, const Rule rule,
                          typename S::Compute cautious_scale, size_t count, const Roots root,
                          typename S::Param* __restrict param,
                          const typename S::Grad* __restrict grad,
-                         typename S::Average* __restrict average, State* __restrict... slot) {
+                         typename S::Average* __restrict average, const Slot... slot) {
   using T = typename S::Compute;
   constexpr bool halfway = !std::is_null_pointer_v<Roots>;
   GRADSTEP_INDEPENDENT

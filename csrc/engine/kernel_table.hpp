@@ -33,13 +33,14 @@ constexpr size_t gradient_formats = 4;
 // the moving average to that.
 enum Extras : int { lean, full, averaging, extras_count };
 
-// The arrays that a loop takes in bfloat16 as they are. All others are float32.
-enum InBfloat16 : int {
-  grad_in_bfloat16,
-  state_in_bfloat16,
-  grad_and_state_in_bfloat16,
-  all_in_bfloat16,
-  in_bfloat16_count
+// Of a loop that converts in registers: what it takes as it is stored, all else being float32.
+enum Narrow : int {
+  bfloat16_grad,
+  bfloat16_state,
+  bfloat16_grad_and_state,
+  bfloat16_all,
+  coded_state,  // in 8 bits
+  narrow_count
 };
 
 // The coefficients of the shared arithmetic, which stand before the rule's own.
@@ -62,6 +63,7 @@ struct DrawKey {
 constexpr size_t max_slots = 8;
 constexpr size_t max_coefficients = 32;
 constexpr size_t norm_block = 1024;
+constexpr size_t scale_block = 256;  // elements in 8 bits that share a scale
 constexpr size_t most_roots = 2, most_quotients = 3;  // of an element, in any rule
 
 struct Array {
@@ -131,7 +133,7 @@ struct RuleInfo {
   unsigned cost;  // of an element in float32, for deciding how many threads a step is worth
   UpdateFn update[dtype_count][extras_count];
   // Of arrays that are converted in registers; null where the stage converts.
-  UpdateFn narrow_update[in_bfloat16_count][extras_count];
+  UpdateFn narrow_update[narrow_count][extras_count];
   // Cautious updates, Liang et al. 2024; null for rules without momentum, whose steps all agree.
   UpdateFn cautious_update[dtype_count][extras_count];
   // How many elements a step would move against their gradient.

@@ -1,6 +1,7 @@
 // Compiled once per instruction set, with GRADSTEP_ISA naming it. Exports its kernel table and
 // nothing else: all other code is in anonymous namespaces, so the linker can never hand a function
 // built for a newer CPU to an older one.
+#include "engine/coded_loop.hpp"
 #include "engine/element_loop.hpp"
 #include "engine/formats.hpp"
 #include "engine/kernel_table.hpp"
@@ -66,13 +67,14 @@ constexpr RuleInfo rule_info() {
   fill_updates<Rule, Plain<float>, false>(info.update[float32]);
   fill_updates<Rule, Plain<double>, false>(info.update[float64]);
   using Half = Bfloat16;
-  fill_narrow<Rule, InRegisters<float, Half, float>>(info.narrow_update[grad_in_bfloat16]);
+  fill_narrow<Rule, InRegisters<float, Half, float>>(info.narrow_update[bfloat16_grad]);
   if constexpr (R::slots.size > 0) {
-    fill_narrow<Rule, InRegisters<float, float, Half>>(info.narrow_update[state_in_bfloat16]);
-    fill_narrow<Rule, InRegisters<float, Half, Half>>(
-        info.narrow_update[grad_and_state_in_bfloat16]);
+    fill_narrow<Rule, InRegisters<float, float, Half>>(info.narrow_update[bfloat16_state]);
+    fill_narrow<Rule, InRegisters<float, Half, Half>>(info.narrow_update[bfloat16_grad_and_state]);
+    info.narrow_update[coded_state][lean] = update_coded<Rule, lean>;
+    info.narrow_update[coded_state][full] = update_coded<Rule, full>;
   }
-  fill_narrow<Rule, InRegisters<Half, Half, Half>>(info.narrow_update[all_in_bfloat16]);
+  fill_narrow<Rule, InRegisters<Half, Half, Half>>(info.narrow_update[bfloat16_all]);
   if constexpr (has_momentum<R>) {
     fill_updates<Rule, Plain<float>, true>(info.cautious_update[float32]);
     fill_updates<Rule, Plain<double>, true>(info.cautious_update[float64]);
@@ -135,8 +137,8 @@ constexpr void fill_packings(KernelTable& table) {
   fill_packing<Kahan<Float16>>(table, Format::float16_kahan);
   fill_packing<Kahan<Bfloat16>>(table, Format::bfloat16_kahan);
   fill_packing<Split>(table, Format::bfloat16_split);
-  fill_packing<Blocks8<Moments8>>(table, Format::moments8);
-  fill_packing<Blocks8<Squares8>>(table, Format::squares8);
+  fill_packing<Blocks8>(table, Format::moments8);
+  fill_packing<Blocks8>(table, Format::squares8);
 }
 
 constexpr KernelTable kernel_table() {

@@ -62,6 +62,11 @@ inline std::size_t item_size(Format format) {
   return sizes[static_cast<std::size_t>(format)];
 }
 
+// Of what lies beside so many elements; those in 8 bits fill blocks.
+inline std::size_t bytes_beside(Format format, std::size_t elements) {
+  return item_size(format) == 1 ? elements / scale_block * sizeof(float) : elements * 2;
+}
+
 // How values of a compute type are stored that kernels take in place.
 inline Format stored(DType dtype) { return static_cast<Format>(dtype); }
 

@@ -93,7 +93,9 @@ void load(const Tensor& tensor, std::size_t begin, std::size_t count, T* to) {
 }
 
 void advance(Array& array, std::size_t begin) {
-  if (array.data) array.data = static_cast<char*>(array.data) + begin * item_size(array.format);
+  if (!array.data) return;
+  array.data = static_cast<char*>(array.data) + begin * item_size(array.format);
+  if (array.beside) array.beside = static_cast<char*>(array.beside) + bytes_beside(array.format, begin);
 }
 
 const Packing& packing(const Array& array) {

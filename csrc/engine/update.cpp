@@ -91,33 +91,32 @@ class Updater {
   std::pair<UpdateFn, std::uint32_t> in_registers(const Tensor& tensor, Extras extras) const {
     const Row& row = rows_[tensor.row];
     const RuleInfo& rule = kernels_.rules[row.rule];
+    if (row.cautious) return {nullptr, 0};
     const std::uint32_t state = role_of_slot(rule.slot_count) - role_of_slot(0);
-    const std::uint32_t narrow = in_bfloat16(tensor);
-    std::uint32_t converted = 0;
-    InBfloat16 arrays = grad_in_bfloat16;
-    if (const std::uint32_t all = state | grad_role | param_role; (narrow & all) == all) {
-      arrays = all_in_bfloat16;
-      converted = all;
-    } else if (state && (narrow & state) == state) {
-      arrays = narrow & grad_role ? grad_and_state_in_bfloat16 : state_in_bfloat16;
-      converted = state | (narrow & grad_role);
-    } else {
-      converted = narrow & grad_role;
-    }
-    const UpdateFn update =
-        converted && !row.cautious ? rule.narrow_update[arrays][extras] : nullptr;
-    return {update, update ? converted : 0};
+    const bool grad =
+        tensor.span.grad.format == Format::bfloat16 && !tensor.axes && !tensor.factors;
+    const bool narrow = state_in(tensor, rule, Format::bfloat16);
+    if (grad && narrow && tensor.span.param.format == Format::bfloat16)
+      return pick(rule, bfloat16_all, extras, param_role | grad_role | state);
+    if (grad && narrow && state)
+      return pick(rule, bfloat16_grad_and_state, extras, grad_role | state);
+    if (grad) return pick(rule, bfloat16_grad, extras, grad_role);
+    if (narrow) return pick(rule, bfloat16_state, extras, state);
+    if (state_in(tensor, rule, Format::moments8, Format::squares8))
+      return pick(rule, coded_state, extras, state);
+    return {nullptr, 0};
   }
 
-  // The roles of arrays that lie in bfloat16 as kernels go along them.
-  static std::uint32_t in_bfloat16(const Tensor& tensor) {
-    const Span& span = tensor.span;
-    const bool in_order = !tensor.axes && !tensor.factors;
-    std::uint32_t roles = in_order && span.grad.format == Format::bfloat16 ? grad_role : 0;
-    if (span.param.format == Format::bfloat16) roles |= param_role;
-    for (std::size_t k = 0; k < max_slots; ++k)
-      if (span.slots[k].format == Format::bfloat16) roles |= role_of_slot(k);
-    return roles;
+  static std::pair<UpdateFn, std::uint32_t> pick(const RuleInfo& rule, Narrow narrow, Extras extras,
+                                                 std::uint32_t roles) {
+    const UpdateFn update = rule.narrow_update[narrow][extras];
+    return {update, update ? roles : 0};
+  }
+
+  template <class... Formats>
+  static bool state_in(const Tensor& tensor, const RuleInfo& rule, Formats... formats) {
+    return std::all_of(tensor.span.slots, tensor.span.slots + rule.slot_count,
+                       [=](const Array& slot) { return ((slot.format == formats) || ...); });
   }
 
   // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by
