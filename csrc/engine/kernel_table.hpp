@@ -63,7 +63,7 @@ struct DrawKey {
 constexpr size_t max_slots = 8;
 constexpr size_t max_coefficients = 32;
 constexpr size_t norm_block = 1024;
-constexpr size_t scale_block = 256;  // elements in 8 bits that share a scale
+constexpr size_t scale_block = 256;                   // elements in 8 bits that share a scale
 constexpr size_t most_roots = 2, most_quotients = 3;  // of an element, in any rule
 
 struct Array {

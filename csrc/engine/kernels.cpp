@@ -46,9 +46,23 @@ constexpr void fill_updates(UpdateFn (&to)[extras_count]) {
 }
 
 template <template <class> class Rule, class S>
-constexpr void fill_narrow(UpdateFn (&to)[extras_count]) {
+constexpr void fill_in_registers(UpdateFn (&to)[extras_count]) {
   to[lean] = update<Rule, S, lean, false>;
   to[full] = update<Rule, S, full, false>;
+}
+
+// With narrow vectors the stage is as fast: docs/decisions/0019-narrow-storage.md.
+template <template <class> class Rule>
+constexpr void fill_narrow(UpdateFn (&to)[narrow_count][extras_count]) {
+  using Half = Bfloat16;
+  fill_in_registers<Rule, InRegisters<float, Half, float>>(to[bfloat16_grad]);
+  fill_in_registers<Rule, InRegisters<Half, Half, Half>>(to[bfloat16_all]);
+  if constexpr (Rule<float>::slots.size > 0) {
+    fill_in_registers<Rule, InRegisters<float, float, Half>>(to[bfloat16_state]);
+    fill_in_registers<Rule, InRegisters<float, Half, Half>>(to[bfloat16_grad_and_state]);
+    to[coded_state][lean] = update_coded<Rule, lean>;
+    to[coded_state][full] = update_coded<Rule, full>;
+  }
 }
 
 template <template <class> class Rule>
@@ -66,15 +80,7 @@ constexpr RuleInfo rule_info() {
                 {}};
   fill_updates<Rule, Plain<float>, false>(info.update[float32]);
   fill_updates<Rule, Plain<double>, false>(info.update[float64]);
-  using Half = Bfloat16;
-  fill_narrow<Rule, InRegisters<float, Half, float>>(info.narrow_update[bfloat16_grad]);
-  if constexpr (R::slots.size > 0) {
-    fill_narrow<Rule, InRegisters<float, float, Half>>(info.narrow_update[bfloat16_state]);
-    fill_narrow<Rule, InRegisters<float, Half, Half>>(info.narrow_update[bfloat16_grad_and_state]);
-    info.narrow_update[coded_state][lean] = update_coded<Rule, lean>;
-    info.narrow_update[coded_state][full] = update_coded<Rule, full>;
-  }
-  fill_narrow<Rule, InRegisters<Half, Half, Half>>(info.narrow_update[bfloat16_all]);
+  if constexpr (!narrow_vectors) fill_narrow<Rule>(info.narrow_update);
   if constexpr (has_momentum<R>) {
     fill_updates<Rule, Plain<float>, true>(info.cautious_update[float32]);
     fill_updates<Rule, Plain<double>, true>(info.cautious_update[float64]);

@@ -95,7 +95,8 @@ void load(const Tensor& tensor, std::size_t begin, std::size_t count, T* to) {
 void advance(Array& array, std::size_t begin) {
   if (!array.data) return;
   array.data = static_cast<char*>(array.data) + begin * item_size(array.format);
-  if (array.beside) array.beside = static_cast<char*>(array.beside) + bytes_beside(array.format, begin);
+  if (array.beside)
+    array.beside = static_cast<char*>(array.beside) + bytes_beside(array.format, begin);
 }
 
 const Packing& packing(const Array& array) {
