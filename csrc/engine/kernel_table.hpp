@@ -55,9 +55,11 @@ enum SharedCoefficient : int {
   shared_count
 };
 
-// What stands for a step and a tensor where stochastic rounding draws: see packing.hpp.
+// What stochastic rounding draws from: `first` and `second` stand for a step and an array, and each
+// element has a number, that of the first and how far the next are apart. See packing.hpp.
 struct DrawKey {
   uint32_t first, second;
+  uint32_t number, apart;
 };
 
 constexpr size_t max_slots = 8;

@@ -28,11 +28,10 @@ class Updater {
     for (std::size_t r = 0; r < rows.size(); ++r) cast_row(rows[r], workspace.rows[r]);
   }
 
-  // `number`: of the first tensor.
-  const char* take(std::size_t number) {
+  const char* take() {
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.draws != 0; }))
-      for (Tensor* tensor = begin_; tensor < end_; ++tensor, ++number)
-        tensor->draws = draw_key(rows_[tensor->row].draws, number);
+      for (Tensor* tensor = begin_; tensor < end_; ++tensor)
+        tensor->draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
       scale_cautious_steps();
     const Partition partition(begin_, end_, workspace_.ends, crew_);
@@ -48,13 +47,12 @@ class Updater {
   }
 
  private:
-  // SplitMix64 of Steele, Lea and Flood 2014, for the tensor of this number.
-  static DrawKey draw_key(std::uint64_t draws, std::size_t number) {
-    std::uint64_t z = draws + (number + 1) * 0x9e3779b97f4a7c15u;
+  // The mixing of SplitMix64, Steele, Lea and Flood 2014.
+  static DrawKey draw_key(std::uint64_t z) {
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     z ^= z >> 31;
-    return {static_cast<std::uint32_t>(z), static_cast<std::uint32_t>(z >> 32)};
+    return {static_cast<std::uint32_t>(z), static_cast<std::uint32_t>(z >> 32), 0, 1};
   }
 
   void cast_row(const Row& row, Workspace::CastRow& to) const {
@@ -155,7 +153,7 @@ bool flush_denormals() { return flushes_denormals; }
 
 const char* update(std::vector<Tensor>& tensors, std::size_t first, std::size_t last,
                    const std::vector<Row>& rows, Workspace& workspace, const Crew& crew) {
-  return Updater(tensors.data() + first, tensors.data() + last, rows, workspace, crew).take(first);
+  return Updater(tensors.data() + first, tensors.data() + last, rows, workspace, crew).take();
 }
 
 }  // namespace gradstep

@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Read = Callable[[Array], Array]
 Write = Callable[..., Array]
-Key = tuple[int, int]  # what stands for a step and a tensor where stochastic rounding draws
+Draw = Callable[[], Array]  # 16 uniform bits for each element
 
 MAGNITUDE, INFINITY = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 SCALE_BLOCK = 256  # elements of 8 bits that share a scale
 
 
 class Packing(NamedTuple):
-    """How a format is read, ``unpack(stored, beside)``, and written, for elements from `first` on:
-    ``pack(values, key, first)`` gives what is stored and what lies beside, or None.
+    """How a format is read, ``unpack(stored, beside)``, and written: ``pack(values, draw)`` gives
+    what is stored and what lies beside, or None.
 
     All are flat: `stored` of the type `dtype`, beside which lies `beside` for each `per` elements.
     """
 
     dtype: str
     unpack: Callable[[Array, Any], Array]
-    pack: Callable[[Array, Key, int], tuple[Array, Any]]
+    pack: Callable[[Array, Draw], tuple[Array, Any]]
     beside: str | None = None
     per: int = 1
 
@@ -42,15 +42,6 @@ def half_of(bits: Array, dropped: int) -> Array:
     """What rounds to nearest when added, and a tie to even."""
     odd = (bits >> np.uint32(dropped)) & np.uint32(1)
     return np.uint32((1 << (dropped - 1)) - 1) + odd
-
-
-def drawn(key: Key, first: int, count: int) -> Array:
-    """Uniform 16 bits for each element."""
-    element = np.arange(first, first + count, dtype=np.uint64).astype(np.uint32)
-    x = element ^ np.uint32(key[0])
-    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
-    x = ((x ^ (x >> np.uint32(15))) + np.uint32(key[1])) * np.uint32(0x846CA68B)
-    return (x ^ (x >> np.uint32(16))) >> np.uint32(16)
 
 
 def from_bfloat16(stored: Array) -> Array:
@@ -90,8 +81,8 @@ def nearest(dtype: str, read: Read, write: Write) -> Packing:
 
 
 def stochastic(dtype: str, read: Read, write: Write, bits: int) -> Packing:
-    def pack(values: Array, key: Key, first: int) -> tuple[Array, Any]:
-        return write(values, drawn(key, first, values.size) & np.uint32((1 << bits) - 1)), None
+    def pack(values: Array, draw: Draw) -> tuple[Array, Any]:
+        return write(values, draw() & np.uint32((1 << bits) - 1)), None
 
     return Packing(dtype, lambda stored, _: read(stored), pack)
 
@@ -129,7 +120,7 @@ def blocks(flat: Array) -> Array:
 
 
 class Code8(NamedTuple):
-    """Numbers of 8 bits relative to the largest of a block, as csrc/engine/packing8.hpp has them."""
+    """Numbers of 8 bits relative to the largest of a block: see csrc/engine/packing8.hpp."""
 
     magnitudes: int  # the bits of a code that are not its sign
     dropped: int  # how many bits of a float32 have no place in a code
