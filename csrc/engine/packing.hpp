@@ -139,9 +139,9 @@ struct Kahan {
     for (size_t i = 0; i < count; ++i) {
       const Stored kept{nearest(Stored{}, values[i])};
       const auto value = static_cast<float>(kept);
-      const uint16_t lost = nearest(Stored{}, values[i] - value);
+      const float lost = values[i] - value;
       to[i] = kept.bits;
-      rest[i] = is_finite(bits_of(value)) ? lost : uint16_t{0};
+      rest[i] = nearest(Stored{}, is_finite(bits_of(value)) ? lost : 0.0f);
     }
   }
 };
