@@ -65,7 +65,8 @@ class ArrayView {
         size_(array.size()),
         data_(proxy()->data),
         descr_(proxy()->descr),
-        compute_(descr_of(dtype)) {
+        compute_(descr_of(dtype)),
+        gradient_bytes_(size() * (dtype == float32 ? 4 : 8)) {
     if (!array.writeable()) throw pybind11::value_error("array must be writeable");
     // Of a one-dimensional array both orders hold, and a gradient may come in either.
     order_ = proxy()->flags & order_flags;
@@ -113,7 +114,7 @@ class ArrayView {
   }
   size_t bytes() const { return static_cast<size_t>(array_.nbytes()); }
   // Of a gradient that matches.
-  size_t gradient_bytes() const { return size() * (dtype_ == float32 ? 4 : 8); }
+  size_t gradient_bytes() const { return gradient_bytes_; }
 
  private:
   static constexpr int order_flags =
@@ -129,6 +130,7 @@ class ArrayView {
   Py_intptr_t size_;
   char* data_;
   PyObject *descr_, *compute_;
+  size_t gradient_bytes_;
   int order_;
 };
 

@@ -150,10 +150,19 @@ class Layout:
                 place = cohort.group
                 of_group = settings[place]
                 h, parts = of_group.fixed or of_group.prepared(steps)
-            t = steps - cohort.behind + 1
-            row = parts, step_coefficients(of_group.rule, h, t)
-            rows.append((*row, draws(h["seed"], t)) if of_group.draws else row)
-        return rows
+            at_step = step_coefficients(of_group.rule, h, steps - cohort.behind + 1)
+            rows.append((parts, at_step))
+        return self._with_draws(rows, settings) if self.draws else rows
+
+    def _with_draws(self, rows: Rows, settings: tuple[Settings, ...]) -> Rows:
+        """The same, with what stands for the step in the rows of cohorts that draw."""
+        drawing: Rows = []
+        for row, cohort in zip(rows, self.cohorts, strict=True):
+            of_group = settings[cohort.group]
+            if of_group.plan.rounding == "stochastic":
+                row = (*row, draws(of_group.values["seed"], self.steps - cohort.behind + 1))
+            drawing.append(row)
+        return drawing
 
     def _prepare(self, settings: tuple[Settings, ...]) -> None:
         """Make state, averages and the parameter table as these settings ask for."""
@@ -199,12 +208,14 @@ class Layout:
         cohorts = self.cohorts
         self._assign(table, settings)
         align: Align = align_groups(self.structures, self.grouped)
+        drawing = any(plan.rounding == "stochastic" for plan in plans)
         skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
         needs_norm = skips_nonfinite or any(plan.limits_norms for plan in plans)
         # No call from here on.
         self.state, self.formats, self.ema = state, formats, ema
         self.table, self.table_type = table, table_type
         self.align, self.skips_nonfinite, self.needs_norm = align, skips_nonfinite, needs_norm
+        self.draws = drawing
         self.plans, self.prepared_for, self.assigned = plans, settings, cohorts
 
     def check_params(self, names: Iterable[str]) -> None:
