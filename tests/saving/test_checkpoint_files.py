@@ -214,8 +214,9 @@ def test_hostile_tensors_are_refused(name: str, good: Path) -> None:
     content, tensors = contents(good)
     metadata = {"gradstep": json.dumps(content)}
     array = tensors[name]
-    changed = {"dtype": array.astype(np.int32), "half": array.astype(np.float16)}
+    changed = {"dtype": array.astype(np.int32)}
     if "others" not in name:
+        changed["half"] = array.astype(np.float16)
         changed["shape"] = array.reshape(1, *array.shape)
         changed["other float"] = array.astype("f4" if array.dtype == "f8" else "f8")
     for bad in changed.values():
