@@ -90,9 +90,8 @@ def identity(of: os.stat_result) -> tuple[int, ...]:
 
 def read_header(path: str) -> tuple[Any, int]:
     """What the file says of its tensors, and where their bytes begin."""
-    with open(path, "rb") as file:
-        (size,) = struct.unpack("<Q", file.read(8))
-        return json.loads(file.read(size)), 8 + size
+    size = int(np.fromfile(path, "<u8", 1)[0])
+    return json.loads(np.fromfile(path, np.uint8, size, offset=8).tobytes()), 8 + size
 
 
 def read_bfloat16(path: str, start: int, entry: Mapping[str, Any]) -> Array:
