@@ -241,7 +241,7 @@ def state_of(
         count = count_of(what, saved.get("step"))
     else:
         count = 0
-    if kind == "NAdam" and "mu_product" in saved:
+    if kind == "NAdam" and "mu_product" in saved and not rounded_at_load(saved["mu_product"]):
         product = momentum_product(h["betas"][0], h["momentum_decay"], count)
         came = plain(saved["mu_product"])
         if not (is_number(came) and abs(product - came) <= 1e-4):  # float32, rounded at every step
@@ -255,6 +255,11 @@ def state_of(
         for slot, value in saved.items()
         if slot not in ignored
     }
+
+
+def rounded_at_load(value: Any) -> bool:
+    """Whether PyTorch has brought a number to the format of bfloat16 parameters."""
+    return str(getattr(value, "dtype", None)) == "torch.bfloat16"
 
 
 def count_of(what: str, value: Any) -> int:
