@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.loans import lent
-from gradstep.arrays.memory import held
+from gradstep.arrays.memory import flat, held
 from gradstep.method.method import WithVelocity
 from gradstep.optimizer.decoding import decoded, rounded_as
 from gradstep.optimizer.front import Optimizer
@@ -67,14 +67,14 @@ class NesterovPoint(Optimizer):
                 if "momentum_buffer" in layout.state[name]
             }
             layout.check_params(moved)
-            params = [layout.params[name] for name in moved]
+            params = [flat(layout.params[name]) for name in moved]
             ahead = []
             for name, factor in moved.items():
                 values = decoded(layout, name, "param").copy(order="K")
                 subtract_scaled(values, factor, decoded(layout, name, "momentum_buffer"))
-                ahead.append(rounded_as(layout.params[name], values))
+                ahead.append(flat(rounded_as(layout.params[name], values)))
             there = at_once(map(filled, params, ahead))
-            back = at_once(map(filled, params, [param.copy(order="K") for param in params]))
+            back = at_once(map(filled, params, [param.copy() for param in params]))
             memory = held(params)  # nobody can resize it meanwhile
             try:
                 there()
