@@ -104,6 +104,19 @@ def test_the_best_parameters_are_restored(dtype: str, rounding: str) -> None:
     assert_same_bits(dict(opt.params), best)
 
 
+def test_any_values_can_be_written_into_a_split_parameter() -> None:
+    """Whatever trailing bits there are, zeros stay zeros, and no number becomes a NaN."""
+    written = np.arange(2**16, dtype=np.uint16)
+    written = written[~np.isnan(written.view("bfloat16").astype(np.float32))]
+    w = np.ones(written.size, "bfloat16")
+    opt = gs.SGD([w], lr=0.0, rounding="split")
+    for trailing in (0, 1, 0x7FFF, 0x8000, 0xFFFF):
+        w[...] = written.view("bfloat16")
+        opt.state["0"]["trailing_bits"][...] = trailing
+        opt.step([np.zeros(w.size, np.float32)])
+        np.testing.assert_array_equal(w.view(np.uint16), written)
+
+
 class TestStateAs:
     @pytest.mark.parametrize(("dtype", "rounding"), ROUNDINGS)
     def test_a_parameter_is_what_is_trained(self, dtype: str, rounding: str) -> None:
