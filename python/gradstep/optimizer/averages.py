@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from gradstep.arrays.at_once import Change, at_once, filled
 from gradstep.arrays.memory import flat, held
 from gradstep.arrays.parameters import check_writeable
+from gradstep.optimizer.decoding import decoded, rounded_as
+from gradstep.optimizer.storage import format_of_param
 
 if TYPE_CHECKING:
     from gradstep.optimizer.layout import Layout
@@ -30,7 +32,16 @@ def pairs_of(layout: Layout) -> list[Pair]:
     layout.check_params(layout.ema)
     for name, average in layout.ema.items():
         check_writeable(f"the average of {name!r}", average)
-    return [(flat(layout.params[name]), flat(average)) for name, average in layout.ema.items()]
+    return [pair_of(layout, name) for name in layout.ema]
+
+
+def pair_of(layout: Layout, name: str) -> Pair:
+    """A parameter and its average, or that rounded to the parameter's format if it has another."""
+    param = layout.params[name]
+    if layout.formats[name]["ema"] == format_of_param(param, "nearest"):
+        average = flat(layout.ema[name])
+        return flat(param).view(average.dtype), average
+    return flat(param), flat(rounded_as(param, decoded(layout, name, "ema")))
 
 
 def exchanged(pairs: Sequence[Pair]) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import deepcopy
 from types import MappingProxyType
 from typing import Any, ClassVar, NoReturn
@@ -22,17 +22,18 @@ from gradstep.optimizer.averages import exchanged, pairs_of
 from gradstep.optimizer.checking import check_trained, current_value
 from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.copies import copied_parts, layout_of, own_attributes, parts_of
+from gradstep.optimizer.decoding import StateOfAll
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.step_info import DONE, StepInfo
-from gradstep.optimizer.turn import STEP, Busy, Turn
+from gradstep.optimizer.turn import STEP, Turn
 from gradstep.values import check_grad_scale
 
 Array = NDArray[Any]
 
 
-class Optimizer(KnownAttributes):
+class Optimizer(KnownAttributes, StateOfAll):
     """The NumPy front of a method: it holds parameters, groups and state, and takes the steps.
 
     A subclass names its `method`; a hyperparameter declared in its body takes the place of the
@@ -171,17 +172,6 @@ class Optimizer(KnownAttributes):
         """The parameter groups; set a hyperparameter with ``opt.groups[i]["lr"] = 0.1``."""
         return tuple(self._layout.groups)
 
-    @property
-    def state(self) -> Mapping[str, Mapping[str, Array]]:
-        """The live state arrays: ``opt.state[name][slot]``."""
-        state = self._refreshed().state
-        return MappingProxyType({name: MappingProxyType(of_one) for name, of_one in state.items()})
-
-    @property
-    def ema(self) -> Mapping[str, Array]:
-        """The live averages of the parameters in groups with ``ema_decay``."""
-        return MappingProxyType(self._refreshed().ema)
-
     @contextmanager
     def swap_averages(self) -> Iterator[None]:
         """Within ``with opt.swap_averages():`` the parameters hold their averages, for evaluation.
@@ -283,16 +273,6 @@ class Optimizer(KnownAttributes):
 
     def __repr__(self) -> str:
         return describe(self._layout)
-
-    # How it is done.
-
-    def _refreshed(self) -> Layout:
-        """In line with the hyperparameters, as a running step has brought it already."""
-        layout = self._layout
-        if layout.chosen.settings is not layout.prepared_for:
-            with suppress(Busy):
-                self._turn.during("reading", layout.refresh)
-        return layout
 
 
 Optimizer._show_hyperparameters()

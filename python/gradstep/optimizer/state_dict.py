@@ -19,6 +19,7 @@ from gradstep.optimizer.settings import Settings
 from gradstep.optimizer.state_checks import (
     FORMAT,
     check_average,
+    check_average_format,
     check_groups,
     check_header,
     check_names,
@@ -142,18 +143,16 @@ def check(
     values = check_storage_kept(layout, values, convert)
     plans = [group.plan_of(of_group) for group, of_group in zip(layout.groups, values, strict=True)]
     counts = check_state(layout, given["state"], plans, hyperparameters, convert)
-    averaged = [
-        name
-        for group, plan in zip(layout.groups, plans, strict=True)
-        for name in group.names
-        if plan.averages
-    ]
+    plan_of = {n: plan for g, plan in zip(layout.groups, plans, strict=True) for n in g.names}
+    averaged = [name for name, plan in plan_of.items() if plan.averages]
     if not hyperparameters and isinstance(given["ema"], Mapping):
         averaged = [name for name in averaged if name in given["ema"]]
     else:
         check_names("ema", given["ema"], averaged)
     for name in averaged:
         check_average(name, given["ema"][name], layout.params[name])
+        if not convert:
+            check_average_format(name, given["ema"][name], plan_of[name])
     state, formats = {}, {}
     for name, param in layout.params.items():
         arrays = {key: array for key, array in given["state"][name].items() if key != "step"}

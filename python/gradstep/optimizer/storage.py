@@ -39,6 +39,11 @@ def format_of_param(param: Array, rounding: str) -> str | None:
     return name if rounding == "nearest" else f"{name} {rounding}"
 
 
+def raw_beside(param: Array, rounding: str) -> str:
+    """The dtype of what lies beside a parameter in half precision."""
+    return RAW[PACKINGS[format_of_param(param, rounding) or ""].beside or ""]
+
+
 def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | None:
     if state_dtype in (None, "float32") or param.dtype == np.float64:
         return None
@@ -47,6 +52,10 @@ def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | N
     if param.size < LEAST_FOR_8BIT:
         return None
     return "squares8" if slot.values == "squares" else "moments8"
+
+
+def format_of_average(ema_dtype: str | None) -> str | None:
+    return None if ema_dtype == "float32" else ema_dtype
 
 
 def check_storage(name: str, param: Array, plan: Plan) -> None:
@@ -100,8 +109,11 @@ class Kept:
         for name in BESIDE_PARAM.values():
             if name != wanted:
                 self.arrays.pop(name, None)
+                self.formats.pop(name, None)
+        if rounding == "kahan":
+            self.formats["compensation"] = format_of_param(self.param, "nearest")
         if wanted is not None and wanted not in self.arrays:
-            dtype = RAW[PACKINGS[format].beside or ""]
+            dtype = raw_beside(self.param, rounding)
             self.arrays[wanted] = allocate(self.param, 0.0, len(self.arrays), dtype)
         return Stored(self.param, format, self._flat(wanted))
 
@@ -110,22 +122,22 @@ class Kept:
         if name not in self.arrays:
             self._make(name, format)
             if first := slot.first_value(h):
-                fill(self._stored(name), first)
+                fill(self.stored(name), first)
         elif self.formats.get(name) != format:
-            values = values_of(self._stored(name))
+            values = values_of(self.stored(name))
             del self.arrays[name]
             self.arrays.pop(scale_of(name), None)
             self._make(name, format)
-            fill(self._stored(name), values)
-        return rounded(self._stored(name), plan.rounding)
+            fill(self.stored(name), values)
+        return rounded(self.stored(name), plan.rounding)
 
     def of_average(self, average: Array | None, plan: Plan) -> Array | Stored:
         """Of the parameter, beginning as it is."""
-        format = None if plan.ema_dtype == "float32" else plan.ema_dtype
+        format = format_of_average(plan.ema_dtype)
         before = self.formats.get("ema")
         if average is not None and before == format:
             return rounded(stored(average, format), plan.rounding)
-        values = self._values_of_param() if average is None else values_of(stored(average, before))
+        values = self.values_of_param() if average is None else values_of(stored(average, before))
         new = stored(new_array(self.param, format, len(self.arrays)), format)
         fill(new, values)
         self.formats["ema"] = format
@@ -137,7 +149,7 @@ class Kept:
         names = (*slots, *map(scale_of, slots), *BESIDE_PARAM.values())
         return [name for name in names if name in self.arrays]
 
-    def _values_of_param(self) -> Array:
+    def values_of_param(self) -> Array:
         for rounding, beside in BESIDE_PARAM.items():
             if beside in self.arrays:
                 return values_of(self.of_param(rounding))
@@ -150,7 +162,7 @@ class Kept:
             scales = -(-self.param.size // PACKINGS[format].per)
             self.arrays[scale_of(name)] = allocate(np.empty(scales, np.float32), 0.0, 0)
 
-    def _stored(self, name: str) -> Array | Stored:
+    def stored(self, name: str) -> Array | Stored:
         return stored(self.arrays[name], self.formats.get(name), self._flat(scale_of(name)))
 
     def _flat(self, name: str | None) -> Array | None:
@@ -180,8 +192,9 @@ def legal_array(param: Array, key: str, slots: Mapping[str, Slot]) -> tuple[Any,
     if key in slots:
         plain = compute_dtype(param).name
         return param.shape, (plain,) if plain == "float64" else (plain, *RAW.values())
-    if key in BESIDE_PARAM.values():
-        return param.shape, ("uint16", "float16")
+    for rounding, beside in BESIDE_PARAM.items():
+        if key == beside:
+            return param.shape, (raw_beside(param, rounding),)
     return (-(-param.size // SCALE_BLOCK),), ("float32",)
 
 

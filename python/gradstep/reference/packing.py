@@ -100,8 +100,9 @@ def kahan(dtype: str, read: Read, write: Write) -> Packing:
 
 
 def unpack_split(stored: Array, rest: Array) -> Array:
-    upper = stored.view(np.uint16).astype(np.uint32) - (rest >> np.uint16(15))
-    return ((upper << np.uint32(16)) | rest).view(np.float32)
+    written = stored.view(np.uint16).astype(np.uint32)
+    bits = ((written - (rest >> np.uint16(15))) << np.uint32(16)) | rest
+    return np.where(is_nan(bits), written << np.uint32(16), bits).view(np.float32)
 
 
 def pack_split(values: Array, *_: Any) -> tuple[Array, Array]:
