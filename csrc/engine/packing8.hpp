@@ -25,8 +25,8 @@ struct Moments8 {
     const uint32_t small = bits_of(relative + 4096.0f) - bits_of(4096.0f);
     uint32_t code = relative < 0.0078125f ? small : normal;
     code = code > highest ? highest : code;
-    code = is_finite(bits) ? code : is_nan(bits) ? 127u : 126u;
-    return code | (bits >> 24 & 0x80u);
+    code = is_finite(bits) ? code : 126u;
+    return is_nan(bits) ? 127u : code | (bits >> 24 & 0x80u);
   }
 
   static float decode(uint32_t code, float scale) {

@@ -159,9 +159,9 @@ def encode_moments(values: Array, inverse: Array) -> Array:
     normal = ((of + half_of(of, 19)) >> np.uint32(19)) - np.uint32(1904)
     small = (relative + OFFSET).view(np.uint32) - OFFSET.view(np.uint32)
     code = np.minimum(np.where(relative < np.float32(2.0**-7), small, normal), np.uint32(125))
-    special = np.where(is_nan(bits), np.uint32(127), np.uint32(126))
-    code = np.where((bits & MAGNITUDE) < INFINITY, code, special)
-    return code | ((bits >> np.uint32(24)) & np.uint32(0x80))
+    code = np.where((bits & MAGNITUDE) < INFINITY, code, np.uint32(126))
+    code |= (bits >> np.uint32(24)) & np.uint32(0x80)
+    return np.where(is_nan(bits), np.uint32(127), code)
 
 
 def decode_moments(code: Array, scale: Array) -> Array:
