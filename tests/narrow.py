@@ -9,8 +9,9 @@ import pytest
 
 import gradstep as gs
 from gradstep.reference import RULES
+from gradstep.reference.packing import PACKINGS
 from tests.gradient_forms import bfloat16
-from tests.helpers import Array
+from tests.helpers import Array, everything
 
 needs_bfloat16 = pytest.mark.skipif(bfloat16 is None, reason="ml_dtypes is not installed")
 
@@ -71,7 +72,13 @@ def awkward_floats() -> Array:
 
 
 def bits(array: Array) -> Array:
-    return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
+    return array.view(f"u{array.dtype.itemsize}")
+
+
+def raw(opt: gs.Optimizer) -> dict[str, Array]:
+    """Everything that a step may change, 16 bits as they are: each NaN of theirs is one pattern."""
+    arrays = everything(opt)
+    return {name: bits(a) if a.dtype.itemsize == 2 else a for name, a in arrays.items()}
 
 
 def written(values: Array, dtype: Any, **options: Any) -> gs.Optimizer:
@@ -79,3 +86,15 @@ def written(values: Array, dtype: Any, **options: Any) -> gs.Optimizer:
     opt = gs.SGD({"w": np.zeros(values.size, dtype)}, lr=1.0, maximize=True, **options)
     opt.step({"w": values})
     return opt
+
+
+def packed(format: str, values: Array) -> tuple[Array, Array | None]:
+    """What the reference stores for these float32 values, and what beside."""
+    with np.errstate(all="ignore"):
+        stored, beside = PACKINGS[format].pack(values, (0, 0), 0)
+    return stored, beside
+
+
+def unpacked(format: str, stored: Array, beside: Array | None = None) -> Array:
+    with np.errstate(all="ignore"):
+        return PACKINGS[format].unpack(stored, beside)
