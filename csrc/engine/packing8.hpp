@@ -60,8 +60,9 @@ inline float decode_special(const Code8& as, uint32_t code, float scale) {
 }
 
 inline uint32_t encode_special(const Code8& as, float value, float inverse) {
-  const uint32_t bits = bits_of(value), special = as.infinity() + (is_nan(bits) ? 1u : 0u);
-  return is_finite(bits) ? encode(as, value, inverse) : special | (bits >> 24 & 0x80u);
+  const uint32_t bits = bits_of(value);
+  if (is_nan(bits)) return as.magnitudes;
+  return is_finite(bits) ? encode(as, value, inverse) : as.infinity() | (bits >> 24 & 0x80u);
 }
 
 inline float* scale_of(const Array& array, size_t begin) {

@@ -160,9 +160,9 @@ def encode(of: Code8, values: Array, inverse: Array) -> Array:
     smallest_normal = np.uint32((of.normal + of.lowest) << of.dropped).view(np.float32)
     code = np.where(relative < smallest_normal, small, normal)
     code = np.maximum(code, np.where(values != 0, np.uint32(of.least), np.uint32(0)))
-    special = np.where(is_nan(bits), np.uint32(of.magnitudes), np.uint32(of.infinity))
-    code = np.where((bits & MAGNITUDE) < INFINITY, code, special)
-    return code | ((bits >> np.uint32(24)) & np.uint32(0x80))
+    code = np.where((bits & MAGNITUDE) < INFINITY, code, np.uint32(of.infinity))
+    code |= (bits >> np.uint32(24)) & np.uint32(0x80)
+    return np.where(is_nan(bits), np.uint32(of.magnitudes), code)
 
 
 def in_blocks(of: Code8) -> Packing:
