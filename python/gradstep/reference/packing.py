@@ -134,6 +134,9 @@ class Code8(NamedTuple):
     def infinity(self) -> int:
         return self.magnitudes - 1
 
+    def sign(self, bits: Array) -> Array:
+        return (bits >> np.uint32(24)) & np.uint32(0x80 & ~self.magnitudes)
+
 
 MOMENTS8 = Code8(0x7F, 19, 1904, 16, 0, 0.90625)
 SQUARES8 = Code8(0xFF, 20, 763, 1, 1, 1.0)
@@ -161,7 +164,7 @@ def encode(of: Code8, values: Array, inverse: Array) -> Array:
     code = np.where(relative < smallest_normal, small, normal)
     code = np.maximum(code, np.where(values != 0, np.uint32(of.least), np.uint32(0)))
     code = np.where((bits & MAGNITUDE) < INFINITY, code, np.uint32(of.infinity))
-    code |= (bits >> np.uint32(24)) & np.uint32(0x80)
+    code |= of.sign(bits)
     return np.where(is_nan(bits), np.uint32(of.magnitudes), code)
 
 
