@@ -3,6 +3,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.stored import Stored
+
 norm_block: int
 
 def available_isas() -> list[str]: ...
@@ -33,6 +35,7 @@ class ParamTable:
         params: Sequence[NDArray[Any]],
         slots: Sequence[Sequence[NDArray[Any]]],
         averages: Sequence[NDArray[Any] | None],
+        copies: Sequence[Stored | None],
         convert: Callable[[int, object], NDArray[Any]],
     ) -> None: ...
     @property

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from gradstep.arrays.at_once import Change, at_once, filled
 from gradstep.arrays.memory import flat, held
 from gradstep.arrays.parameters import check_writeable
+from gradstep.optimizer.half_copies import bits, rounded
+from gradstep.optimizer.storage import stored, values_of
 
 if TYPE_CHECKING:
     from gradstep.optimizer.layout import Layout
@@ -24,13 +26,19 @@ RUN = 16384  # elements exchanged at a time, so that the copy stays in cache
 
 
 def pairs_of(layout: Layout) -> list[Pair]:
-    """Every average with its parameter; an error where they cannot be exchanged."""
+    """Every average with its parameter, and with that's copy; an error where they cannot be
+    exchanged."""
     if not layout.ema:
         raise RuntimeError("there are no averages to swap in; set ema_decay")
     layout.check_params(layout.ema)
     for name, average in layout.ema.items():
         check_writeable(f"the average of {name!r}", average)
-    return [(flat(layout.params[name]), flat(average)) for name, average in layout.ema.items()]
+    pairs = [(flat(layout.params[name]), flat(average)) for name, average in layout.ema.items()]
+    for name, average in layout.ema.items():
+        if (copy := layout.copies.arrays.get(name)) is not None:
+            values = values_of(stored(average, layout.formats[name]["ema"]))
+            pairs.append((bits(copy), bits(rounded(values, copy))))
+    return pairs
 
 
 def exchanged(pairs: Sequence[Pair]) -> Iterator[None]:

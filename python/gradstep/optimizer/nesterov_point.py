@@ -11,6 +11,7 @@ from gradstep.arrays.loans import lent
 from gradstep.arrays.memory import flat, held
 from gradstep.method.method import WithVelocity
 from gradstep.optimizer.front import Optimizer
+from gradstep.optimizer.half_copies import bits, rounded
 from gradstep.optimizer.turn import STEP
 from gradstep.reference.arithmetic import subtract_scaled
 
@@ -70,6 +71,10 @@ class NesterovPoint(Optimizer):
             ahead = [param.copy() for param in params]
             for values, (factor, _, buffer) in zip(ahead, moved, strict=True):
                 subtract_scaled(values, factor, flat(buffer))
+            for (_, name, _), values in zip(moved, list(ahead), strict=True):
+                if (copy := layout.copies.arrays.get(name)) is not None:
+                    params.append(bits(copy))
+                    ahead.append(bits(rounded(values, flat(copy))))
             there = at_once(map(filled, params, ahead))
             back = at_once(map(filled, params, [param.copy() for param in params]))
             memory = held(params)  # nobody can resize it meanwhile

@@ -93,7 +93,7 @@ class Part:
         changes += others
         for group, was in zip(self._opt.groups, self._constructed or [], strict=False):
             changes.append(attribute(group, "constructed", group.constructed | was))
-        self._state.take_over(changes)
+        self._state.take_over(changes, params)
 
 
 class WithParams:
