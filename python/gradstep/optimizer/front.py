@@ -195,8 +195,8 @@ class Optimizer(KnownAttributes, Copyable):
     def swap_averages(self) -> Iterator[None]:
         """Within ``with opt.swap_averages():`` the parameters hold their averages, for evaluation.
 
-        Afterwards they are what they were, to the bit. Parameters without an average stay as they
-        are, and the optimizer takes no step meanwhile.
+        Afterwards they are what they were, to the bit; copies follow them. Parameters without an
+        average stay as they are, and the optimizer takes no step meanwhile.
 
         Raises
         ------
@@ -258,7 +258,7 @@ class Optimizer(KnownAttributes, Copyable):
         """Continue, bit for bit, where :meth:`state_dict` was taken.
 
         With `convert` a state that is stored in other formats than this optimizer's is brought
-        into these, exactly where they are wider.
+        into these, exactly where they are wider. Copies then hold the parameters, rounded.
 
         Raises
         ------

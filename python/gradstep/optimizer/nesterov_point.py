@@ -27,7 +27,7 @@ class NesterovPoint(Optimizer):
 
         Evaluating the gradient there and stepping with plain momentum is Nesterov's method in its
         textbook form (Sutskever et al. 2013; Goodfellow et al. 2016, algorithms 8.3 and 8.6).
-        Afterwards the parameters are restored bit for bit.
+        Afterwards the parameters are restored bit for bit. Copies follow them.
 
         Raises
         ------
