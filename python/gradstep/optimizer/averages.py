@@ -36,7 +36,7 @@ def pairs_of(layout: Layout) -> list[Pair]:
     pairs = [(flat(layout.params[name]), flat(average)) for name, average in layout.ema.items()]
     for name, average in layout.ema.items():
         if (copy := layout.copies.arrays.get(name)) is not None:
-            values = values_of(stored(average, layout.formats[name]["ema"]))
+            values = values_of(stored(average, layout.formats[name].get("ema")))
             pairs.append((bits(copy), bits(rounded(values, copy))))
     return pairs
 
