@@ -3,6 +3,7 @@
 
 #include <pybind11/numpy.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -77,6 +78,19 @@ class ArrayView {
     constexpr int writeable = NumpyApi::NPY_ARRAY_WRITEABLE_;
     return proxy()->data == data_ && proxy()->descr == descr_ &&
            (proxy()->flags & (order_flags | writeable)) == (order_ | writeable);
+  }
+
+  // Whether all are laid out as they were, where they lie aside.
+  static bool in_shape(const ArrayView* begin, const ArrayView* end) {
+    for (; begin < end; ++begin) {
+      const auto* own = begin->proxy();
+      const std::vector<Py_intptr_t>& shape = begin->shape_;
+      if (own->descr != begin->descr_ || (own->flags & order_flags) != begin->order_ ||
+          static_cast<size_t>(own->nd) != shape.size() ||
+          !std::equal(shape.begin(), shape.end(), own->dimensions))
+        return false;
+    }
+    return true;
   }
 
   // Whether an array can be read in place beside this one: of the compute type, of the same shape

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from gradstep.optimizer.layout import Layout
-from gradstep.optimizer.storage import Kept, fill, format_of_param, stored, values_of
+from gradstep.optimizer.storage import Kept, stored, values_of
 from gradstep.optimizer.turn import Busy, Turn
 
 Array = NDArray[Any]
@@ -108,10 +108,3 @@ def decoded(layout: Layout, name: str, key: str) -> Array:
     if key == "ema":
         return values_of(stored(layout.ema[name], kept.formats["ema"]))
     return values_of(kept.stored(key))
-
-
-def rounded_as(param: Array, values: Array) -> Array:
-    """A new array like `param` with these values, rounded to nearest."""
-    new = np.empty_like(param)
-    fill(stored(new, format_of_param(param, "nearest")), values)
-    return new

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.memory import allocate, flat
+from gradstep.arrays.memory import allocate, flat, memory_order
 from gradstep.arrays.parameters import is_bfloat16
 from gradstep.arrays.stored import Stored, compute_dtype
 from gradstep.method.rows import Plan
@@ -20,6 +20,7 @@ from gradstep.reference.places import place_of
 Array = NDArray[Any]
 Arrays = dict[str, Array]
 
+RUN = 16384  # elements converted at a time
 LEAST_FOR_8BIT = 4096  # elements; below, float32 costs nothing
 # What lies beside a parameter, by its rounding.
 BESIDE_PARAM = {"split": "trailing_bits", "kahan": "compensation"}
@@ -223,12 +224,25 @@ def array_of(given: Array | Stored) -> Array:
 def fill(target: Array | Stored, values: Array | float) -> None:
     """Give a new array these values, in the compute type, rounded as its format has it."""
     place = place_of(target)
-    all_values = flat(values) if isinstance(values, np.ndarray) else None
-    if all_values is None:
-        all_values = np.full(place.size, values, place.dtype)
+    in_order = None
+    if isinstance(values, np.ndarray):
+        in_order = flat(np.asarray(values, order=memory_order(place.shaped)))
     with np.errstate(all="ignore"):
-        for change in place.write(slice(0, place.size), all_values, no_draws):
-            change()
+        for start in range(0, place.size, RUN):
+            run = slice(start, min(start + RUN, place.size))
+            if in_order is None:
+                part = np.full(run.stop - start, values, place.dtype)
+            else:
+                part = in_order[run]
+            for change in place.write(run, part, no_draws):
+                change()
+
+
+def rounded_as(array: Array, values: Array) -> Array:
+    """A new array like `array` with these values, rounded to nearest."""
+    new = np.empty_like(array)
+    fill(stored(new, format_of_param(array, "nearest")), values)
+    return new
 
 
 def no_draws() -> Array:

@@ -101,7 +101,7 @@ class Part:
         for group, was in zip(self._opt.groups, self._constructed or [], strict=False):
             kept = {name: group.constructed[name] for name in STORAGE if name in group.constructed}
             changes.append(attribute(group, "constructed", group.constructed | was | kept))
-        self._state.take_over(changes)
+        self._state.take_over(changes, params)
 
 
 class WithParams:
