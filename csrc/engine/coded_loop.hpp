@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/element_loop.hpp"
+#include "engine/fetch.hpp"
 #include "engine/packing8.hpp"
 
 namespace gradstep {
@@ -39,6 +40,7 @@ inline void update_coded_slots(const void* coefficients, const Span& span, size_
   alignas(64) float room[sizeof...(K)][scale_block];
   for (; begin < end; begin += scale_block) {
     const size_t count = end - begin < scale_block ? end - begin : scale_block;
+    fetch(span, begin);
     float* const p = param + begin;
     const float* const g = grad + begin;
     if ((has_specials(span.slots[K], begin) || ...)) {

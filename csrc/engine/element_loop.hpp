@@ -10,7 +10,6 @@
 
 #include "engine/independent.hpp"
 #include "engine/kernel_table.hpp"
-#include "engine/packing.hpp"
 #include "rules/math.hpp"
 
 namespace gradstep {
@@ -21,19 +20,10 @@ namespace {
 template <class Real>
 struct Plain {
   using Compute = Real;
-  using Param = Real;
+  using ParamAt = Real*;
   using Grad = Real;
   using State = Real;
   using Average = Real;
-};
-
-template <class ParamAs, class GradAs, class StateAs>
-struct InRegisters {
-  using Compute = float;
-  using Param = ParamAs;
-  using Grad = GradAs;
-  using State = StateAs;
-  using Average = float;
 };
 
 template <class Compute>
@@ -46,14 +36,13 @@ inline void store(Compute* to, Compute value) {
   *to = value;
 }
 
-template <class Compute>
-inline Compute load(const Bfloat16* from) {
-  return static_cast<Compute>(*from);
-}
-
-template <class Compute>
-inline void store(Bfloat16* to, Compute value) {
-  to->bits = nearest(*to, value);
+// Where the elements of a parameter lie: a pointer, or what is made of a span and goes like one.
+template <class At>
+inline At param_at(const Span& span) {
+  if constexpr (std::is_pointer_v<At>)
+    return static_cast<At>(span.param.data);
+  else
+    return At(span);
 }
 
 template <class T>
@@ -128,8 +117,7 @@ inline bool agree(T step, T g) {
 template <Extras extras, bool cautious, class S, class Rule, class Roots, class... Slot>
 inline void element_loop(const SharedArithmetic<typename S::Compute> shared, const Rule rule,
                          typename S::Compute cautious_scale, size_t count, const Roots root,
-                         typename S::Param* __restrict param,
-                         const typename S::Grad* __restrict grad,
+                         const typename S::ParamAt param, const typename S::Grad* __restrict grad,
                          typename S::Average* __restrict average, const Slot... slot) {
   using T = typename S::Compute;
   constexpr bool halfway = !std::is_null_pointer_v<Roots>;
@@ -162,8 +150,8 @@ inline void element_loop(const SharedArithmetic<typename S::Compute> shared, con
 template <Extras extras, class S, class Rule, class... State>
 inline void root_loop(const SharedArithmetic<typename S::Compute> shared, const Rule rule,
                       size_t count, typename S::Compute* __restrict root,
-                      const typename S::Param* __restrict param,
-                      const typename S::Grad* __restrict grad, State* __restrict... slot) {
+                      const typename S::ParamAt param, const typename S::Grad* __restrict grad,
+                      State* __restrict... slot) {
   using T = typename S::Compute;
   GRADSTEP_INDEPENDENT
   for (size_t i = 0; i < count; ++i) {
@@ -202,7 +190,7 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
   const T* own = static_cast<const T*>(coefficients);
   const auto shared = read_shared(own, span);
   const auto rule = read_coefficients<Rule<T>>(own + shared_count);
-  const auto param = static_cast<typename S::Param*>(span.param.data);
+  const auto param = param_at<typename S::ParamAt>(span);
   const auto grad = static_cast<const typename S::Grad*>(span.grad.data);
   const auto update_elements = [&](size_t i, size_t count, auto root) {
     element_loop<extras, cautious, S>(
@@ -237,7 +225,7 @@ void update_in_blocks(const void* coefficients, const Span& span, size_t begin, 
 
 template <class S, class Shared, class Rule, class... State>
 inline size_t count_loop(const Shared shared, const Rule rule, size_t count,
-                         const typename S::Param* __restrict param,
+                         const typename S::Compute* __restrict param,
                          const typename S::Grad* __restrict grad, const State* __restrict... slot) {
   using T = typename S::Compute;
   size_t agreeing = 0;
@@ -255,7 +243,7 @@ inline size_t count_slots(const void* coefficients, const Span& span, size_t beg
   using T = typename S::Compute;
   const T* own = static_cast<const T*>(coefficients);
   return count_loop<S>(read_shared(own, span), read_coefficients<Rule<T>>(own + shared_count),
-                       end - begin, static_cast<const typename S::Param*>(span.param.data) + begin,
+                       end - begin, static_cast<const T*>(span.param.data) + begin,
                        static_cast<const typename S::Grad*>(span.grad.data) + begin,
                        (static_cast<const typename S::State*>(span.slots[K].data) + begin)...);
 }

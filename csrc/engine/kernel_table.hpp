@@ -27,6 +27,7 @@ enum class Format : uint8_t {
 };
 constexpr size_t format_count = static_cast<size_t>(Format::count);
 constexpr size_t gradient_formats = 4;
+constexpr size_t item_bytes[format_count] = {4, 8, 2, 2, 2, 2, 2, 2, 2, 1, 1};
 
 // How much of the shared arithmetic around a rule a loop carries. `lean` scales the gradient and
 // decays the parameter; `full` adds clip-by-value, coupled decay and proximal L1; `averaging` adds
@@ -38,7 +39,9 @@ enum Narrow : int {
   bfloat16_grad,
   bfloat16_state,
   bfloat16_grad_and_state,
+  bfloat16_grad_and_copy,
   bfloat16_all,
+  bfloat16_all_split,
   coded_state,  // in 8 bits
   narrow_count
 };

@@ -4,6 +4,7 @@
 #include "engine/coded_loop.hpp"
 #include "engine/element_loop.hpp"
 #include "engine/formats.hpp"
+#include "engine/in_registers.hpp"
 #include "engine/kernel_table.hpp"
 #include "engine/packing8.hpp"
 #include "engine/reductions.hpp"
@@ -47,19 +48,21 @@ constexpr void fill_updates(UpdateFn (&to)[extras_count]) {
 
 template <template <class> class Rule, class S>
 constexpr void fill_in_registers(UpdateFn (&to)[extras_count]) {
-  to[lean] = update<Rule, S, lean, false>;
-  to[full] = update<Rule, S, full, false>;
+  to[lean] = update_in_registers<Rule, S, lean>;
+  to[full] = update_in_registers<Rule, S, full>;
 }
 
 // With narrow vectors the stage is as fast: docs/decisions/0019-narrow-storage.md.
 template <template <class> class Rule>
 constexpr void fill_narrow(UpdateFn (&to)[narrow_count][extras_count]) {
   using Half = Bfloat16;
-  fill_in_registers<Rule, InRegisters<float, Half, float>>(to[bfloat16_grad]);
-  fill_in_registers<Rule, InRegisters<Half, Half, Half>>(to[bfloat16_all]);
+  fill_in_registers<Rule, InRegisters<float*, Half, float>>(to[bfloat16_grad]);
+  fill_in_registers<Rule, InRegisters<CopiedParam, Half, float>>(to[bfloat16_grad_and_copy]);
+  fill_in_registers<Rule, InRegisters<Half*, Half, Half>>(to[bfloat16_all]);
+  fill_in_registers<Rule, InRegisters<SplitParam, Half, Half>>(to[bfloat16_all_split]);
   if constexpr (Rule<float>::slots.size > 0) {
-    fill_in_registers<Rule, InRegisters<float, float, Half>>(to[bfloat16_state]);
-    fill_in_registers<Rule, InRegisters<float, Half, Half>>(to[bfloat16_grad_and_state]);
+    fill_in_registers<Rule, InRegisters<float*, float, Half>>(to[bfloat16_state]);
+    fill_in_registers<Rule, InRegisters<float*, Half, Half>>(to[bfloat16_grad_and_state]);
     to[coded_state][lean] = update_coded<Rule, lean>;
     to[coded_state][full] = update_coded<Rule, full>;
   }

@@ -149,29 +149,32 @@ struct Kahan {
 // The upper half is rounded, halves away from zero, which the lower half's first bit undoes. Where
 // that makes a NaN, somebody has written another upper half, a zero say: it is taken alone.
 struct Split {
+  static uint32_t join(uint16_t upper, uint16_t lower) {
+    const uint32_t bits = (uint32_t{upper} - (lower >> 15)) << 16 | lower;
+    return is_nan(bits) ? uint32_t{upper} << 16 : bits;
+  }
+
+  static void split(uint32_t bits, uint16_t* upper, uint16_t* lower) {
+    bits = is_nan(bits) ? 0x7fc00000u : bits;
+    *upper = static_cast<uint16_t>((bits + 0x8000u) >> 16);
+    *lower = static_cast<uint16_t>(bits);
+  }
+
   static void unpack(const Array& array, size_t begin, size_t count, void* to) {
-    const uint16_t* __restrict from = halves(array.data, begin);
-    const uint16_t* __restrict rest = halves(array.beside, begin);
+    const uint16_t* __restrict upper = halves(array.data, begin);
+    const uint16_t* __restrict lower = halves(array.beside, begin);
     uint32_t* __restrict values = static_cast<uint32_t*>(to);
     GRADSTEP_INDEPENDENT
-    for (size_t i = 0; i < count; ++i) {
-      const uint32_t upper = uint32_t{from[i]} - (rest[i] >> 15);
-      const uint32_t bits = upper << 16 | rest[i];
-      values[i] = is_nan(bits) ? uint32_t{from[i]} << 16 : bits;
-    }
+    for (size_t i = 0; i < count; ++i) values[i] = join(upper[i], lower[i]);
   }
 
   static void pack(const Array& array, size_t begin, size_t count, const DrawKey&,
                    const void* from) {
     const uint32_t* __restrict values = static_cast<const uint32_t*>(from);
-    uint16_t* __restrict to = halves(array.data, begin);
-    uint16_t* __restrict rest = halves(array.beside, begin);
+    uint16_t* __restrict upper = halves(array.data, begin);
+    uint16_t* __restrict lower = halves(array.beside, begin);
     GRADSTEP_INDEPENDENT
-    for (size_t i = 0; i < count; ++i) {
-      const uint32_t bits = is_nan(values[i]) ? 0x7fc00000u : values[i];
-      to[i] = static_cast<uint16_t>((bits + 0x8000u) >> 16);
-      rest[i] = static_cast<uint16_t>(bits);
-    }
+    for (size_t i = 0; i < count; ++i) split(values[i], upper + i, lower + i);
   }
 };
 

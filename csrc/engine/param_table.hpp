@@ -61,10 +61,7 @@ inline bool present(const Tensor& tensor) { return tensor.span.grad.data != null
 
 inline std::size_t item_size(DType dtype) { return dtype == float32 ? 4 : 8; }
 
-inline std::size_t item_size(Format format) {
-  constexpr std::size_t sizes[format_count] = {4, 8, 2, 2, 2, 2, 2, 2, 2, 1, 1};
-  return sizes[static_cast<std::size_t>(format)];
-}
+inline std::size_t item_size(Format format) { return item_bytes[static_cast<std::size_t>(format)]; }
 
 // Of what lies beside so many elements; those in 8 bits fill blocks.
 inline std::size_t bytes_beside(Format format, std::size_t elements) {

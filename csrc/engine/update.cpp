@@ -94,10 +94,15 @@ class Updater {
     const bool grad =
         tensor.span.grad.format == Format::bfloat16 && !tensor.axes && !tensor.factors;
     const bool narrow = state_in(tensor, rule, Format::bfloat16);
-    if (grad && narrow && tensor.span.param.format == Format::bfloat16)
+    const Format param = tensor.span.param.format;
+    if (grad && narrow && param == Format::bfloat16)
       return pick(rule, bfloat16_all, extras, param_role | grad_role | state);
+    if (grad && narrow && param == Format::bfloat16_split)
+      return pick(rule, bfloat16_all_split, extras, param_role | grad_role | state);
     if (grad && narrow && state)
       return pick(rule, bfloat16_grad_and_state, extras, grad_role | state);
+    if (grad && tensor.span.copy.data && tensor.span.copy.format == Format::bfloat16)
+      return pick(rule, bfloat16_grad_and_copy, extras, grad_role | copy_role);
     if (grad) return pick(rule, bfloat16_grad, extras, grad_role);
     if (narrow) return pick(rule, bfloat16_state, extras, state);
     if (state_in(tensor, rule, Format::moments8, Format::squares8))
