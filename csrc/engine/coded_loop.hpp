@@ -1,6 +1,6 @@
 // The loop over elements whose state lies in 8 bits. Codes are read in registers, beside the roots
-// and quotients that a rule waits for; what becomes of them is kept until the largest of a block is
-// known.
+// and quotients that a rule waits for. What becomes of a block is kept until its largest is known,
+// and written while the next block waits.
 #pragma once
 
 #include "engine/element_loop.hpp"
@@ -10,24 +10,68 @@
 namespace gradstep {
 namespace {
 
+// Which slots of a rule hold squares, or other numbers that steps divide by: bits, by their place.
+template <class Rule, class = void>
+constexpr unsigned squares = 0;
+template <class Rule>
+constexpr unsigned squares<Rule, std::void_t<decltype(Rule::squares)>> = Rule::squares;
+
+template <const Code8& as>
 struct CodedSlot {
   const uint8_t* codes;
   float* room;
-  Code8 as;
   float scale;
 
-  CodedSlot operator+(size_t i) const { return {codes + i, room + i, as, scale}; }
+  CodedSlot operator+(size_t i) const { return {codes + i, room + i, scale}; }
 };
 
-template <class Compute>
-inline Compute load(const CodedSlot& slot) {
-  return decode(slot.as, *slot.codes, slot.scale);
+template <class Compute, const Code8& as>
+inline Compute load(const CodedSlot<as>& slot) {
+  return decode(as, *slot.codes, slot.scale);
 }
 
-template <class Compute>
-inline void store(const CodedSlot& slot, Compute value) {
+template <class Compute, const Code8& as>
+inline void store(const CodedSlot<as>& slot, Compute value) {
   *slot.room = value;
 }
+
+template <template <class> class Rule, size_t... K>
+struct CodedBlocks {
+  template <size_t k>
+  static constexpr const Code8& as = squares<Rule<float>> >> k & 1 ? squares8 : moments8;
+
+  explicit CodedBlocks(const Span& span) : span(span) {}
+
+  template <Extras extras>
+  void update(const SharedArithmetic<float>& shared, const Rule<float>& rule, size_t begin,
+              size_t count) {
+    float* const param = static_cast<float*>(span.param.data) + begin;
+    const float* const grad = static_cast<const float*>(span.grad.data) + begin;
+    float(*const to)[scale_block] = room[begin / scale_block % 2];
+    if ((has_specials(span.slots[K], begin) || ...)) {
+      (decode_block(as<K>, codes_of(span.slots[K], begin), *scale_of(span.slots[K], begin), count,
+                    to[K]),
+       ...);
+      element_loop<extras, false, Plain<float>>(shared, rule, 1.0f, count, nullptr, param, grad,
+                                                nullptr, to[K]...);
+    } else {
+      element_loop<extras, false, Plain<float>>(
+          shared, rule, 1.0f, count, nullptr, param, grad, nullptr,
+          CodedSlot<as<K>>{codes_of(span.slots[K], begin), to[K],
+                           *scale_of(span.slots[K], begin)}...);
+    }
+  }
+
+  void write(size_t begin, size_t count) {
+    const float(*const from)[scale_block] = room[begin / scale_block % 2];
+    (encode_block(as<K>, from[K], count, codes_of(span.slots[K], begin),
+                  scale_of(span.slots[K], begin)),
+     ...);
+  }
+
+  const Span& span;
+  alignas(64) float room[2][sizeof...(K)][scale_block];
+};
 
 template <template <class> class Rule, Extras extras, size_t... K>
 inline void update_coded_slots(const void* coefficients, const Span& span, size_t begin, size_t end,
@@ -35,26 +79,16 @@ inline void update_coded_slots(const void* coefficients, const Span& span, size_
   const float* own = static_cast<const float*>(coefficients);
   const auto shared = read_shared(own, span);
   const auto rule = read_coefficients<Rule<float>>(own + shared_count);
-  const auto param = static_cast<float*>(span.param.data);
-  const auto grad = static_cast<const float*>(span.grad.data);
-  alignas(64) float room[sizeof...(K)][scale_block];
-  for (; begin < end; begin += scale_block) {
-    const size_t count = end - begin < scale_block ? end - begin : scale_block;
+  CodedBlocks<Rule, K...> blocks(span);
+  size_t before = 0;  // the length of the block before this one
+  for (size_t count; begin < end; begin += count, before = count) {
+    count = end - begin < scale_block ? end - begin : scale_block;
     fetch(span, begin);
-    float* const p = param + begin;
-    const float* const g = grad + begin;
-    if ((has_specials(span.slots[K], begin) || ...)) {
-      (decode_block(span.slots[K], begin, count, room[K]), ...);
-      element_loop<extras, false, Plain<float>>(shared, rule, 1.0f, count, nullptr, p, g, nullptr,
-                                                room[K]...);
-    } else {
-      element_loop<extras, false, Plain<float>>(
-          shared, rule, 1.0f, count, nullptr, p, g, nullptr,
-          CodedSlot{codes_of(span.slots[K], begin), room[K], code_of(span.slots[K]),
-                    *scale_of(span.slots[K], begin)}...);
-    }
-    (encode_block(span.slots[K], begin, count, room[K]), ...);
+    blocks.template update<extras>(shared, rule, begin, count);
+    fetch(span, begin + fetch_block);
+    if (before) blocks.write(begin - before, before);
   }
+  if (before) blocks.write(begin - before, before);
 }
 
 template <template <class> class Rule, Extras extras>

@@ -10,9 +10,10 @@
 namespace gradstep {
 namespace {
 
-// Elements that are converted at a time, and how far ahead of them memory is asked for.
-constexpr size_t convert_block = scale_block;
-constexpr size_t fetch_ahead = 2 * convert_block;
+// Elements whose memory is asked for at a time, so few that what waits for it does not fill up, and
+// how far ahead of their use that is.
+constexpr size_t fetch_block = 128;
+constexpr size_t fetch_ahead = 1024;
 
 inline void fetch(const void* data, size_t begin, size_t count, size_t item) {
   constexpr size_t cache_line = 64;
@@ -31,7 +32,7 @@ inline void fetch(const Array& array, size_t begin, size_t count) {
 inline void fetch(const Span& span, size_t begin) {
   if (begin + fetch_ahead >= span.size) return;
   begin += fetch_ahead;
-  const size_t count = span.size - begin < convert_block ? span.size - begin : convert_block;
+  const size_t count = span.size - begin < fetch_block ? span.size - begin : fetch_block;
   fetch(span.param, begin, count);
   fetch(span.grad, begin, count);
   fetch(span.average, begin, count);

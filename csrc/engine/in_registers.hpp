@@ -74,7 +74,7 @@ template <template <class> class Rule, class S, Extras extras>
 void update_in_registers(const void* coefficients, const Span& span, size_t begin, size_t end) {
   constexpr auto slots = std::make_index_sequence<Rule<float>::slots.size>{};
   for (size_t next; begin < end; begin = next) {
-    next = end - begin < convert_block ? end : begin + convert_block;
+    next = end - begin < fetch_block ? end : begin + fetch_block;
     fetch(span, begin);
     update_slots<Rule, S, extras, false, false>(coefficients, span, begin, next, slots);
   }

@@ -25,7 +25,7 @@ struct Code8 {
 
   float smallest_normal() const { return float_of((normal + lowest) << dropped); }
   uint32_t infinity() const { return magnitudes - 1; }
-  uint32_t sign(uint32_t bits) const { return bits >> 24 & ~magnitudes & 0x80u; }
+  uint32_t sign() const { return (~magnitudes & 0x80u) << 24; }
 };
 
 constexpr Code8 moments8{0x7f, 19, 1904, 16, 0, 0.90625f};
@@ -41,16 +41,16 @@ inline float decode(const Code8& as, uint32_t code, float scale) {
   return float_of(bits_of(value) | (code ^ magnitude) << 24);
 }
 
-// Halves are rounded away from zero.
+// Halves are rounded away from zero. The code is made in the uppermost byte, where the sign is.
 inline uint32_t encode(const Code8& as, float value, float inverse) {
   const float relative = magnitude_of(value) * inverse;
   const uint32_t half = (1u << (as.dropped - 1)) - (as.lowest << as.dropped);
-  const uint32_t normal = (bits_of(relative) + half) >> as.dropped;
-  const uint32_t small = bits_of(relative + even) - bits_of(even);
+  const uint32_t normal = (bits_of(relative) + half) << (24 - as.dropped);
+  const uint32_t small = bits_of(relative + even) << 24;
   uint32_t code = relative < as.smallest_normal() ? small : normal;
-  const uint32_t least = value != 0 ? as.least : 0;
+  const uint32_t least = value != 0 ? as.least << 24 : 0;
   code = code < least ? least : code;
-  return code | as.sign(bits_of(value));
+  return (code | (bits_of(value) & as.sign())) >> 24;
 }
 
 inline float decode_special(const Code8& as, uint32_t code, float scale) {
@@ -63,7 +63,7 @@ inline float decode_special(const Code8& as, uint32_t code, float scale) {
 inline uint32_t encode_special(const Code8& as, float value, float inverse) {
   const uint32_t bits = bits_of(value);
   if (is_nan(bits)) return as.magnitudes;
-  return is_finite(bits) ? encode(as, value, inverse) : as.infinity() | as.sign(bits);
+  return is_finite(bits) ? encode(as, value, inverse) : as.infinity() | (bits & as.sign()) >> 24;
 }
 
 inline float* scale_of(const Array& array, size_t begin) {

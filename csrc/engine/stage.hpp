@@ -53,7 +53,7 @@ template <class Run>
 void run_on_stored(const Tensor& tensor, std::uint32_t roles, Access access, std::size_t begin,
                    std::size_t end, void* grad, Run run) {
   Block block(tensor, roles);
-  const std::size_t most = access == Access::update ? convert_block : stage_block;
+  const std::size_t most = access == Access::update ? scale_block : stage_block;
   while (begin < end) {
     const std::size_t count = std::min(most, end - begin);
     if (access == Access::update) fetch(tensor.span, begin);
@@ -61,7 +61,10 @@ void run_on_stored(const Tensor& tensor, std::uint32_t roles, Access access, std
     if (grad) span.grad.data = grad;
     block.load(begin, count, span);
     run(span, std::size_t{0}, count);
-    if (access == Access::update) block.store(begin, count, span);
+    if (access == Access::update) {
+      fetch(tensor.span, begin + fetch_block);
+      block.store(begin, count, span);
+    }
     begin += count;
     if (grad) grad = static_cast<char*>(grad) + count * item_size(tensor.dtype);
   }

@@ -32,6 +32,7 @@ struct Adadelta {
   static constexpr const char* name = "adadelta";
   static constexpr auto coefficients = names("lr", "rho", "one_minus_rho", "eps");
   static constexpr auto slots = names("square_avg", "acc_delta");
+  static constexpr unsigned squares = 0b11;
   static constexpr unsigned roots_and_quotients = 3;
   T lr, rho, one_minus_rho, eps;
 

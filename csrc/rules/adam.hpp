@@ -15,6 +15,7 @@ struct Adam {
   static constexpr auto coefficients = names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2",
                                              "step_size", "root_scale", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq");
+  static constexpr unsigned squares = 0b10;
   static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_scale, eps;
@@ -36,6 +37,7 @@ template <class T>
 struct AdamAmsgrad : Adam<T> {
   static constexpr const char* name = "adam_amsgrad";
   static constexpr auto slots = names("exp_avg", "exp_avg_sq", "max_exp_avg_sq");
+  static constexpr unsigned squares = 0b110;
 
   T root(T g, T& exp_avg, T& exp_avg_sq, T& max_exp_avg_sq) const {
     this->average(g, exp_avg, exp_avg_sq);

@@ -17,6 +17,7 @@ struct Nadam {
   static constexpr auto coefficients = names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2",
                                              "grad_step", "avg_step", "root_scale", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq");
+  static constexpr unsigned squares = 0b10;
   static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, grad_step, avg_step, root_scale, eps;
@@ -38,6 +39,7 @@ struct Radam {
   static constexpr auto coefficients =
       names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "step_size", "root_cap", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq");
+  static constexpr unsigned squares = 0b10;
   static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_cap, eps;

@@ -13,6 +13,7 @@ struct Adamax {
   static constexpr auto coefficients =
       names("beta1", "one_minus_beta1", "beta2", "step_size", "eps");
   static constexpr auto slots = names("exp_avg", "exp_inf");
+  static constexpr unsigned squares = 0b10;
   static constexpr unsigned roots_and_quotients = 1;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, step_size, eps;

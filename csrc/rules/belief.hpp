@@ -18,6 +18,7 @@ struct Adabelief {
   static constexpr auto coefficients = names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2",
                                              "step_size", "root_scale", "eps", "eps_root");
   static constexpr auto slots = names("exp_avg", "exp_avg_var");
+  static constexpr unsigned squares = 0b10;
   static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_scale, eps, eps_root;
@@ -40,6 +41,7 @@ template <class T>
 struct AdabeliefAmsgrad : Adabelief<T> {
   static constexpr const char* name = "adabelief_amsgrad";
   static constexpr auto slots = names("exp_avg", "exp_avg_var", "max_exp_avg_var");
+  static constexpr unsigned squares = 0b110;
 
   T root(T g, T& exp_avg, T& exp_avg_var, T& max_exp_avg_var) const {
     this->average(g, exp_avg, exp_avg_var);
@@ -58,6 +60,7 @@ struct Yogi {
   static constexpr auto coefficients =
       names("beta1", "one_minus_beta1", "one_minus_beta2", "step_size", "root_scale", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq");
+  static constexpr unsigned squares = 0b10;
   static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, one_minus_beta2, step_size, root_scale, eps;

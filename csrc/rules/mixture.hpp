@@ -22,6 +22,7 @@ struct Adan {
       names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "beta3", "one_minus_beta3",
             "diff_weight", "avg_step", "diff_step", "root_scale", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_diff", "exp_avg_sq", "previous_grad");
+  static constexpr unsigned squares = 0b100;
   static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3;
@@ -49,6 +50,7 @@ struct Ademamix {
       names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "beta3", "one_minus_beta3",
             "avg_step", "slow_step", "root_scale", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_slow", "exp_avg_sq");
+  static constexpr unsigned squares = 0b100;
   static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3;

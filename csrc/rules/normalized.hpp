@@ -18,6 +18,7 @@ struct Adopt {
   static constexpr auto coefficients =
       names("lr", "beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "limit", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq");
+  static constexpr unsigned squares = 0b10;
   static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T lr, beta1, one_minus_beta1, beta2, one_minus_beta2, limit, eps;
@@ -36,6 +37,7 @@ struct Laprop {
   static constexpr auto coefficients = names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2",
                                              "step_size", "root_scale", "eps");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq");
+  static constexpr unsigned squares = 0b10;
   static constexpr unsigned roots_and_quotients = 2;
   static constexpr bool has_momentum = true;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_scale, eps;
@@ -55,6 +57,7 @@ template <class T>
 struct LapropAmsgrad : Laprop<T> {
   static constexpr const char* name = "laprop_amsgrad";
   static constexpr auto slots = names("exp_avg", "exp_avg_sq", "max_exp_avg_sq");
+  static constexpr unsigned squares = 0b110;
 
   T step(T g, T& exp_avg, T& exp_avg_sq, T& max_exp_avg_sq) const {
     exp_avg_sq = this->beta2 * exp_avg_sq + this->one_minus_beta2 * g * g;

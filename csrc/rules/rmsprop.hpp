@@ -18,6 +18,7 @@ struct Rmsprop {
   static constexpr auto coefficients =
       names("lr", "alpha", "one_minus_alpha", "eps_inside", "eps_outside");
   static constexpr auto slots = names("square_avg");
+  static constexpr unsigned squares = 0b1;
   static constexpr unsigned roots_and_quotients = 2;
   T lr, alpha, one_minus_alpha, eps_inside, eps_outside;
 
@@ -33,6 +34,7 @@ template <class T>
 struct RmspropCentered : Rmsprop<T> {
   static constexpr const char* name = "rmsprop_centered";
   static constexpr auto slots = names("square_avg", "grad_avg");
+  static constexpr unsigned squares = 0b1;
 
   // The variance is never negative, but its rounded value can be.
   T root(T g, T& square_avg, T& grad_avg) const {
@@ -79,6 +81,7 @@ template <class T>
 struct RmspropMomentum : RmspropWithMomentum<Rmsprop, T> {
   static constexpr const char* name = "rmsprop_momentum";
   static constexpr auto slots = names("square_avg", "momentum_buffer");
+  static constexpr unsigned squares = 0b1;
 
   T step(T g, T& square_avg, T& momentum_buffer) const {
     return this->heavy_ball(g, momentum_buffer, square_avg);
@@ -89,6 +92,7 @@ template <class T>
 struct RmspropNesterov : RmspropWithMomentum<Rmsprop, T> {
   static constexpr const char* name = "rmsprop_nesterov";
   static constexpr auto slots = names("square_avg", "momentum_buffer");
+  static constexpr unsigned squares = 0b1;
 
   T step(T g, T& square_avg, T& momentum_buffer) const {
     return this->nesterov(g, momentum_buffer, square_avg);
@@ -99,6 +103,7 @@ template <class T>
 struct RmspropCenteredMomentum : RmspropWithMomentum<RmspropCentered, T> {
   static constexpr const char* name = "rmsprop_centered_momentum";
   static constexpr auto slots = names("square_avg", "grad_avg", "momentum_buffer");
+  static constexpr unsigned squares = 0b1;
 
   T step(T g, T& square_avg, T& grad_avg, T& momentum_buffer) const {
     return this->heavy_ball(g, momentum_buffer, square_avg, grad_avg);
@@ -109,6 +114,7 @@ template <class T>
 struct RmspropCenteredNesterov : RmspropWithMomentum<RmspropCentered, T> {
   static constexpr const char* name = "rmsprop_centered_nesterov";
   static constexpr auto slots = names("square_avg", "grad_avg", "momentum_buffer");
+  static constexpr unsigned squares = 0b1;
 
   T step(T g, T& square_avg, T& grad_avg, T& momentum_buffer) const {
     return this->nesterov(g, momentum_buffer, square_avg, grad_avg);
