@@ -38,6 +38,8 @@ struct StoredArray {
                                                  "float16 kahan",
                                                  "bfloat16 kahan",
                                                  "bfloat16 split",
+                                                 "float16 dithered",
+                                                 "bfloat16 dithered",
                                                  "moments8",
                                                  "squares8"};
     for (std::size_t f = 0; f < format_count; ++f)

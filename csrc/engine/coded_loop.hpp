@@ -47,7 +47,7 @@ struct CodedBlocks {
               size_t count) {
     float* const param = static_cast<float*>(span.param.data) + begin;
     const float* const grad = static_cast<const float*>(span.grad.data) + begin;
-    float(*const to)[scale_block] = room[begin / scale_block % 2];
+    float (*const to)[scale_block] = room[begin / scale_block % 2];
     if ((has_specials(span.slots[K], begin) || ...)) {
       (decode_block(as<K>, codes_of(span.slots[K], begin), *scale_of(span.slots[K], begin), count,
                     to[K]),
@@ -63,9 +63,11 @@ struct CodedBlocks {
   }
 
   void write(size_t begin, size_t count) {
-    const float(*const from)[scale_block] = room[begin / scale_block % 2];
-    (encode_block(as<K>, from[K], count, codes_of(span.slots[K], begin),
-                  scale_of(span.slots[K], begin)),
+    DrawKey key = span.draws;
+    key.number += static_cast<uint32_t>(begin);
+    const float (*const from)[scale_block] = room[begin / scale_block % 2];
+    (encode_block(as<K>, from[K], count, key.of_array(slot_draws + K),
+                  codes_of(span.slots[K], begin), scale_of(span.slots[K], begin)),
      ...);
   }
 

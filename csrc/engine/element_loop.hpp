@@ -45,6 +45,12 @@ inline At param_at(const Span& span) {
     return At(span);
 }
 
+// The same of a slot's elements.
+template <class State>
+inline State* slot_at(State* slot, const DrawKey&) {
+  return slot;
+}
+
 template <class T>
 struct SharedArithmetic {
   T grad_scale, clip_value, l2, decay, l1, average_keep, average_take;
@@ -196,7 +202,9 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
     element_loop<extras, cautious, S>(
         shared, rule, static_cast<T>(span.cautious_scale), count, root, param + i, grad + i,
         extras == averaging ? static_cast<typename S::Average*>(span.average.data) + i : nullptr,
-        (static_cast<typename S::State*>(span.slots[K].data) + i)...);
+        (slot_at(static_cast<typename S::State*>(span.slots[K].data),
+                 span.draws.of_array(slot_draws + K)) +
+         i)...);
   };
   if constexpr (in_blocks) {
     for (; end - begin >= block; begin += block) {

@@ -28,6 +28,28 @@ inline void store(Bfloat16* to, Compute value) {
   to->bits = nearest(*to, value);
 }
 
+// State, which is dithered.
+struct DitheredSlot {
+  Bfloat16* at;
+  uint32_t drawn;
+
+  DitheredSlot operator+(size_t i) const {
+    return {at + i, drawn + static_cast<uint32_t>(i) * weyl};
+  }
+};
+
+inline DitheredSlot slot_at(Bfloat16* at, const DrawKey& key) { return {at, dither(key)}; }
+
+template <class Compute>
+inline Compute load(const DitheredSlot& slot) {
+  return static_cast<Compute>(*slot.at);
+}
+
+template <class Compute>
+inline void store(const DitheredSlot& slot, Compute value) {
+  slot.at->bits = stochastic(*slot.at, value, slot.drawn >> 16);
+}
+
 // A parameter in two halves.
 struct SplitParam {
   uint16_t *upper, *lower;

@@ -21,13 +21,15 @@ enum class Format : uint8_t {
   float16_kahan,
   bfloat16_kahan,
   bfloat16_split,
+  float16_dithered,
+  bfloat16_dithered,
   moments8,
   squares8,
   count
 };
 constexpr size_t format_count = static_cast<size_t>(Format::count);
 constexpr size_t gradient_formats = 4;
-constexpr size_t item_bytes[format_count] = {4, 8, 2, 2, 2, 2, 2, 2, 2, 1, 1};
+constexpr size_t item_bytes[format_count] = {4, 8, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1};
 
 // How much of the shared arithmetic around a rule a loop carries. `lean` scales the gradient and
 // decays the parameter; `full` adds clip-by-value, coupled decay and proximal L1; `averaging` adds
@@ -58,12 +60,16 @@ enum SharedCoefficient : int {
   shared_count
 };
 
-// What stochastic rounding draws from: `first` and `second` stand for a step and an array, and each
-// element has a number, that of the first and how far the next are apart. See packing.hpp.
+// What rounding draws from: `first` and `second` stand for a tensor's step, and each element has a
+// number, that of the first and how far the next are apart. See packing.hpp.
 struct DrawKey {
   uint32_t first, second;
   uint32_t number, apart;
+
+  // For one of the tensor's arrays.
+  DrawKey of_array(uint32_t array) const { return {first + array * second, second, number, apart}; }
 };
+constexpr uint32_t param_draws = 0, average_draws = 1, slot_draws = 2;
 
 constexpr size_t max_slots = 8;
 constexpr size_t max_coefficients = 32;
@@ -87,6 +93,7 @@ struct Span {
   Array average;
   Array copy;  // of the updated parameter, in another format; only written
   Array slots[max_slots];
+  DrawKey draws;
 };
 
 // Updates elements [begin, end) of the span. `coefficients` are shared_count + the rule's, in the
@@ -135,7 +142,8 @@ struct RuleInfo {
   size_t coefficient_count;
   const char* const* slots;
   size_t slot_count;
-  unsigned cost;  // of an element in float32, for deciding how many threads a step is worth
+  unsigned squares;  // which slots hold squares, by their place
+  unsigned cost;     // of an element in float32, for deciding how many threads a step is worth
   UpdateFn update[dtype_count][extras_count];
   // Of arrays that are converted in registers; null where the stage converts.
   UpdateFn narrow_update[narrow_count][extras_count];

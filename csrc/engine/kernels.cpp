@@ -76,6 +76,7 @@ constexpr RuleInfo rule_info() {
                 R::coefficients.size,
                 R::slots.at,
                 R::slots.size,
+                squares<R>,
                 cost<R>,
                 {},
                 {},
@@ -146,8 +147,10 @@ constexpr void fill_packings(KernelTable& table) {
   fill_packing<Kahan<Float16>>(table, Format::float16_kahan);
   fill_packing<Kahan<Bfloat16>>(table, Format::bfloat16_kahan);
   fill_packing<Split>(table, Format::bfloat16_split);
-  fill_packing<Blocks8>(table, Format::moments8);
-  fill_packing<Blocks8>(table, Format::squares8);
+  fill_packing<Dithered<Float16>>(table, Format::float16_dithered);
+  fill_packing<Dithered<Bfloat16>>(table, Format::bfloat16_dithered);
+  fill_packing<Blocks8<moments8>>(table, Format::moments8);
+  fill_packing<Blocks8<squares8>>(table, Format::squares8);
 }
 
 constexpr KernelTable kernel_table() {

@@ -1,7 +1,9 @@
 // Arrays that are stored in fewer bits than float32 has: read into it, and written back rounded.
 // Integer operations and exact ones only, so that every instruction set gives the same bits.
 //
-//   Nearest, Stochastic     one way or the other of rounding to an element's format
+//   Nearest                 rounded to nearest, a tie to even
+//   Stochastic              up or down, by a hash of the element's number
+//   Dithered                up or down, by a sequence that spreads evenly over the elements
 //   Kahan                   what rounding took lies beside, in the same format
 //   Split                   of bfloat16: the lower half of the float32 lies beside
 //   Moments8, Squares8      8-bit floating-point numbers, relative to the largest of a block,
@@ -89,6 +91,11 @@ inline uint32_t draw(const DrawKey& key, uint32_t number) {
   return (x ^ x >> 16) >> 16;
 }
 
+// Weyl's sequence: over the steps, each element's draws are uniform and independent; within one
+// they spread over [0, 2^32) as evenly as can be, and cost an addition.
+constexpr uint32_t weyl = 0x9e3779b9u;  // 2^32/φ
+inline uint32_t dither(const DrawKey& key) { return key.first + key.number * weyl; }
+
 inline uint16_t* halves(void* data, size_t begin) { return static_cast<uint16_t*>(data) + begin; }
 
 template <class Stored>
@@ -117,6 +124,18 @@ struct Stochastic : Nearest<Stored> {
       const uint32_t number = key.number + static_cast<uint32_t>(i) * key.apart;
       to[i] = stochastic(Stored{}, values[i], draw(key, number));
     }
+  }
+};
+
+template <class Stored>
+struct Dithered : Nearest<Stored> {
+  static void pack(const Array& array, size_t begin, size_t count, const DrawKey& key,
+                   const void* from) {
+    const float* __restrict values = static_cast<const float*>(from);
+    uint16_t* __restrict to = halves(array.data, begin);
+    uint32_t drawn = dither(key);
+    for (size_t i = 0; i < count; ++i, drawn += key.apart * weyl)
+      to[i] = stochastic(Stored{}, values[i], drawn >> 16);
   }
 };
 

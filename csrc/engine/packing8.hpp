@@ -2,9 +2,12 @@
 // elements. The largest itself is kept exactly, so that a block whose gradients vanish decays as it
 // should.
 //
-//   moments8   a sign, 3 bits of exponent and 4 of mantissa, with gradual underflow
-//   squares8   5 bits of exponent and 3 of mantissa; what is above zero never becomes zero, as
+//   moments8   a sign, 3 bits of exponent and 4 of mantissa
+//   squares8   4 bits of exponent and 4 of mantissa; what is above zero never becomes zero, as
 //              steps divide by it
+//
+// Both have gradual underflow, and are dithered: a step mostly changes a number by less than half a
+// code, and to nearest it would stand still.
 //
 // A block that has infinities or NaNs says so by the sign of its scale, and has the two highest
 // codes for them. docs/decisions/0019-narrow-storage.md has the errors.
@@ -17,37 +20,41 @@ namespace {
 
 struct Code8 {
   uint32_t magnitudes;  // the bits of a code that are not its sign
-  uint32_t dropped;     // how many bits of a float32 have no place in a code
-  uint32_t lowest;      // a normal number without the dropped bits, less its code
-  uint32_t normal;      // the code of the smallest normal number; below, steps are equal
   uint32_t least;       // the code of whatever is above zero is at least this
   float top;            // the value of the highest finite code
 
-  float smallest_normal() const { return float_of((normal + lowest) << dropped); }
   uint32_t infinity() const { return magnitudes - 1; }
   uint32_t sign() const { return (~magnitudes & 0x80u) << 24; }
 };
 
-constexpr Code8 moments8{0x7f, 19, 1904, 16, 0, 0.90625f};
-constexpr Code8 squares8{0xff, 20, 763, 1, 1, 1.0f};
+constexpr Code8 moments8{0x7f, 0, 0x1.dp-8f};
+constexpr Code8 squares8{0xff, 1, 0x1.dp+0f};
 
-constexpr float even = 4096.0f;  // its last place is the step of codes below the normal ones
+// A code is what a float32 of [2^-14, 2) has above the dropped bits, less what all of these have.
+// Below are equal steps.
+constexpr uint32_t dropped = 19;
+constexpr uint32_t in_all = 0x38000000u;
+constexpr uint32_t smallest_normal = 16;
+constexpr float step = 0x1p-18f;
 
 inline float decode(const Code8& as, uint32_t code, float scale) {
   const uint32_t magnitude = code & as.magnitudes;
+  constexpr float even = step * 0x1p23f;  // its last place is a step
   const float small = float_of(bits_of(even) + magnitude) - even;
-  const float normal = float_of((magnitude + as.lowest) << as.dropped);
-  const float value = (magnitude < as.normal ? small : normal) * scale;
+  const float normal = float_of((magnitude << dropped) + in_all);
+  const float value = (magnitude < smallest_normal ? small : normal) * scale;
   return float_of(bits_of(value) | (code ^ magnitude) << 24);
 }
 
-// Halves are rounded away from zero. The code is made in the uppermost byte, where the sign is.
-inline uint32_t encode(const Code8& as, float value, float inverse) {
+// The code is made in the uppermost byte, where the sign is.
+inline uint32_t encode(const Code8& as, float value, float inverse, uint32_t drawn) {
   const float relative = magnitude_of(value) * inverse;
-  const uint32_t half = (1u << (as.dropped - 1)) - (as.lowest << as.dropped);
-  const uint32_t normal = (bits_of(relative) + half) << (24 - as.dropped);
-  const uint32_t small = bits_of(relative + even) << 24;
-  uint32_t code = relative < as.smallest_normal() ? small : normal;
+  const uint32_t added = drawn >> (32 - dropped);
+  const uint32_t normal = bits_of(relative) + added;
+  constexpr float fine = step * 0x1p10f;  // a step is 2^13 of its last places
+  const uint32_t small = bits_of(relative + fine) + (added >> (dropped - 13));
+  const bool is_small = relative < step * smallest_normal;
+  uint32_t code = is_small ? small << (24 - 13) : normal << (24 - dropped);
   const uint32_t least = value != 0 ? as.least << 24 : 0;
   code = code < least ? least : code;
   return (code | (bits_of(value) & as.sign())) >> 24;
@@ -60,10 +67,12 @@ inline float decode_special(const Code8& as, uint32_t code, float scale) {
   return magnitude < as.infinity() ? value : float_of(special | (code ^ magnitude) << 24);
 }
 
-inline uint32_t encode_special(const Code8& as, float value, float inverse) {
-  const uint32_t bits = bits_of(value);
+inline uint32_t encode_special(const Code8& as, float value, float inverse, uint32_t drawn) {
+  const uint32_t bits = bits_of(value), sign = (bits & as.sign()) >> 24;
   if (is_nan(bits)) return as.magnitudes;
-  return is_finite(bits) ? encode(as, value, inverse) : as.infinity() | (bits & as.sign()) >> 24;
+  const uint32_t magnitude = encode(as, magnitude_of(value), inverse, drawn);
+  const uint32_t largest = is_finite(bits) ? as.infinity() - 1 : as.infinity();
+  return (is_finite(bits) && magnitude < largest ? magnitude : largest) | sign;
 }
 
 inline float* scale_of(const Array& array, size_t begin) {
@@ -71,9 +80,6 @@ inline float* scale_of(const Array& array, size_t begin) {
 }
 inline uint8_t* codes_of(const Array& array, size_t begin) {
   return static_cast<uint8_t*>(array.data) + begin;
-}
-inline const Code8& code_of(const Array& array) {
-  return array.format == Format::moments8 ? moments8 : squares8;
 }
 inline bool has_specials(const Array& array, size_t begin) {
   return bits_of(*scale_of(array, begin)) > magnitude_bits;
@@ -100,7 +106,7 @@ inline void decode_block(const Code8& as, const uint8_t* __restrict codes, float
 
 // Writes the scale, too. A largest one that is too small to divide by counts as zero.
 inline void encode_block(const Code8& as, const float* __restrict values, size_t count,
-                         uint8_t* __restrict codes, float* scale) {
+                         const DrawKey& key, uint8_t* __restrict codes, float* scale) {
   constexpr uint32_t smallest_scale = 0x01000000u;  // 2^-125
   const uint32_t most = largest_of<false>(values, count);
   const bool special = !is_finite(most);
@@ -108,45 +114,34 @@ inline void encode_block(const Code8& as, const float* __restrict values, size_t
   const float largest = bits < smallest_scale ? 0.0f : float_of(bits);
   const float inverse = largest > 0 ? as.top / largest : 0.0f;
   *scale = largest / as.top;
+  uint32_t drawn = dither(key);
   if (special) {
     *scale = -*scale;
-    for (size_t i = 0; i < count; ++i)
-      codes[i] = static_cast<uint8_t>(encode_special(as, values[i], inverse));
+    for (size_t i = 0; i < count; ++i, drawn += weyl)
+      codes[i] = static_cast<uint8_t>(encode_special(as, values[i], inverse, drawn));
   } else {
-    for (size_t i = 0; i < count; ++i)
-      codes[i] = static_cast<uint8_t>(encode(as, values[i], inverse));
+    for (size_t i = 0; i < count; ++i, drawn += weyl)
+      codes[i] = static_cast<uint8_t>(encode(as, values[i], inverse, drawn));
   }
 }
 
-// Elements [begin, begin + count) of an array, which share a scale.
-inline void decode_block(const Array& array, size_t begin, size_t count, float* values) {
-  const float scale = *scale_of(array, begin);
-  if (array.format == Format::moments8)
-    decode_block(moments8, codes_of(array, begin), scale, count, values);
-  else
-    decode_block(squares8, codes_of(array, begin), scale, count, values);
-}
-
-inline void encode_block(const Array& array, size_t begin, size_t count, const float* values) {
-  float* scale = scale_of(array, begin);
-  if (array.format == Format::moments8)
-    encode_block(moments8, values, count, codes_of(array, begin), scale);
-  else
-    encode_block(squares8, values, count, codes_of(array, begin), scale);
-}
-
+template <const Code8& as>
 struct Blocks8 {
   static void unpack(const Array& array, size_t begin, size_t count, void* to) {
     float* values = static_cast<float*>(to);
     for (size_t i = 0; i < count; i += scale_block)
-      decode_block(array, begin + i, width(count - i), values + i);
+      decode_block(as, codes_of(array, begin + i), *scale_of(array, begin + i), width(count - i),
+                   values + i);
   }
 
-  static void pack(const Array& array, size_t begin, size_t count, const DrawKey&,
+  static void pack(const Array& array, size_t begin, size_t count, const DrawKey& key,
                    const void* from) {
     const float* values = static_cast<const float*>(from);
-    for (size_t i = 0; i < count; i += scale_block)
-      encode_block(array, begin + i, width(count - i), values + i);
+    for (size_t i = 0; i < count; i += scale_block) {
+      const DrawKey here{key.first, key.second, key.number + static_cast<uint32_t>(i), 1};
+      encode_block(as, values + i, width(count - i), here, codes_of(array, begin + i),
+                   scale_of(array, begin + i));
+    }
   }
 
  private:

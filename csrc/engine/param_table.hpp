@@ -50,10 +50,9 @@ struct Tensor {
   bool alternating;
   const Axes* axes;     // of the gradient, where it is staged; null: as its parameter
   const void* factors;  // what limits leave of each unit's gradient, in `dtype`; null: all
-  // Where arrays are rounded stochastically: what stands for the parameter, and for this step of
-  // it; and the numbers of its elements, with strides in these; null: in the order of memory.
+  // Where rounding draws: what stands for the parameter, and the numbers of its elements, with
+  // strides in these; null: in the order of memory.
   std::uint64_t key;
-  DrawKey draws;
   const Axes* numbers;
 };
 
@@ -92,7 +91,7 @@ struct Row {
   // Limits of norms; infinity: off.
   double clip_norm, clip_tensor_norm, clip_adaptive;
   double adaptive_eps;
-  std::uint64_t draws;  // stands for the step where arrays are rounded stochastically; else 0
+  std::uint64_t draws;  // stands for the step where rounding draws; else 0
   double shared[shared_count];
   double own[max_coefficients - shared_count];
 };

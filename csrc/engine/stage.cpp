@@ -103,17 +103,12 @@ const Packing& packing(const Array& array) {
   return active_kernels().packing[static_cast<std::size_t>(array.format)];
 }
 
-bool draws(Format format) {
-  return format == Format::float16_stochastic || format == Format::bfloat16_stochastic;
-}
+bool is_coded(Format format) { return item_size(format) == 1; }
 
 // Calls act(key, from, count) for the parts of `count` elements from number `begin` in memory on
 // whose numbers are evenly apart; `from` counts from `begin`.
 template <class Act>
-void numbered(const Tensor& tensor, std::size_t role, std::size_t begin, std::size_t count,
-              Act act) {
-  DrawKey key = tensor.draws;
-  key.second += static_cast<std::uint32_t>(role) * 0x9e3779b9u;
+void numbered(const Tensor& tensor, DrawKey key, std::size_t begin, std::size_t count, Act act) {
   key.number = static_cast<std::uint32_t>(begin);
   if (!tensor.numbers) return act(key, std::size_t{0}, count);
   const std::vector<Axes::Axis>& axes = tensor.numbers->of;
@@ -176,6 +171,7 @@ Span advanced(const Tensor& tensor, std::size_t begin) {
   advance(span.param, begin);
   advance(span.grad, begin);
   advance(span.average, begin);
+  span.draws.number += static_cast<std::uint32_t>(begin);
   for (Array& slot : span.slots) advance(slot, begin);
   return span;
 }
@@ -191,10 +187,13 @@ void Block::store(std::size_t begin, std::size_t count, const Span& span) const 
   of_roles(roles_, tensor_, span, [&](const Array& array, const Array& staged, std::size_t room) {
     const float* values = static_cast<const float*>(staged.data);
     const PackFn pack = packing(array).pack;
-    if (!draws(array.format)) return pack(array, begin, count, {}, values);
-    numbered(tensor_, room, begin, count, [&](const DrawKey& key, std::size_t from, std::size_t n) {
-      pack(array, begin + from, n, key, values + from);
-    });
+    DrawKey key = tensor_.span.draws.of_array(static_cast<std::uint32_t>(room));
+    const auto store = [&](const DrawKey& of_part, std::size_t from, std::size_t size) {
+      pack(array, begin + from, size, of_part, values + from);
+    };
+    if (!is_coded(array.format)) return numbered(tensor_, key, begin, count, store);
+    key.number = static_cast<std::uint32_t>(begin);
+    store(key, 0, count);
   });
   const Array& copy = tensor_.span.copy;
   if (roles_ & copy_role) packing(copy).pack(copy, begin, count, {}, span.param.data);

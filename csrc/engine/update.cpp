@@ -31,7 +31,7 @@ class Updater {
   const char* take() {
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.draws != 0; }))
       for (Tensor* tensor = begin_; tensor < end_; ++tensor)
-        tensor->draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
+        tensor->span.draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
       scale_cautious_steps();
     const Partition partition(begin_, end_, workspace_.ends, crew_);
@@ -93,7 +93,7 @@ class Updater {
     const std::uint32_t state = role_of_slot(rule.slot_count) - role_of_slot(0);
     const bool grad =
         tensor.span.grad.format == Format::bfloat16 && !tensor.axes && !tensor.factors;
-    const bool narrow = state_in(tensor, rule, Format::bfloat16);
+    const bool narrow = !tensor.numbers && state_in_bfloat16(tensor, rule);
     const Format param = tensor.span.param.format;
     if (grad && narrow && param == Format::bfloat16)
       return pick(rule, bfloat16_all, extras, param_role | grad_role | state);
@@ -105,8 +105,7 @@ class Updater {
       return pick(rule, bfloat16_grad_and_copy, extras, grad_role | copy_role);
     if (grad) return pick(rule, bfloat16_grad, extras, grad_role);
     if (narrow) return pick(rule, bfloat16_state, extras, state);
-    if (state_in(tensor, rule, Format::moments8, Format::squares8))
-      return pick(rule, coded_state, extras, state);
+    if (state && state_in_8_bits(tensor, rule)) return pick(rule, coded_state, extras, state);
     return {nullptr, 0};
   }
 
@@ -116,10 +115,18 @@ class Updater {
     return {update, update ? roles : 0};
   }
 
-  template <class... Formats>
-  static bool state_in(const Tensor& tensor, const RuleInfo& rule, Formats... formats) {
-    return std::all_of(tensor.span.slots, tensor.span.slots + rule.slot_count,
-                       [=](const Array& slot) { return ((slot.format == formats) || ...); });
+  static bool state_in_bfloat16(const Tensor& tensor, const RuleInfo& rule) {
+    for (std::size_t k = 0; k < rule.slot_count; ++k)
+      if (tensor.span.slots[k].format != Format::bfloat16_dithered) return false;
+    return true;
+  }
+
+  static bool state_in_8_bits(const Tensor& tensor, const RuleInfo& rule) {
+    for (std::size_t k = 0; k < rule.slot_count; ++k) {
+      const Format code = rule.squares >> k & 1 ? Format::squares8 : Format::moments8;
+      if (tensor.span.slots[k].format != code) return false;
+    }
+    return true;
   }
 
   // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by

@@ -22,6 +22,12 @@ class Plan(NamedTuple):
     state_dtype: str | None
     ema_dtype: str | None
 
+    @property
+    def draws(self) -> bool:
+        """Whether what steps write may depend on draws."""
+        narrow = {self.state_dtype, self.ema_dtype} - {None, "float32"}
+        return self.rounding == "stochastic" or bool(narrow)
+
 
 def plan_of(rule: str, h: Mapping[str, Any]) -> Plan:
     """What hyperparameters of an optimizer on `rule` ask for."""
@@ -77,7 +83,7 @@ def average(h: Mapping[str, Any]) -> tuple[float, ...]:
 
 
 def draws(seed: int, t: int) -> int:
-    """What stands for the `t`-th step where arrays are rounded stochastically; never 0."""
+    """What stands for the `t`-th step where rounding draws; never 0."""
     z = (seed * 0xD1342543DE82EF95 + t * 0x9E3779B97F4A7C15) % 2**64
     z = (z ^ (z >> 32)) * 0xDABA0B6EB09322E3 % 2**64
     return z ^ (z >> 32) or 1

@@ -189,7 +189,7 @@ class Layout:
         drawing: Rows = []
         for row, cohort in zip(rows, self.cohorts, strict=True):
             of_group = settings[cohort.group]
-            if of_group.plan.rounding == "stochastic":
+            if of_group.plan.draws:
                 row = (*row, draws(of_group.values["seed"], self.steps - cohort.behind + 1))
             drawing.append(row)
         return drawing
@@ -239,7 +239,7 @@ class Layout:
         cohorts = self.cohorts
         self._assign(table, settings)
         align: Align = align_groups(self.structures, self.grouped)
-        drawing = any(plan.rounding == "stochastic" for plan in plans)
+        drawing = any(plan.draws for plan in plans)
         skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
         needs_norm = skips_nonfinite or any(plan.limits_norms for plan in plans)
         # No call from here on.

@@ -14,6 +14,7 @@ from gradstep.arrays.stored import Stored, compute_dtype
 from gradstep.method.rows import Plan
 from gradstep.method.slots import Slot
 from gradstep.reference import RULES
+from gradstep.reference.draws import Halfway
 from gradstep.reference.packing import PACKINGS, SCALE_BLOCK
 from gradstep.reference.places import place_of
 
@@ -62,17 +63,7 @@ def format_of_average(ema_dtype: str | None) -> str | None:
 def check_storage(name: str, param: Array, plan: Plan) -> None:
     """Raise a ValueError where a parameter of this dtype cannot be stored like that."""
     rounding = plan.rounding
-    if (
-        rounding == "stochastic"
-        and not is_narrow(param)
-        and not HALVES & {plan.state_dtype, plan.ema_dtype}
-    ):
-        raise ValueError(
-            f"rounding='stochastic' is for parameters, state or averages in bfloat16 or float16, "
-            f"and {name!r} is {param.dtype} with none of these; leave rounding out, or give it for "
-            "a group of its own"
-        )
-    if rounding in BESIDE_PARAM and not is_narrow(param):
+    if rounding != "nearest" and not is_narrow(param):
         raise ValueError(
             f"rounding={rounding!r} is for parameters in bfloat16 or float16, and {name!r} is "
             f"{param.dtype}, which a step does not round; leave rounding out, or give it for a "
@@ -130,19 +121,19 @@ class Kept:
             self.arrays.pop(scale_of(name), None)
             self._make(name, format)
             fill(self.stored(name), values)
-        return rounded(self.stored(name), plan.rounding)
+        return dithered(self.stored(name))
 
     def of_average(self, average: Array | None, plan: Plan) -> Array | Stored:
         """Of the parameter, beginning as it is."""
         format = format_of_average(plan.ema_dtype)
         before = self.formats.get("ema")
         if average is not None and before == format:
-            return rounded(stored(average, format), plan.rounding)
+            return dithered(stored(average, format))
         values = self.values_of_param() if average is None else values_of(stored(average, before))
         new = stored(new_array(self.param, format, len(self.arrays)), format)
         fill(new, values)
         self.formats["ema"] = format
-        return rounded(new, plan.rounding)
+        return dithered(new)
 
     def written_by(self, rule: str) -> list[str]:
         """The arrays of the state that steps of this rule write."""
@@ -210,10 +201,10 @@ def stored(array: Array, format: str | None, beside: Array | None = None) -> Arr
     return array if format is None else Stored(array, format, beside)
 
 
-def rounded(given: Array | Stored, rounding: str) -> Array | Stored:
-    """The same, where it is rounded stochastically if the parameter is."""
-    if rounding == "stochastic" and isinstance(given, Stored) and given.format in HALVES:
-        return given._replace(format=f"{given.format} {rounding}")
+def dithered(given: Array | Stored) -> Array | Stored:
+    """As steps write it: what they change by little at a time is not rounded to nearest."""
+    if isinstance(given, Stored) and given.format in HALVES:
+        return given._replace(format=f"{given.format} dithered")
     return given
 
 
@@ -234,7 +225,7 @@ def fill(target: Array | Stored, values: Array | float) -> None:
                 part = np.full(run.stop - start, values, place.dtype)
             else:
                 part = in_order[run]
-            for change in place.write(run, part, no_draws):
+            for change in place.write(run, part, Halfway()):
                 change()
 
 
@@ -243,10 +234,6 @@ def rounded_as(array: Array, values: Array) -> Array:
     new = np.empty_like(array)
     fill(stored(new, format_of_param(array, "nearest")), values)
     return new
-
-
-def no_draws() -> Array:
-    raise AssertionError("arrays are filled in formats that are not rounded stochastically")
 
 
 def values_of(array: Array | Stored) -> Array:

@@ -1,4 +1,4 @@
-"""What stochastic rounding draws, as csrc/engine/packing.hpp has it.
+"""What rounding draws, as csrc/engine/packing.hpp has it.
 
 A draw is a function of the seed, the step count of the tensor, the name of the parameter, what the
 array is to it (the parameter, its average, a slot) and the element's number in C order.
@@ -6,7 +6,7 @@ array is to it (the parameter, its average, a slot) and the element's number in 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,19 @@ Array = NDArray[Any]
 
 # What arrays are to their parameter; slots follow.
 PARAM, AVERAGE, FIRST_SLOT = 0, 1, 2
+WEYL = np.uint32(0x9E3779B9)  # 2^32/φ
+
+
+class Drawn(Protocol):
+    """Of a run of elements of an array."""
+
+    def hashed(self) -> Array:
+        """16 uniform bits for each, in memory's order."""
+
+    def dithered(self, numbered_in_memory: bool = False) -> Array:
+        """32 bits for each, from Weyl's sequence: over the steps, each element's are uniform and
+        independent; within one they spread as evenly as can be.
+        """
 
 
 class Draws:
@@ -27,20 +40,40 @@ class Draws:
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
         z ^= z >> 31
-        self._first, self._second = z % 2**32, z >> 32
-        self._param = param
+        self.first, self.second = z % 2**32, z >> 32
+        self.param = param
 
-    def bits(self, role: int, run: slice) -> Array:
-        """16 uniform bits for each of these elements, in memory's order."""
-        x = self._numbers(run) ^ np.uint32(self._first)
+
+class OfRun:
+    """Draws for the elements `run` of the array that is `array` to its parameter."""
+
+    def __init__(self, draws: Draws, array: int, run: slice) -> None:
+        self._param, self._run = draws.param, run
+        self._first = np.uint32((draws.first + array * draws.second) % 2**32)
+        self._second = np.uint32(draws.second)
+
+    def hashed(self) -> Array:
+        x = self._numbers() ^ self._first
         x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
-        second = np.uint32((self._second + role * 0x9E3779B9) % 2**32)
-        x = ((x ^ (x >> np.uint32(15))) + second) * np.uint32(0x846CA68B)
+        x = ((x ^ (x >> np.uint32(15))) + self._second) * np.uint32(0x846CA68B)
         return (x ^ (x >> np.uint32(16))) >> np.uint32(16)
 
-    def _numbers(self, run: slice) -> Array:
+    def dithered(self, numbered_in_memory: bool = False) -> Array:
+        return self._numbers(numbered_in_memory) * WEYL + self._first
+
+    def _numbers(self, in_memory: bool = False) -> Array:
         shape = self._param.shape
-        numbers = np.arange(run.start, min(run.stop, self._param.size))
-        if memory_order(self._param) == "F":
+        numbers = np.arange(self._run.start, min(self._run.stop, self._param.size))
+        if memory_order(self._param) == "F" and not in_memory:
             numbers = np.ravel_multi_index(np.unravel_index(numbers, shape, "F"), shape)
         return numbers.astype(np.uint32)
+
+
+class Halfway:
+    """Draws with which all that is dithered is rounded to nearest."""
+
+    def hashed(self) -> Array:
+        raise NotImplementedError("what is rounded to nearest is not of a stochastic format")
+
+    def dithered(self, numbered_in_memory: bool = False) -> Array:
+        return np.array([0x80000000], np.uint32)

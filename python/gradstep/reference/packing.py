@@ -11,17 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.reference.draws import Drawn
+
 Array = NDArray[Any]
 Read = Callable[[Array], Array]
 Write = Callable[..., Array]
-Draw = Callable[[], Array]  # 16 uniform bits for each element
 
 MAGNITUDE, INFINITY = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 SCALE_BLOCK = 256  # elements of 8 bits that share a scale
 
 
 class Packing(NamedTuple):
-    """How a format is read, ``unpack(stored, beside)``, and written: ``pack(values, draw)`` gives
+    """How a format is read, ``unpack(stored, beside)``, and written: ``pack(values, drawn)`` gives
     what is stored and what lies beside, or None.
 
     All are flat: `stored` of the type `dtype`, beside which lies `beside` for each `per` elements.
@@ -29,7 +30,7 @@ class Packing(NamedTuple):
 
     dtype: str
     unpack: Callable[[Array, Any], Array]
-    pack: Callable[[Array, Draw], tuple[Array, Any]]
+    pack: Callable[[Array, Drawn], tuple[Array, Any]]
     beside: str | None = None
     per: int = 1
 
@@ -81,8 +82,16 @@ def nearest(dtype: str, read: Read, write: Write) -> Packing:
 
 
 def stochastic(dtype: str, read: Read, write: Write, bits: int) -> Packing:
-    def pack(values: Array, draw: Draw) -> tuple[Array, Any]:
-        return write(values, draw() & np.uint32((1 << bits) - 1)), None
+    def pack(values: Array, drawn: Drawn) -> tuple[Array, Any]:
+        return write(values, drawn.hashed() & np.uint32((1 << bits) - 1)), None
+
+    return Packing(dtype, lambda stored, _: read(stored), pack)
+
+
+def dithered(dtype: str, read: Read, write: Write, bits: int) -> Packing:
+    def pack(values: Array, drawn: Drawn) -> tuple[Array, Any]:
+        added = (drawn.dithered() >> np.uint32(16)) & np.uint32((1 << bits) - 1)
+        return write(values, added), None
 
     return Packing(dtype, lambda stored, _: read(stored), pack)
 
@@ -124,9 +133,6 @@ class Code8(NamedTuple):
     """Numbers of 8 bits relative to the largest of a block: see csrc/engine/packing8.hpp."""
 
     magnitudes: int  # the bits of a code that are not its sign
-    dropped: int  # how many bits of a float32 have no place in a code
-    lowest: int  # a normal number without the dropped bits, less its code
-    normal: int  # the code of the smallest normal number; below, steps are equal
     least: int  # the code of whatever is above zero is at least this
     top: float  # the value of the highest finite code
 
@@ -138,34 +144,34 @@ class Code8(NamedTuple):
         return (bits >> np.uint32(24)) & np.uint32(0x80 & ~self.magnitudes)
 
 
-MOMENTS8 = Code8(0x7F, 19, 1904, 16, 0, 0.90625)
-SQUARES8 = Code8(0xFF, 20, 763, 1, 1, 1.0)
-EVEN = np.float32(4096.0)  # its last place is the step of codes below the normal ones
+MOMENTS8 = Code8(0x7F, 0, 1.8125 * 2**-8)
+SQUARES8 = Code8(0xFF, 1, 1.8125)
+DROPPED, IN_ALL, SMALLEST_NORMAL = np.uint32(19), np.uint32(0x38000000), 16
+STEP = np.float32(2.0**-18)  # of codes below the normal ones
+EVEN = STEP * np.float32(2**23)  # its last place is a step
+FINE = STEP * np.float32(2**10)  # a step is 2^13 of its last places
 
 
 def decode(of: Code8, code: Array, scale: Array) -> Array:
     magnitude = code & np.uint32(of.magnitudes)
     sign = (code ^ magnitude) << np.uint32(24)
     small = (EVEN.view(np.uint32) + magnitude).view(np.float32) - EVEN
-    normal = ((magnitude + np.uint32(of.lowest)) << np.uint32(of.dropped)).view(np.float32)
-    value = np.where(magnitude < of.normal, small, normal) * np.abs(scale)
+    normal = ((magnitude << DROPPED) + IN_ALL).view(np.float32)
+    value = np.where(magnitude < SMALLEST_NORMAL, small, normal) * np.abs(scale)
     special = np.where(magnitude == of.infinity, INFINITY, np.uint32(0x7FC00000))
     is_special = np.signbit(scale) & (magnitude >= of.infinity)
     return (np.where(is_special, special, value.view(np.uint32)) | sign).view(np.float32)
 
 
-def encode(of: Code8, values: Array, inverse: Array) -> Array:
+def encode(of: Code8, values: Array, inverse: Array, drawn: Array) -> Array:
     bits = values.view(np.uint32)
     relative = (bits & MAGNITUDE).view(np.float32) * inverse
-    half = np.uint32(((1 << (of.dropped - 1)) - (of.lowest << of.dropped)) % 2**32)
-    normal = (relative.view(np.uint32) + half) >> np.uint32(of.dropped)
-    small = (relative + EVEN).view(np.uint32) - EVEN.view(np.uint32)
-    smallest_normal = np.uint32((of.normal + of.lowest) << of.dropped).view(np.float32)
-    code = np.where(relative < smallest_normal, small, normal)
-    code = np.maximum(code, np.where(values != 0, np.uint32(of.least), np.uint32(0)))
-    code = np.where((bits & MAGNITUDE) < INFINITY, code, np.uint32(of.infinity))
-    code |= of.sign(bits)
-    return np.where(is_nan(bits), np.uint32(of.magnitudes), code)
+    added = drawn >> (np.uint32(32) - DROPPED)
+    normal = ((relative.view(np.uint32) + added) >> DROPPED) & np.uint32(0xFF)
+    small = (relative + FINE).view(np.uint32) - FINE.view(np.uint32)
+    small = (small + (added >> (DROPPED - np.uint32(13)))) >> np.uint32(13)
+    code = np.where(relative < STEP * np.float32(SMALLEST_NORMAL), small, normal)
+    return np.maximum(code, np.where(values != 0, np.uint32(of.least), np.uint32(0)))
 
 
 def in_blocks(of: Code8) -> Packing:
@@ -175,16 +181,23 @@ def in_blocks(of: Code8) -> Packing:
         values = decode(of, blocks(stored).astype(np.uint32), scales[:, None])
         return values.reshape(-1)[: stored.size]
 
-    def pack(values: Array, *_: Any) -> tuple[Array, Array]:
+    def pack(values: Array, drawn: Drawn) -> tuple[Array, Array]:
         rows = blocks(values)
-        magnitudes = rows.view(np.uint32) & MAGNITUDE
+        bits = rows.view(np.uint32)
+        magnitudes = bits & MAGNITUDE
         finite = magnitudes < INFINITY
         largest = np.where(finite, magnitudes, np.uint32(0)).max(1, initial=0)
         most = np.where(largest < 0x01000000, np.uint32(0), largest).view(np.float32)
         top = np.float32(of.top)
         inverse = np.where(most > 0, top / most, np.float32(0))
-        codes = encode(of, rows, inverse[:, None]).astype(np.uint8)
-        scales = np.where(finite.all(1), most / top, -(most / top))
+        draws = blocks(np.broadcast_to(drawn.dithered(numbered_in_memory=True), values.shape))
+        codes = encode(of, rows, inverse[:, None], draws)
+        all_finite = finite.all(1)
+        most_finite = np.where(all_finite, of.magnitudes, of.infinity - 1).astype(np.uint32)
+        codes = np.minimum(codes, most_finite[:, None])
+        codes = np.where(finite, codes, np.uint32(of.infinity)) | of.sign(bits)
+        codes = np.where(is_nan(bits), np.uint32(of.magnitudes), codes).astype(np.uint8)
+        scales = np.where(all_finite, most / top, -(most / top))
         return codes.reshape(-1)[: values.size], scales
 
     return Packing("uint8", unpack, pack, "float32", SCALE_BLOCK)
@@ -200,6 +213,8 @@ PACKINGS: dict[str, Packing] = {
     "bfloat16 stochastic": stochastic(*BFLOAT16, bits=16),
     "float16 kahan": kahan(*FLOAT16),
     "bfloat16 kahan": kahan(*BFLOAT16),
+    "float16 dithered": dithered(*FLOAT16, bits=13),
+    "bfloat16 dithered": dithered(*BFLOAT16, bits=16),
     "bfloat16 split": Packing("bfloat16", unpack_split, pack_split, "uint16"),
     "moments8": in_blocks(MOMENTS8),
     "squares8": in_blocks(SQUARES8),

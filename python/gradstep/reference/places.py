@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from gradstep.arrays.at_once import Change, filled
 from gradstep.arrays.memory import flat, memory_order
 from gradstep.arrays.stored import Stored, compute_dtype
-from gradstep.reference.packing import PACKINGS, Draw
+from gradstep.reference.draws import Drawn
+from gradstep.reference.packing import PACKINGS
 
 Array = NDArray[Any]
 
@@ -28,7 +29,7 @@ class Place:
         """These elements in the compute type; perhaps a view."""
         return self._flat[run]
 
-    def write(self, run: slice, values: Array, draw: Draw) -> list[Change]:
+    def write(self, run: slice, values: Array, drawn: Drawn) -> list[Change]:
         """The changes that give these elements these values."""
         return [filled(self._flat[run], values)]
 
@@ -50,8 +51,8 @@ class PackedPlace(Place):
         beside = None if self._beside is None else self._beside[self._run_beside(run)]
         return self._packing.unpack(self._flat[run], beside)
 
-    def write(self, run: slice, values: Array, draw: Draw) -> list[Change]:
-        stored, beside = self._packing.pack(np.ascontiguousarray(values), draw)
+    def write(self, run: slice, values: Array, drawn: Drawn) -> list[Change]:
+        stored, beside = self._packing.pack(np.ascontiguousarray(values), drawn)
         changes = [filled(self._flat[run], stored.view(self._flat.dtype))]
         if self._beside is not None:
             beside = beside.view(self._beside.dtype)

@@ -20,7 +20,7 @@ from gradstep.arrays.at_once import Change, at_once, attribute
 from gradstep.arrays.memory import flat
 from gradstep.arrays.stored import Stored
 from gradstep.reference.arithmetic import clamp, soft_threshold
-from gradstep.reference.draws import AVERAGE, FIRST_SLOT, PARAM, Draws
+from gradstep.reference.draws import AVERAGE, FIRST_SLOT, PARAM, Draws, OfRun
 from gradstep.reference.formats import beside
 from gradstep.reference.limits import Limited, Limits, apply_factors, limit_gradients
 from gradstep.reference.measures import of_elements
@@ -289,6 +289,6 @@ class ParamTable:
             return changes if copy is None else changes + write(PARAM, copy, run, new)
 
         def write(role: int, place: Place, run: slice, values: Array) -> list[Change]:
-            return place.write(run, values, partial(drawn.bits, role, run))
+            return place.write(run, values, OfRun(drawn, role, run))
 
         return [partial(change, run) for run in runs]
