@@ -63,10 +63,8 @@ struct CodedBlocks {
   }
 
   void write(size_t begin, size_t count) {
-    DrawKey key = span.draws;
-    key.number += static_cast<uint32_t>(begin);
     const float (*const from)[scale_block] = room[begin / scale_block % 2];
-    (encode_block(as<K>, from[K], count, key.of_array(slot_draws + K),
+    (encode_block(as<K>, from[K], count, span.draws.from(begin).of_array(slot_draws + K),
                   codes_of(span.slots[K], begin), scale_of(span.slots[K], begin)),
      ...);
   }

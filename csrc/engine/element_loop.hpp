@@ -8,12 +8,18 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/fetch.hpp"
 #include "engine/independent.hpp"
 #include "engine/kernel_table.hpp"
 #include "rules/math.hpp"
 
 namespace gradstep {
 namespace {
+
+// In the place of how far Weyl's sequence has gone since the first element of a loop.
+struct NotDithered {
+  void operator+=(uint32_t) {}
+};
 
 // How the arrays that a loop reads and writes are stored, and in which type its arithmetic is done.
 // Other formats come through the stage: docs/decisions/0018-formats-and-the-stage.md.
@@ -24,6 +30,7 @@ struct Plain {
   using Grad = Real;
   using State = Real;
   using Average = Real;
+  using Spread = NotDithered;
 };
 
 template <class Compute>
@@ -45,10 +52,15 @@ inline At param_at(const Span& span) {
     return At(span);
 }
 
-// The same of a slot's elements.
+// The same of a slot's elements, and how they are written.
 template <class State>
 inline State* slot_at(State* slot, const DrawKey&) {
   return slot;
+}
+
+template <class Compute, class Slot>
+inline void store_state(const Slot& slot, Compute value, NotDithered) {
+  store<Compute>(slot, value);
 }
 
 template <class T>
@@ -127,8 +139,9 @@ inline void element_loop(const SharedArithmetic<typename S::Compute> shared, con
                          typename S::Average* __restrict average, const Slot... slot) {
   using T = typename S::Compute;
   constexpr bool halfway = !std::is_null_pointer_v<Roots>;
+  typename S::Spread spread{};
   GRADSTEP_INDEPENDENT
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count; ++i, spread += weyl) {
     T p = load<T>(param + i);
     const T g = shared.template gradient<extras>(load<T>(grad + i), p);
     p = shared.decay * p;
@@ -144,7 +157,7 @@ inline void element_loop(const SharedArithmetic<typename S::Compute> shared, con
       } else {
         rule(p, g, state...);
       }
-      if constexpr (!halfway) (store<T>(slot + i, state), ...);
+      if constexpr (!halfway) (store_state<T>(slot + i, state, spread), ...);
     }(load<T>(slot + i)...);
     p = shared.template regularised<extras>(p);
     if constexpr (extras == averaging)
@@ -183,7 +196,11 @@ template <class Rule, class S>
 constexpr bool takes_blocks =
     narrow_vectors && in_halves<Rule> && std::is_same_v<typename S::State, typename S::Compute>;
 
-template <template <class> class Rule, class S, Extras extras, bool cautious, bool in_blocks,
+// What elements are updated in: all at once, blocks of two loops, or parts that memory is asked
+// for.
+enum class Parts { all, halved, fetched };
+
+template <template <class> class Rule, class S, Extras extras, bool cautious, Parts parts,
           size_t... K>
 inline void update_slots(const void* coefficients, const Span& span, size_t begin, size_t end,
                          std::index_sequence<K...>) {
@@ -202,11 +219,10 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
     element_loop<extras, cautious, S>(
         shared, rule, static_cast<T>(span.cautious_scale), count, root, param + i, grad + i,
         extras == averaging ? static_cast<typename S::Average*>(span.average.data) + i : nullptr,
-        (slot_at(static_cast<typename S::State*>(span.slots[K].data),
-                 span.draws.of_array(slot_draws + K)) +
-         i)...);
+        slot_at(static_cast<typename S::State*>(span.slots[K].data) + i,
+                span.draws.of_array(slot_draws + K).from(i))...);
   };
-  if constexpr (in_blocks) {
+  if constexpr (parts == Parts::halved) {
     for (; end - begin >= block; begin += block) {
       T root[block];
       root_loop<extras, S>(shared, rule, block, root, param + begin, grad + begin,
@@ -214,19 +230,25 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
       update_elements(begin, block, root);
     }
   }
+  if constexpr (parts == Parts::fetched) {
+    for (; end - begin > fetch_block; begin += fetch_block) {
+      fetch(span, begin);
+      update_elements(begin, fetch_block, nullptr);
+    }
+  }
   update_elements(begin, end - begin, nullptr);
 }
 
 template <template <class> class Rule, class S, Extras extras, bool cautious>
 void update(const void* coefficients, const Span& span, size_t begin, size_t end) {
-  update_slots<Rule, S, extras, cautious, false>(
+  update_slots<Rule, S, extras, cautious, Parts::all>(
       coefficients, span, begin, end,
       std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
 }
 
 template <template <class> class Rule, class S, Extras extras, bool cautious>
 void update_in_blocks(const void* coefficients, const Span& span, size_t begin, size_t end) {
-  update_slots<Rule, S, extras, cautious, true>(
+  update_slots<Rule, S, extras, cautious, Parts::halved>(
       coefficients, span, begin, end,
       std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "engine/element_loop.hpp"
-#include "engine/fetch.hpp"
 #include "engine/packing.hpp"
 
 namespace gradstep {
@@ -16,6 +15,7 @@ struct InRegisters {
   using Grad = GradAs;
   using State = StateAs;
   using Average = float;
+  using Spread = std::conditional_t<std::is_same_v<StateAs, Bfloat16>, uint32_t, NotDithered>;
 };
 
 template <class Compute>
@@ -33,9 +33,7 @@ struct DitheredSlot {
   Bfloat16* at;
   uint32_t drawn;
 
-  DitheredSlot operator+(size_t i) const {
-    return {at + i, drawn + static_cast<uint32_t>(i) * weyl};
-  }
+  DitheredSlot operator+(size_t i) const { return {at + i, drawn}; }
 };
 
 inline DitheredSlot slot_at(Bfloat16* at, const DrawKey& key) { return {at, dither(key)}; }
@@ -46,8 +44,8 @@ inline Compute load(const DitheredSlot& slot) {
 }
 
 template <class Compute>
-inline void store(const DitheredSlot& slot, Compute value) {
-  slot.at->bits = stochastic(*slot.at, value, slot.drawn >> 16);
+inline void store_state(const DitheredSlot& slot, Compute value, uint32_t spread) {
+  slot.at->bits = stochastic(*slot.at, value, (slot.drawn + spread) >> 16);
 }
 
 // A parameter in two halves.
@@ -94,12 +92,8 @@ inline void store(const CopiedParam& param, Compute value) {
 
 template <template <class> class Rule, class S, Extras extras>
 void update_in_registers(const void* coefficients, const Span& span, size_t begin, size_t end) {
-  constexpr auto slots = std::make_index_sequence<Rule<float>::slots.size>{};
-  for (size_t next; begin < end; begin = next) {
-    next = end - begin < fetch_block ? end : begin + fetch_block;
-    fetch(span, begin);
-    update_slots<Rule, S, extras, false, false>(coefficients, span, begin, next, slots);
-  }
+  update_slots<Rule, S, extras, false, Parts::fetched>(
+      coefficients, span, begin, end, std::make_index_sequence<Rule<float>::slots.size>{});
 }
 
 }  // namespace

@@ -66,9 +66,13 @@ struct DrawKey {
   uint32_t first, second;
   uint32_t number, apart;
 
-  // For one of the tensor's arrays.
+  // For one of the tensor's arrays; for elements from the `i`-th on.
   DrawKey of_array(uint32_t array) const { return {first + array * second, second, number, apart}; }
+  DrawKey from(size_t i) const {
+    return {first, second, number + static_cast<uint32_t>(i) * apart, apart};
+  }
 };
+constexpr uint32_t weyl = 0x9e3779b9u;  // 2^32/φ: how far apart the draws of dither are
 constexpr uint32_t param_draws = 0, average_draws = 1, slot_draws = 2;
 
 constexpr size_t max_slots = 8;

@@ -93,7 +93,6 @@ inline uint32_t draw(const DrawKey& key, uint32_t number) {
 
 // Weyl's sequence: over the steps, each element's draws are uniform and independent; within one
 // they spread over [0, 2^32) as evenly as can be, and cost an addition.
-constexpr uint32_t weyl = 0x9e3779b9u;  // 2^32/φ
 inline uint32_t dither(const DrawKey& key) { return key.first + key.number * weyl; }
 
 inline uint16_t* halves(void* data, size_t begin) { return static_cast<uint16_t*>(data) + begin; }

@@ -138,8 +138,7 @@ struct Blocks8 {
                    const void* from) {
     const float* values = static_cast<const float*>(from);
     for (size_t i = 0; i < count; i += scale_block) {
-      const DrawKey here{key.first, key.second, key.number + static_cast<uint32_t>(i), 1};
-      encode_block(as, values + i, width(count - i), here, codes_of(array, begin + i),
+      encode_block(as, values + i, width(count - i), key.from(i), codes_of(array, begin + i),
                    scale_of(array, begin + i));
     }
   }
