@@ -44,7 +44,9 @@ def stub_of(cls: type[gs.Optimizer]) -> str:
         if parameter.kind is Parameter.KEYWORD_ONLY and not by_name:
             parameters.append("*")
             by_name = True
-        parameters.append(f"{parameter.name}: {parameter.annotation} = {literal(parameter.default)}")
+        parameters.append(
+            f"{parameter.name}: {parameter.annotation} = {literal(parameter.default)}"
+        )
     lines = "".join(f"        {parameter},\n" for parameter in parameters)
     base = cls.__base__
     assert base is not None

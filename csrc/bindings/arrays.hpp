@@ -103,6 +103,7 @@ class ArrayView {
 
   DType dtype() const { return dtype_; }
   void* data() const { return data_; }
+  const std::vector<Py_intptr_t>& shape() const { return shape_; }
   size_t size() const { return static_cast<size_t>(size_); }
   bool c_contiguous() const { return order_ & NumpyApi::NPY_ARRAY_C_CONTIGUOUS_; }
   // The length of the first axis, or the last one, of an array that has several.

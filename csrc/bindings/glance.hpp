@@ -29,9 +29,10 @@ class Glance {
   explicit Glance(py::function convert) : convert_(std::move(convert)) {}
 
   // The tensor of a parameter, of the arrays that go element by element with it, and of its copy in
-  // another format. Each is an array, or what StoredArray reads; None: there is none.
+  // another format. Each is an array, or what StoredArray reads; None: there is none. `key` stands
+  // for the parameter where stochastic rounding draws.
   Tensor add(const py::object& param, const std::vector<py::object>& slots,
-             const py::object& average, const py::object& copy) {
+             const py::object& average, const py::object& copy, std::uint64_t key) {
     if (slots.size() > max_slots) throw py::value_error("too many state slots");
     Tensor tensor{};
     const StoredArray given(param);
@@ -49,6 +50,7 @@ class Glance {
     tensor.span.average = along(view, average);
     tensor.span.copy = along(view, copy);
     tensor.staged = tensor.narrow = narrow_roles(tensor);
+    tensor.key = key;
     beside_from_.push_back(beside_.size());
     return tensor;
   }
@@ -61,7 +63,11 @@ class Glance {
   }
 
   // Once all have been added.
-  void sort() { memory_.sort(); }
+  void settle(std::vector<Tensor>& tensors) {
+    memory_.sort();
+    for (size_t i = 0; i < tensors.size(); ++i)
+      if (!seen_[i].param.c_contiguous()) tensors[i].numbers = &(seen_[i].numbers = c_order(i));
+  }
 
   // Sets the gradients of the tensors from number `first` on and lists in `absent` those that
   // have none. Puts arrays in the place of those that it cannot take as they are; the tuple must
@@ -114,12 +120,25 @@ class Glance {
     return data;
   }
 
+  // The C-order number of the elements of a parameter that lies in the other order.
+  Axes c_order(size_t i) const {
+    Axes axes{};
+    size_t stride = seen_[i].param.size();
+    for (const Py_intptr_t length : seen_[i].param.shape()) {
+      if (length > 0) stride /= static_cast<size_t>(length);
+      axes.of.insert(axes.of.begin(),
+                     {static_cast<size_t>(length), static_cast<Py_intptr_t>(stride)});
+    }
+    return axes;
+  }
+
   // A parameter as it was handed over, and what is known of its gradient.
   struct Seen {
     Seen(const py::array& array, DType dtype) : param(array, dtype) {}
     ArrayView param;
     std::uint32_t gap = 0;  // between the optimizer's arrays in memory, where the last one lay
     Axes axes{};            // of one that does not lie as its parameter
+    Axes numbers{};         // of the parameter's elements in C order, where it lies in the other
   };
 
   // False where a gradient cannot be read, or its parameter and state not written, as they are.

@@ -43,17 +43,17 @@ thread_local RanOn last_ran_on{};
 class BoundTable {
  public:
   BoundTable(const Objects& params, const std::vector<Objects>& slots, const Objects& averages,
-             const Objects& copies, py::function convert)
+             const Objects& copies, const std::vector<std::uint64_t>& keys, py::function convert)
       : glance_(std::move(convert)) {
     if (slots.size() != params.size() || averages.size() != params.size() ||
-        copies.size() != params.size())
-      throw py::value_error("params, slots, averages and copies must be equally long");
+        copies.size() != params.size() || keys.size() != params.size())
+      throw py::value_error("params, slots, averages, copies and keys must be equally long");
     for (size_t i = 0; i < params.size(); ++i) {
-      tensors_.push_back(glance_.add(params[i], slots[i], averages[i], copies[i]));
+      tensors_.push_back(glance_.add(params[i], slots[i], averages[i], copies[i], keys[i]));
       slot_counts_.push_back(slots[i].size());
     }
     if (std::any_of(params.begin(), params.end(), views_torch)) pool_ = PoolKind::openmp;
-    glance_.sort();
+    glance_.settle(tensors_);
   }
 
   // Of every row its rule, whether it is cautious, and whether units are slices along the first
@@ -270,9 +270,9 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
 void register_param_table(py::module_& module) {
   py::class_<BoundTable>(module, "ParamTable")
       .def(py::init<const Objects&, const std::vector<Objects>&, const Objects&, const Objects&,
-                    py::function>(),
+                    const std::vector<std::uint64_t>&, py::function>(),
            py::arg("params"), py::arg("slots"), py::arg("averages"), py::arg("copies"),
-           py::arg("convert"))
+           py::arg("keys"), py::arg("convert"))
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
            py::arg("with_norm"), py::arg("skip_nonfinite"))

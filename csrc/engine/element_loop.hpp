@@ -10,6 +10,7 @@
 
 #include "engine/independent.hpp"
 #include "engine/kernel_table.hpp"
+#include "engine/packing.hpp"
 #include "rules/math.hpp"
 
 namespace gradstep {
@@ -26,6 +27,15 @@ struct Plain {
   using Average = Real;
 };
 
+template <class ParamAs, class GradAs, class StateAs>
+struct InRegisters {
+  using Compute = float;
+  using Param = ParamAs;
+  using Grad = GradAs;
+  using State = StateAs;
+  using Average = float;
+};
+
 template <class Compute>
 inline Compute load(const Compute* from) {
   return *from;
@@ -34,6 +44,16 @@ inline Compute load(const Compute* from) {
 template <class Compute>
 inline void store(Compute* to, Compute value) {
   *to = value;
+}
+
+template <class Compute>
+inline Compute load(const Bfloat16* from) {
+  return static_cast<Compute>(*from);
+}
+
+template <class Compute>
+inline void store(Bfloat16* to, Compute value) {
+  to->bits = nearest(*to, value);
 }
 
 template <class T>
@@ -105,12 +125,12 @@ inline bool agree(T step, T g) {
 }
 
 // `root` is null, or what root_loop has made of these elements.
-template <Extras extras, bool cautious, class S, class Rule, class Roots, class... State>
+template <Extras extras, bool cautious, class S, class Rule, class Roots, class... Slot>
 inline void element_loop(const SharedArithmetic<typename S::Compute> shared, const Rule rule,
                          typename S::Compute cautious_scale, size_t count, const Roots root,
                          typename S::Param* __restrict param,
                          const typename S::Grad* __restrict grad,
-                         typename S::Average* __restrict average, State* __restrict... slot) {
+                         typename S::Average* __restrict average, const Slot... slot) {
   using T = typename S::Compute;
   constexpr bool halfway = !std::is_null_pointer_v<Roots>;
   GRADSTEP_INDEPENDENT

@@ -33,6 +33,16 @@ constexpr size_t gradient_formats = 4;
 // the moving average to that.
 enum Extras : int { lean, full, averaging, extras_count };
 
+// Of a loop that converts in registers: what it takes as it is stored, all else being float32.
+enum Narrow : int {
+  bfloat16_grad,
+  bfloat16_state,
+  bfloat16_grad_and_state,
+  bfloat16_all,
+  coded_state,  // in 8 bits
+  narrow_count
+};
+
 // The coefficients of the shared arithmetic, which stand before the rule's own.
 enum SharedCoefficient : int {
   grad_scale,
@@ -45,14 +55,17 @@ enum SharedCoefficient : int {
   shared_count
 };
 
-// What stands for a step and a tensor where stochastic rounding draws: see packing.hpp.
+// What stochastic rounding draws from: `first` and `second` stand for a step and an array, and each
+// element has a number, that of the first and how far the next are apart. See packing.hpp.
 struct DrawKey {
   uint32_t first, second;
+  uint32_t number, apart;
 };
 
 constexpr size_t max_slots = 8;
 constexpr size_t max_coefficients = 32;
 constexpr size_t norm_block = 1024;
+constexpr size_t scale_block = 256;                   // elements in 8 bits that share a scale
 constexpr size_t most_roots = 2, most_quotients = 3;  // of an element, in any rule
 
 struct Array {
@@ -121,6 +134,8 @@ struct RuleInfo {
   size_t slot_count;
   unsigned cost;  // of an element in float32, for deciding how many threads a step is worth
   UpdateFn update[dtype_count][extras_count];
+  // Of arrays that are converted in registers; null where the stage converts.
+  UpdateFn narrow_update[narrow_count][extras_count];
   // Cautious updates, Liang et al. 2024; null for rules without momentum, whose steps all agree.
   UpdateFn cautious_update[dtype_count][extras_count];
   // How many elements a step would move against their gradient.

@@ -1,6 +1,7 @@
 // Compiled once per instruction set, with GRADSTEP_ISA naming it. Exports its kernel table and
 // nothing else: all other code is in anonymous namespaces, so the linker can never hand a function
 // built for a newer CPU to an older one.
+#include "engine/coded_loop.hpp"
 #include "engine/element_loop.hpp"
 #include "engine/formats.hpp"
 #include "engine/kernel_table.hpp"
@@ -44,6 +45,26 @@ constexpr void fill_updates(UpdateFn (&to)[extras_count]) {
   to[averaging] = update_for<Rule, S, averaging, cautious>();
 }
 
+template <template <class> class Rule, class S>
+constexpr void fill_in_registers(UpdateFn (&to)[extras_count]) {
+  to[lean] = update<Rule, S, lean, false>;
+  to[full] = update<Rule, S, full, false>;
+}
+
+// With narrow vectors the stage is as fast: docs/decisions/0019-narrow-storage.md.
+template <template <class> class Rule>
+constexpr void fill_narrow(UpdateFn (&to)[narrow_count][extras_count]) {
+  using Half = Bfloat16;
+  fill_in_registers<Rule, InRegisters<float, Half, float>>(to[bfloat16_grad]);
+  fill_in_registers<Rule, InRegisters<Half, Half, Half>>(to[bfloat16_all]);
+  if constexpr (Rule<float>::slots.size > 0) {
+    fill_in_registers<Rule, InRegisters<float, float, Half>>(to[bfloat16_state]);
+    fill_in_registers<Rule, InRegisters<float, Half, Half>>(to[bfloat16_grad_and_state]);
+    to[coded_state][lean] = update_coded<Rule, lean>;
+    to[coded_state][full] = update_coded<Rule, full>;
+  }
+}
+
 template <template <class> class Rule>
 constexpr RuleInfo rule_info() {
   using R = Rule<float>;
@@ -55,9 +76,11 @@ constexpr RuleInfo rule_info() {
                 cost<R>,
                 {},
                 {},
+                {},
                 {}};
   fill_updates<Rule, Plain<float>, false>(info.update[float32]);
   fill_updates<Rule, Plain<double>, false>(info.update[float64]);
+  if constexpr (!narrow_vectors) fill_narrow<Rule>(info.narrow_update);
   if constexpr (has_momentum<R>) {
     fill_updates<Rule, Plain<float>, true>(info.cautious_update[float32]);
     fill_updates<Rule, Plain<double>, true>(info.cautious_update[float64]);
@@ -120,8 +143,8 @@ constexpr void fill_packings(KernelTable& table) {
   fill_packing<Kahan<Float16>>(table, Format::float16_kahan);
   fill_packing<Kahan<Bfloat16>>(table, Format::bfloat16_kahan);
   fill_packing<Split>(table, Format::bfloat16_split);
-  fill_packing<Blocks8<Moments8>>(table, Format::moments8);
-  fill_packing<Blocks8<Squares8>>(table, Format::squares8);
+  fill_packing<Blocks8>(table, Format::moments8);
+  fill_packing<Blocks8>(table, Format::squares8);
 }
 
 constexpr KernelTable kernel_table() {

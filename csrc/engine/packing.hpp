@@ -81,9 +81,9 @@ inline uint16_t stochastic(Float16 to, float value, uint32_t drawn) {
   return rounded(to, bits_of(value), added, (units + added) >> 13);
 }
 
-// Uniform bits for an element of a tensor in a step, for which `key` stands.
-inline uint32_t draw(const DrawKey& key, uint32_t element) {
-  uint32_t x = element ^ key.first;
+// 16 uniform bits for the element of this number.
+inline uint32_t draw(const DrawKey& key, uint32_t number) {
+  uint32_t x = number ^ key.first;
   x = (x ^ x >> 16) * 0x7feb352du;
   x = ((x ^ x >> 15) + key.second) * 0x846ca68bu;
   return (x ^ x >> 16) >> 16;
@@ -113,9 +113,10 @@ struct Stochastic : Nearest<Stored> {
                    const void* from) {
     const float* __restrict values = static_cast<const float*>(from);
     uint16_t* __restrict to = halves(array.data, begin);
-    const auto first = static_cast<uint32_t>(begin);
-    for (size_t i = 0; i < count; ++i)
-      to[i] = stochastic(Stored{}, values[i], draw(key, first + static_cast<uint32_t>(i)));
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t number = key.number + static_cast<uint32_t>(i) * key.apart;
+      to[i] = stochastic(Stored{}, values[i], draw(key, number));
+    }
   }
 };
 
@@ -138,9 +139,9 @@ struct Kahan {
     for (size_t i = 0; i < count; ++i) {
       const Stored kept{nearest(Stored{}, values[i])};
       const auto value = static_cast<float>(kept);
-      const uint16_t lost = nearest(Stored{}, values[i] - value);
+      const float lost = values[i] - value;
       to[i] = kept.bits;
-      rest[i] = is_finite(bits_of(value)) ? lost : uint16_t{0};
+      rest[i] = nearest(Stored{}, is_finite(bits_of(value)) ? lost : 0.0f);
     }
   }
 };

@@ -50,7 +50,11 @@ struct Tensor {
   bool alternating;
   const Axes* axes;     // of the gradient, where it is staged; null: as its parameter
   const void* factors;  // what limits leave of each unit's gradient, in `dtype`; null: all
-  DrawKey draws;        // of this step, where its parameter is rounded stochastically
+  // Where arrays are rounded stochastically: what stands for the parameter, and for this step of
+  // it; and the numbers of its elements, with strides in these; null: in the order of memory.
+  std::uint64_t key;
+  DrawKey draws;
+  const Axes* numbers;
 };
 
 inline bool present(const Tensor& tensor) { return tensor.span.grad.data != nullptr; }
@@ -60,6 +64,11 @@ inline std::size_t item_size(DType dtype) { return dtype == float32 ? 4 : 8; }
 inline std::size_t item_size(Format format) {
   constexpr std::size_t sizes[format_count] = {4, 8, 2, 2, 2, 2, 2, 2, 2, 1, 1};
   return sizes[static_cast<std::size_t>(format)];
+}
+
+// Of what lies beside so many elements; those in 8 bits fill blocks.
+inline std::size_t bytes_beside(Format format, std::size_t elements) {
+  return item_size(format) == 1 ? elements / scale_block * sizeof(float) : elements * 2;
 }
 
 // How values of a compute type are stored that kernels take in place.
@@ -86,7 +95,7 @@ struct Row {
   // Limits of norms; infinity: off.
   double clip_norm, clip_tensor_norm, clip_adaptive;
   double adaptive_eps;
-  std::uint64_t draws;  // stands for the step where parameters are rounded stochastically
+  std::uint64_t draws;  // stands for the step where arrays are rounded stochastically; else 0
   double shared[shared_count];
   double own[max_coefficients - shared_count];
 };

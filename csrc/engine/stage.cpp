@@ -93,11 +93,39 @@ void load(const Tensor& tensor, std::size_t begin, std::size_t count, T* to) {
 }
 
 void advance(Array& array, std::size_t begin) {
-  if (array.data) array.data = static_cast<char*>(array.data) + begin * item_size(array.format);
+  if (!array.data) return;
+  array.data = static_cast<char*>(array.data) + begin * item_size(array.format);
+  if (array.beside)
+    array.beside = static_cast<char*>(array.beside) + bytes_beside(array.format, begin);
 }
 
 const Packing& packing(const Array& array) {
   return active_kernels().packing[static_cast<std::size_t>(array.format)];
+}
+
+bool draws(Format format) {
+  return format == Format::float16_stochastic || format == Format::bfloat16_stochastic;
+}
+
+// Calls act(key, from, count) for the parts of `count` elements from number `begin` in memory on
+// whose numbers are evenly apart; `from` counts from `begin`.
+template <class Act>
+void numbered(const Tensor& tensor, std::size_t role, std::size_t begin, std::size_t count,
+              Act act) {
+  DrawKey key = tensor.draws;
+  key.second += static_cast<std::uint32_t>(role) * 0x9e3779b9u;
+  key.number = static_cast<std::uint32_t>(begin);
+  if (!tensor.numbers) return act(key, std::size_t{0}, count);
+  const std::vector<Axes::Axis>& axes = tensor.numbers->of;
+  for (std::size_t from = 0, width; from < count; from += width) {
+    std::size_t at = begin + from, number = 0;
+    width = std::min(axes.back().length - at % axes.back().length, count - from);
+    for (std::size_t axis = axes.size(); axis-- > 0; at /= axes[axis].length)
+      number += at % axes[axis].length * static_cast<std::size_t>(axes[axis].stride);
+    key.number = static_cast<std::uint32_t>(number);
+    key.apart = static_cast<std::uint32_t>(axes.back().stride);
+    act(key, from, width);
+  }
 }
 
 // Calls act(array, staged, room) for the arrays of these roles: as the tensor has them, as the span
@@ -160,11 +188,16 @@ void Block::load(std::size_t begin, std::size_t count, Span& span) {
 }
 
 void Block::store(std::size_t begin, std::size_t count, const Span& span) const {
-  of_roles(roles_, tensor_, span, [&](const Array& array, const Array& staged, std::size_t) {
-    packing(array).pack(array, begin, count, tensor_.draws, staged.data);
+  of_roles(roles_, tensor_, span, [&](const Array& array, const Array& staged, std::size_t room) {
+    const float* values = static_cast<const float*>(staged.data);
+    const PackFn pack = packing(array).pack;
+    if (!draws(array.format)) return pack(array, begin, count, {}, values);
+    numbered(tensor_, room, begin, count, [&](const DrawKey& key, std::size_t from, std::size_t n) {
+      pack(array, begin + from, n, key, values + from);
+    });
   });
   const Array& copy = tensor_.span.copy;
-  if (roles_ & copy_role) packing(copy).pack(copy, begin, count, tensor_.draws, span.param.data);
+  if (roles_ & copy_role) packing(copy).pack(copy, begin, count, {}, span.param.data);
 }
 
 }  // namespace gradstep

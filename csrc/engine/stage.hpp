@@ -47,20 +47,20 @@ class Block {
 
 enum class Access { read, update };
 
+// `grad`: of the elements from `begin` on, in the compute type; null: as the tensor has it.
 template <class Run>
 void run_on_stored(const Tensor& tensor, std::uint32_t roles, Access access, std::size_t begin,
-                   std::size_t end, const void* grad, Run run) {
+                   std::size_t end, void* grad, Run run) {
   Block block(tensor, roles);
-  const char* at = static_cast<const char*>(grad);
   while (begin < end) {
     const std::size_t count = std::min(stage_block, end - begin);
     Span span = advanced(tensor, begin);
-    span.grad.data = const_cast<char*>(at);
+    if (grad) span.grad.data = grad;
     block.load(begin, count, span);
     run(span, std::size_t{0}, count);
     if (access == Access::update) block.store(begin, count, span);
     begin += count;
-    at += count * item_size(tensor.dtype);
+    if (grad) grad = static_cast<char*>(grad) + count * item_size(tensor.dtype);
   }
 }
 
@@ -103,8 +103,7 @@ void staged(const Tensor& tensor, std::uint32_t roles, Access access, std::size_
   const std::uint32_t stored = tensor.staged & roles & ~grad_role;
   if (!(tensor.staged & roles & grad_role)) {
     if (!stored) return run(tensor.span, begin, end);
-    const Span span = advanced(tensor, begin);
-    return run_on_stored(tensor, stored, access, begin, end, span.grad.data, run);
+    return run_on_stored(tensor, stored, access, begin, end, nullptr, run);
   }
   const auto on_part = [&](void* grad, std::size_t first, std::size_t last) {
     if (stored) return run_on_stored(tensor, stored, access, first, last, grad, run);

@@ -28,11 +28,10 @@ class Updater {
     for (std::size_t r = 0; r < rows.size(); ++r) cast_row(rows[r], workspace.rows[r]);
   }
 
-  // `number`: of the first tensor.
-  const char* take(std::size_t number) {
+  const char* take() {
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.draws != 0; }))
-      for (Tensor* tensor = begin_; tensor < end_; ++tensor, ++number)
-        tensor->draws = draw_key(rows_[tensor->row].draws, number);
+      for (Tensor* tensor = begin_; tensor < end_; ++tensor)
+        tensor->draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
       scale_cautious_steps();
     const Partition partition(begin_, end_, workspace_.ends, crew_);
@@ -48,13 +47,12 @@ class Updater {
   }
 
  private:
-  // SplitMix64 of Steele, Lea and Flood 2014, for the tensor of this number.
-  static DrawKey draw_key(std::uint64_t draws, std::size_t number) {
-    std::uint64_t z = draws + (number + 1) * 0x9e3779b97f4a7c15u;
+  // The mixing of SplitMix64, Steele, Lea and Flood 2014.
+  static DrawKey draw_key(std::uint64_t z) {
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     z ^= z >> 31;
-    return {static_cast<std::uint32_t>(z), static_cast<std::uint32_t>(z >> 32)};
+    return {static_cast<std::uint32_t>(z), static_cast<std::uint32_t>(z >> 32), 0, 1};
   }
 
   void cast_row(const Row& row, Workspace::CastRow& to) const {
@@ -81,9 +79,42 @@ class Updater {
     const UpdateFn kernel = row.kernels[tensor.dtype][extras];
     const void* own = coefficients(tensor);
     if (!tensor.staged) return kernel(own, tensor.span, begin, end);
-    staged(
-        tensor, all_roles, Access::update, begin, end,
-        [&](const Span& span, std::size_t from, std::size_t to) { kernel(own, span, from, to); });
+    const auto [converting, converted] = in_registers(tensor, extras);
+    const UpdateFn run = converting ? converting : kernel;
+    staged(tensor, all_roles & ~converted, Access::update, begin, end,
+           [&](const Span& span, std::size_t from, std::size_t to) { run(own, span, from, to); });
+  }
+
+  // A kernel that converts arrays of a staged tensor itself, and their roles; or null and none.
+  std::pair<UpdateFn, std::uint32_t> in_registers(const Tensor& tensor, Extras extras) const {
+    const Row& row = rows_[tensor.row];
+    const RuleInfo& rule = kernels_.rules[row.rule];
+    if (row.cautious) return {nullptr, 0};
+    const std::uint32_t state = role_of_slot(rule.slot_count) - role_of_slot(0);
+    const bool grad =
+        tensor.span.grad.format == Format::bfloat16 && !tensor.axes && !tensor.factors;
+    const bool narrow = state_in(tensor, rule, Format::bfloat16);
+    if (grad && narrow && tensor.span.param.format == Format::bfloat16)
+      return pick(rule, bfloat16_all, extras, param_role | grad_role | state);
+    if (grad && narrow && state)
+      return pick(rule, bfloat16_grad_and_state, extras, grad_role | state);
+    if (grad) return pick(rule, bfloat16_grad, extras, grad_role);
+    if (narrow) return pick(rule, bfloat16_state, extras, state);
+    if (state_in(tensor, rule, Format::moments8, Format::squares8))
+      return pick(rule, coded_state, extras, state);
+    return {nullptr, 0};
+  }
+
+  static std::pair<UpdateFn, std::uint32_t> pick(const RuleInfo& rule, Narrow narrow, Extras extras,
+                                                 std::uint32_t roles) {
+    const UpdateFn update = rule.narrow_update[narrow][extras];
+    return {update, update ? roles : 0};
+  }
+
+  template <class... Formats>
+  static bool state_in(const Tensor& tensor, const RuleInfo& rule, Formats... formats) {
+    return std::all_of(tensor.span.slots, tensor.span.slots + rule.slot_count,
+                       [=](const Array& slot) { return ((slot.format == formats) || ...); });
   }
 
   // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by
@@ -122,7 +153,7 @@ bool flush_denormals() { return flushes_denormals; }
 
 const char* update(std::vector<Tensor>& tensors, std::size_t first, std::size_t last,
                    const std::vector<Row>& rows, Workspace& workspace, const Crew& crew) {
-  return Updater(tensors.data() + first, tensors.data() + last, rows, workspace, crew).take(first);
+  return Updater(tensors.data() + first, tensors.data() + last, rows, workspace, crew).take();
 }
 
 }  // namespace gradstep

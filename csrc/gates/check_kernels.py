@@ -20,7 +20,7 @@ REGISTERS = {
     "neon": (r"\bv\d+\.(4s|2d)", None),
 }
 # The functions in kernel tables, with how many loops over whole vectors each has.
-UPDATES = {"update": 1, "update_in_blocks": 3}
+UPDATES = {"update": 1, "update_in_blocks": 3, "update_coded": 2}
 
 
 class Instruction(NamedTuple):

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <random>
 #include <vector>
@@ -83,7 +84,7 @@ void print(const RuleInfo& rule, UpdateFn update, Extras extras, const char* kin
 // Of elements next to each other and apart, and of a square turned about.
 template <class T>
 void print_loads(size_t format, DType dtype) {
-  constexpr size_t side = 256, count = side * side, item[format_count] = {4, 8, 2, 2};
+  constexpr size_t side = 256, count = side * side, item[gradient_formats] = {4, 8, 2, 2};
   std::vector<uint16_t> words(2 * count * 4);
   for (size_t i = 0; i < words.size(); ++i) words[i] = static_cast<uint16_t>(i * 40503u);
   std::vector<T> to(count);
@@ -99,15 +100,39 @@ void print_loads(size_t format, DType dtype) {
   printf("load format %zu to float%zu: %016llx\n", format, 8 * sizeof(T), hash.value());
 }
 
+// Of numbers of all exponents, of infinities and NaNs: what is stored, and what is read of it.
+void print_packing(size_t format) {
+  const Packing& packing = GRADSTEP_KERNELS.packing[format];
+  if (!packing.pack) return;
+  constexpr size_t count = 1 << 16;
+  std::mt19937 bits(11);
+  std::vector<uint32_t> values(count), read(count);
+  for (uint32_t& value : values) value = static_cast<uint32_t>(bits());
+  std::vector<uint16_t> stored(count), beside(count);
+  const Array array{stored.data(), beside.data(), static_cast<Format>(format)};
+  packing.pack(array, 0, count, {1, 2, 3, 5}, values.data());
+  packing.unpack(array, 0, count, read.data());
+  Hash hash;
+  for (size_t i = 0; i < count; ++i) {
+    hash.add(stored[i]);
+    hash.add(beside[i]);
+    float value;
+    memcpy(&value, &read[i], sizeof value);
+    hash.add(value);
+  }
+  printf("packing %zu: %016llx\n", format, hash.value());
+}
+
 }  // namespace
 }  // namespace gradstep
 
 int main() {
   using namespace gradstep;
-  for (size_t format = 0; format < format_count; ++format) {
+  for (size_t format = 0; format < gradient_formats; ++format) {
     print_loads<float>(format, float32);
     print_loads<double>(format, float64);
   }
+  for (size_t format = 0; format < format_count; ++format) print_packing(format);
   for (size_t r = 0; r < GRADSTEP_KERNELS.rule_count; ++r) {
     const RuleInfo& rule = GRADSTEP_KERNELS.rules[r];
     for (const Extras extras : {lean, full, averaging}) {

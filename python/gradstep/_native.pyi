@@ -3,6 +3,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.stored import Stored
+
 norm_block: int
 
 def available_isas() -> list[str]: ...
@@ -30,9 +32,11 @@ def sum_of_squares(arrays: Sequence[NDArray[Any]]) -> float: ...
 class ParamTable:
     def __init__(
         self,
-        params: Sequence[NDArray[Any]],
-        slots: Sequence[Sequence[NDArray[Any]]],
-        averages: Sequence[NDArray[Any] | None],
+        params: Sequence[NDArray[Any] | Stored],
+        slots: Sequence[Sequence[NDArray[Any] | Stored]],
+        averages: Sequence[NDArray[Any] | Stored | None],
+        copies: Sequence[NDArray[Any] | Stored | None],
+        keys: Sequence[int],
         convert: Callable[[int, object], NDArray[Any]],
     ) -> None: ...
     @property

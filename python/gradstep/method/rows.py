@@ -77,7 +77,15 @@ def average(h: Mapping[str, Any]) -> tuple[float, ...]:
 
 
 def draws(seed: int, t: int) -> int:
-    """What stands for the `t`-th step where parameters are rounded stochastically; never 0."""
+    """What stands for the `t`-th step where arrays are rounded stochastically; never 0."""
     z = (seed * 0xD1342543DE82EF95 + t * 0x9E3779B97F4A7C15) % 2**64
     z = (z ^ (z >> 32)) * 0xDABA0B6EB09322E3 % 2**64
     return z ^ (z >> 32) or 1
+
+
+def key_of(name: str) -> int:
+    """What stands for a parameter there: the FNV-1a hash of its name."""
+    key = 0xCBF29CE484222325
+    for byte in name.encode("utf-8", "surrogatepass"):
+        key = (key ^ byte) * 0x100000001B3 % 2**64
+    return key

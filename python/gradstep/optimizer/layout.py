@@ -18,7 +18,7 @@ from gradstep.arrays.selection import Groups, pick_groups
 from gradstep.arrays.stored import Stored
 from gradstep.arrays.structure import Align, Node
 from gradstep.method.method import Method
-from gradstep.method.rows import Plan, draws
+from gradstep.method.rows import Plan, draws, key_of
 from gradstep.optimizer.cohorts import Cohort
 from gradstep.optimizer.group import Chosen, Group
 from gradstep.optimizer.settings import Settings, settings_of
@@ -177,14 +177,11 @@ class Layout:
             kept = Kept(self.params[name], self.state.get(name, {}), self.formats.get(name, {}))
             params.append(kept.of_param(plan.rounding))
             slots.append(
-                [
-                    kept.of_slot(self.method.slots[slot], plan.state_dtype, h)
-                    for slot in RULES[plan.rule].slots
-                ]
+                [kept.of_slot(self.method.slots[slot], plan, h) for slot in RULES[plan.rule].slots]
             )
             average = None
             if plan.averages:
-                average = kept.of_average(self.ema.get(name), plan.ema_dtype)
+                average = kept.of_average(self.ema.get(name), plan)
                 ema[name] = array_of(average)
             averages.append(average)
             state[name], formats[name] = kept.arrays, kept.formats
@@ -197,7 +194,8 @@ class Layout:
         reader = GradientReader(self.params, self.seen, named)
         for i in range(len(self.params)):
             reader.check_state(i)
-        table = table_type(params, slots, averages, [None] * len(params), reader)
+        keys = [key_of(name) for name in self.params]
+        table = table_type(params, slots, averages, [None] * len(params), keys, reader)
         cohorts = self.cohorts
         self._assign(table, settings)
         align: Align = align_groups(self.structures, self.grouped)

@@ -23,6 +23,7 @@ Arrays = dict[str, Array]
 LEAST_FOR_8BIT = 4096  # elements; below, float32 costs nothing
 # What lies beside a parameter, by its rounding.
 BESIDE_PARAM = {"split": "trailing_bits", "kahan": "compensation"}
+HALVES = {"bfloat16", "float16"}
 RAW = {"bfloat16": "uint16", "uint16": "uint16", "float16": "float16", "uint8": "uint8"}
 
 
@@ -51,7 +52,17 @@ def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | N
 def check_storage(name: str, param: Array, plan: Plan) -> None:
     """Raise a ValueError where a parameter of this dtype cannot be stored like that."""
     rounding = plan.rounding
-    if rounding != "nearest" and not is_narrow(param):
+    if (
+        rounding == "stochastic"
+        and not is_narrow(param)
+        and not HALVES & {plan.state_dtype, plan.ema_dtype}
+    ):
+        raise ValueError(
+            f"rounding='stochastic' is for parameters, state or averages in bfloat16 or float16, "
+            f"and {name!r} is {param.dtype} with none of these; leave rounding out, or give it for "
+            "a group of its own"
+        )
+    if rounding in BESIDE_PARAM and not is_narrow(param):
         raise ValueError(
             f"rounding={rounding!r} is for parameters in bfloat16 or float16, and {name!r} is "
             f"{param.dtype}, which a step does not round; leave rounding out, or give it for a "
@@ -94,8 +105,8 @@ class Kept:
             self.arrays[wanted] = allocate(self.param, 0.0, len(self.arrays), dtype)
         return Stored(self.param, format, self._flat(wanted))
 
-    def of_slot(self, slot: Slot, state_dtype: str | None, h: Mapping[str, Any]) -> Array | Stored:
-        name, format = slot.name, format_of_slot(slot, self.param, state_dtype)
+    def of_slot(self, slot: Slot, plan: Plan, h: Mapping[str, Any]) -> Array | Stored:
+        name, format = slot.name, format_of_slot(slot, self.param, plan.state_dtype)
         if name not in self.arrays:
             self._make(name, format)
             if first := slot.first_value(h):
@@ -106,19 +117,19 @@ class Kept:
             self.arrays.pop(scale_of(name), None)
             self._make(name, format)
             fill(self._stored(name), values)
-        return self._stored(name)
+        return rounded(self._stored(name), plan.rounding)
 
-    def of_average(self, average: Array | None, ema_dtype: str | None) -> Array | Stored:
+    def of_average(self, average: Array | None, plan: Plan) -> Array | Stored:
         """Of the parameter, beginning as it is."""
-        format = None if ema_dtype == "float32" else ema_dtype
+        format = None if plan.ema_dtype == "float32" else plan.ema_dtype
         before = self.formats.get("ema")
         if average is not None and before == format:
-            return stored(average, format)
+            return rounded(stored(average, format), plan.rounding)
         values = self._values_of_param() if average is None else values_of(stored(average, before))
         new = stored(new_array(self.param, format, len(self.arrays)), format)
         fill(new, values)
         self.formats["ema"] = format
-        return new
+        return rounded(new, plan.rounding)
 
     def written_by(self, rule: str) -> list[str]:
         """The arrays of the state that steps of this rule write."""
@@ -185,6 +196,13 @@ def stored(array: Array, format: str | None, beside: Array | None = None) -> Arr
     return array if format is None else Stored(array, format, beside)
 
 
+def rounded(given: Array | Stored, rounding: str) -> Array | Stored:
+    """The same, where it is rounded stochastically if the parameter is."""
+    if rounding == "stochastic" and isinstance(given, Stored) and given.format in HALVES:
+        return given._replace(format=f"{given.format} {rounding}")
+    return given
+
+
 def array_of(given: Array | Stored) -> Array:
     return given.array if isinstance(given, Stored) else given
 
@@ -196,8 +214,12 @@ def fill(target: Array | Stored, values: Array | float) -> None:
     if all_values is None:
         all_values = np.full(place.size, values, place.dtype)
     with np.errstate(all="ignore"):
-        for change in place.write(slice(0, place.size), all_values, (0, 0)):
+        for change in place.write(slice(0, place.size), all_values, no_draws):
             change()
+
+
+def no_draws() -> Array:
+    raise AssertionError("arrays are filled in formats that are not rounded stochastically")
 
 
 def values_of(array: Array | Stored) -> Array:

@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Read = Callable[[Array], Array]
 Write = Callable[..., Array]
-Key = tuple[int, int]  # what stands for a step and a tensor where stochastic rounding draws
+Draw = Callable[[], Array]  # 16 uniform bits for each element
 
 MAGNITUDE, INFINITY = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 SCALE_BLOCK = 256  # elements of 8 bits that share a scale
 
 
 class Packing(NamedTuple):
-    """How a format is read, ``unpack(stored, beside)``, and written, for elements from `first` on:
-    ``pack(values, key, first)`` gives what is stored and what lies beside, or None.
+    """How a format is read, ``unpack(stored, beside)``, and written: ``pack(values, draw)`` gives
+    what is stored and what lies beside, or None.
 
     All are flat: `stored` of the type `dtype`, beside which lies `beside` for each `per` elements.
     """
 
     dtype: str
     unpack: Callable[[Array, Any], Array]
-    pack: Callable[[Array, Key, int], tuple[Array, Any]]
+    pack: Callable[[Array, Draw], tuple[Array, Any]]
     beside: str | None = None
     per: int = 1
 
@@ -42,15 +42,6 @@ def half_of(bits: Array, dropped: int) -> Array:
     """What rounds to nearest when added, and a tie to even."""
     odd = (bits >> np.uint32(dropped)) & np.uint32(1)
     return np.uint32((1 << (dropped - 1)) - 1) + odd
-
-
-def drawn(key: Key, first: int, count: int) -> Array:
-    """Uniform 16 bits for each element."""
-    element = np.arange(first, first + count, dtype=np.uint64).astype(np.uint32)
-    x = element ^ np.uint32(key[0])
-    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
-    x = ((x ^ (x >> np.uint32(15))) + np.uint32(key[1])) * np.uint32(0x846CA68B)
-    return (x ^ (x >> np.uint32(16))) >> np.uint32(16)
 
 
 def from_bfloat16(stored: Array) -> Array:
@@ -90,8 +81,8 @@ def nearest(dtype: str, read: Read, write: Write) -> Packing:
 
 
 def stochastic(dtype: str, read: Read, write: Write, bits: int) -> Packing:
-    def pack(values: Array, key: Key, first: int) -> tuple[Array, Any]:
-        return write(values, drawn(key, first, values.size) & np.uint32((1 << bits) - 1)), None
+    def pack(values: Array, draw: Draw) -> tuple[Array, Any]:
+        return write(values, draw() & np.uint32((1 << bits) - 1)), None
 
     return Packing(dtype, lambda stored, _: read(stored), pack)
 
@@ -128,67 +119,71 @@ def blocks(flat: Array) -> Array:
     return padded.reshape(rows, SCALE_BLOCK)
 
 
-def in_blocks(
-    decode: Callable[[Array, Array], Array], encode: Callable[[Array, Array], Array], top: float
-) -> Packing:
-    """Codes of 8 bits, relative to the largest of a block, which lies beside."""
+class Code8(NamedTuple):
+    """Numbers of 8 bits relative to the largest of a block: see csrc/engine/packing8.hpp."""
+
+    magnitudes: int  # the bits of a code that are not its sign
+    dropped: int  # how many bits of a float32 have no place in a code
+    lowest: int  # a normal number without the dropped bits, less its code
+    normal: int  # the code of the smallest normal number; below, steps are equal
+    least: int  # the code of whatever is above zero is at least this
+    top: float  # the value of the highest finite code
+
+    @property
+    def infinity(self) -> int:
+        return self.magnitudes - 1
+
+
+MOMENTS8 = Code8(0x7F, 19, 1904, 16, 0, 0.90625)
+SQUARES8 = Code8(0xFF, 20, 763, 1, 1, 1.0)
+EVEN = np.float32(4096.0)  # its last place is the step of codes below the normal ones
+
+
+def decode(of: Code8, code: Array, scale: Array) -> Array:
+    magnitude = code & np.uint32(of.magnitudes)
+    sign = (code ^ magnitude) << np.uint32(24)
+    small = (EVEN.view(np.uint32) + magnitude).view(np.float32) - EVEN
+    normal = ((magnitude + np.uint32(of.lowest)) << np.uint32(of.dropped)).view(np.float32)
+    value = np.where(magnitude < of.normal, small, normal) * np.abs(scale)
+    special = np.where(magnitude == of.infinity, INFINITY, np.uint32(0x7FC00000))
+    is_special = np.signbit(scale) & (magnitude >= of.infinity)
+    return (np.where(is_special, special, value.view(np.uint32)) | sign).view(np.float32)
+
+
+def encode(of: Code8, values: Array, inverse: Array) -> Array:
+    bits = values.view(np.uint32)
+    relative = (bits & MAGNITUDE).view(np.float32) * inverse
+    half = np.uint32(((1 << (of.dropped - 1)) - (of.lowest << of.dropped)) % 2**32)
+    normal = (relative.view(np.uint32) + half) >> np.uint32(of.dropped)
+    small = (relative + EVEN).view(np.uint32) - EVEN.view(np.uint32)
+    smallest_normal = np.uint32((of.normal + of.lowest) << of.dropped).view(np.float32)
+    code = np.where(relative < smallest_normal, small, normal)
+    code = np.maximum(code, np.where(values != 0, np.uint32(of.least), np.uint32(0)))
+    special = np.where(is_nan(bits), np.uint32(of.magnitudes), np.uint32(of.infinity))
+    code = np.where((bits & MAGNITUDE) < INFINITY, code, special)
+    return code | ((bits >> np.uint32(24)) & np.uint32(0x80))
+
+
+def in_blocks(of: Code8) -> Packing:
+    """Codes with the largest of each block beside, whose sign says whether all are finite."""
 
     def unpack(stored: Array, scales: Array) -> Array:
-        values = decode(blocks(stored).astype(np.uint32), scales[:, None])
+        values = decode(of, blocks(stored).astype(np.uint32), scales[:, None])
         return values.reshape(-1)[: stored.size]
 
     def pack(values: Array, *_: Any) -> tuple[Array, Array]:
         rows = blocks(values)
         magnitudes = rows.view(np.uint32) & MAGNITUDE
-        largest = np.where(magnitudes < INFINITY, magnitudes, np.uint32(0)).max(1, initial=0)
+        finite = magnitudes < INFINITY
+        largest = np.where(finite, magnitudes, np.uint32(0)).max(1, initial=0)
         most = np.where(largest < 0x01000000, np.uint32(0), largest).view(np.float32)
-        inverse = np.where(most > 0, np.float32(top) / most, np.float32(0))
-        codes = encode(rows, inverse[:, None]).astype(np.uint8)
-        return codes.reshape(-1)[: values.size], most / np.float32(top)
+        top = np.float32(of.top)
+        inverse = np.where(most > 0, top / most, np.float32(0))
+        codes = encode(of, rows, inverse[:, None]).astype(np.uint8)
+        scales = np.where(finite.all(1), most / top, -(most / top))
+        return codes.reshape(-1)[: values.size], scales
 
     return Packing("uint8", unpack, pack, "float32", SCALE_BLOCK)
-
-
-OFFSET = np.float32(4096.0)
-
-
-def encode_moments(values: Array, inverse: Array) -> Array:
-    bits = values.view(np.uint32)
-    relative = (bits & MAGNITUDE).view(np.float32) * inverse
-    of = relative.view(np.uint32)
-    normal = ((of + half_of(of, 19)) >> np.uint32(19)) - np.uint32(1904)
-    small = (relative + OFFSET).view(np.uint32) - OFFSET.view(np.uint32)
-    code = np.minimum(np.where(relative < np.float32(2.0**-7), small, normal), np.uint32(125))
-    special = np.where(is_nan(bits), np.uint32(127), np.uint32(126))
-    code = np.where((bits & MAGNITUDE) < INFINITY, code, special)
-    return code | ((bits >> np.uint32(24)) & np.uint32(0x80))
-
-
-def decode_moments(code: Array, scale: Array) -> Array:
-    magnitude = code & np.uint32(0x7F)
-    small = (OFFSET.view(np.uint32) + magnitude).view(np.float32) - OFFSET
-    normal = ((magnitude + np.uint32(1904)) << np.uint32(19)).view(np.float32)
-    bits = (np.where(magnitude < 16, small, normal) * scale).view(np.uint32)
-    special = INFINITY | ((magnitude & np.uint32(1)) << np.uint32(22))
-    bits = np.where(magnitude > 125, special, bits)
-    return (bits | ((code & np.uint32(0x80)) << np.uint32(24))).view(np.float32)
-
-
-def encode_squares(values: Array, inverse: Array) -> Array:
-    bits = values.view(np.uint32)
-    of = (values * inverse).view(np.uint32)
-    rounded = (of + half_of(of, 20)) >> np.uint32(20)
-    code = np.where(rounded > 763, rounded - np.uint32(763), np.uint32(1))
-    code = np.where(bits == 0, np.uint32(0), np.minimum(code, np.uint32(253)))
-    special = np.where(is_nan(bits), np.uint32(255), np.uint32(254))
-    return np.where((bits & MAGNITUDE) < INFINITY, code, special)
-
-
-def decode_squares(code: Array, scale: Array) -> Array:
-    relative = ((code + np.uint32(763)) << np.uint32(20)).view(np.float32)
-    bits = (np.where(code == 0, np.float32(0), relative) * scale).view(np.uint32)
-    special = INFINITY | ((code & np.uint32(1)) << np.uint32(22))
-    return np.where(code > 253, special, bits).view(np.float32)
 
 
 BFLOAT16 = "bfloat16", from_bfloat16, to_bfloat16
@@ -202,6 +197,6 @@ PACKINGS: dict[str, Packing] = {
     "float16 kahan": kahan(*FLOAT16),
     "bfloat16 kahan": kahan(*BFLOAT16),
     "bfloat16 split": Packing("bfloat16", unpack_split, pack_split, "uint16"),
-    "moments8": in_blocks(decode_moments, encode_moments, 0.90625),
-    "squares8": in_blocks(decode_squares, encode_squares, 1.0),
+    "moments8": in_blocks(MOMENTS8),
+    "squares8": in_blocks(SQUARES8),
 }

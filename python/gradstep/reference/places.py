@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gradstep.arrays.at_once import Change, filled
 from gradstep.arrays.memory import flat, memory_order
 from gradstep.arrays.stored import Stored, compute_dtype
-from gradstep.reference.packing import PACKINGS, Key
+from gradstep.reference.packing import PACKINGS, Draw
 
 Array = NDArray[Any]
 
@@ -28,7 +28,7 @@ class Place:
         """These elements in the compute type; perhaps a view."""
         return self._flat[run]
 
-    def write(self, run: slice, values: Array, key: Key) -> list[Change]:
+    def write(self, run: slice, values: Array, draw: Draw) -> list[Change]:
         """The changes that give these elements these values."""
         return [filled(self._flat[run], values)]
 
@@ -50,8 +50,8 @@ class PackedPlace(Place):
         beside = None if self._beside is None else self._beside[self._run_beside(run)]
         return self._packing.unpack(self._flat[run], beside)
 
-    def write(self, run: slice, values: Array, key: Key) -> list[Change]:
-        stored, beside = self._packing.pack(np.ascontiguousarray(values), key, run.start)
+    def write(self, run: slice, values: Array, draw: Draw) -> list[Change]:
+        stored, beside = self._packing.pack(np.ascontiguousarray(values), draw)
         changes = [filled(self._flat[run], stored.view(self._flat.dtype))]
         if self._beside is not None:
             beside = beside.view(self._beside.dtype)

@@ -20,11 +20,11 @@ from gradstep.arrays.at_once import Change, at_once, attribute
 from gradstep.arrays.memory import flat
 from gradstep.arrays.stored import Stored
 from gradstep.reference.arithmetic import clamp, soft_threshold
+from gradstep.reference.draws import AVERAGE, FIRST_SLOT, PARAM, Draws
 from gradstep.reference.formats import beside
 from gradstep.reference.limits import Limited, Limits, apply_factors, limit_gradients
 from gradstep.reference.measures import of_elements
-from gradstep.reference.packing import Key
-from gradstep.reference.places import place_of
+from gradstep.reference.places import Place, place_of
 from gradstep.reference.rules import RULES
 
 Array = NDArray[Any]
@@ -75,12 +75,14 @@ class ParamTable:
         slots: Sequence[Sequence[Array | Stored]],
         averages: Sequence[Array | Stored | None],
         copies: Sequence[Array | Stored | None],
+        keys: Sequence[int],
         convert: Callable[[int, object], Array],
     ) -> None:
         self._params = [place_of(param) for param in params]
         self._slots = [[place_of(slot) for slot in of_one] for of_one in slots]
         self._averages = [None if a is None else place_of(a) for a in averages]
         self._copies = [None if c is None else place_of(c) for c in copies]
+        self._keys = keys
         self._convert = convert
         self._last_step: tuple[Sequence[Any] | None, Sequence[int]] = None, ()
         self._step: Step | None = None  # that is under way, in phases
@@ -244,7 +246,7 @@ class ParamTable:
         scale = sign * (step.grad_scale * limited.rows[row])
         cast = param.dtype.type
         average, copy = self._averages[i], self._copies[i]
-        key = draw_key(draws, i)
+        drawn = Draws(draws, self._keys[i], param.shaped)
         with_extras = clip_value != math.inf or l2 != 0 or l1 != 0 or average is not None
         own = {name: cast(value) for name, value in coefficients.items()}
         scale, clip_value, l2, decay, l1 = map(cast, (scale, clip_value, l2, decay, l1))
@@ -279,22 +281,14 @@ class ParamTable:
                 new = rule.moved(p, g, new_slots, own)
             if with_extras:
                 new = soft_threshold(new, l1)
-            changes = param.write(run, new, key)
-            for slot, values in zip(self._slots[i], new_slots, strict=True):
-                changes += slot.write(run, values, key)
+            changes = write(PARAM, param, run, new)
+            for k, values in enumerate(new_slots):
+                changes += write(FIRST_SLOT + k, self._slots[i][k], run, values)
             if average is not None:
-                changes += average.write(run, keep * average.read(run) + take * new, key)
-            if copy is not None:
-                changes += copy.write(run, new, key)
-            return changes
+                changes += write(AVERAGE, average, run, keep * average.read(run) + take * new)
+            return changes if copy is None else changes + write(PARAM, copy, run, new)
+
+        def write(role: int, place: Place, run: slice, values: Array) -> list[Change]:
+            return place.write(run, values, partial(drawn.bits, role, run))
 
         return [partial(change, run) for run in runs]
-
-
-def draw_key(draws: int, number: int) -> Key:
-    """What stands for a step and the tensor of this number: SplitMix64."""
-    z = (draws + (number + 1) * 0x9E3779B97F4A7C15) % 2**64
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
-    z ^= z >> 31
-    return z % 2**32, z >> 32
