@@ -1,14 +1,14 @@
 """Which 8-bit format keeps the state of Adam best? ``python -m benchmarks.studies.eight_bits``
 
-gradstep's, beside the dynamic map (Dettmers et al. 2021, arXiv:2110.02861; bitsandbytes, torchao)
-and companding (FlashOptim, arXiv:2602.23349), each written here from its definition:
+gradstep's, variants of it, the dynamic map (Dettmers et al. 2021, arXiv:2110.02861; bitsandbytes
+and torchao) and companding (FlashOptim, arXiv:2602.23349), written here from their definitions:
 
-- how far m/√v is from float32's, stored once, and kept in 8 bits from the first step on. All see the
-  gradients of one training in float32; the length of steps says whether the error has a direction;
+- how far m/√v is from float32's, stored once, and kept in 8 bits from the first step on. All see
+  the gradients of one training in float32; the length of steps tells an error with a direction;
 - the loss of training with it, whose steps it changes;
 - bytes per element, and the time that NumPy takes to write and read it.
 
-"stochastic" draws each rounding, so that what is less than a code adds up on average.
+"drawn" rounds squares stochastically, so that what is less than a code adds up on average.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.studies.small_models import CHARACTERS, DIGITS, Array, Data, Model, gradients, loss
 from gradstep.optimizer.storage import LEAST_FOR_8BIT
-from gradstep.reference.packing import PACKINGS, decode_squares
+from gradstep.reference.packing import PACKINGS
 
 LR, BETA1, BETA2, EPS = 3e-4, 0.9, 0.999, 1e-8
 LOOKS, SEEDS = (100, 600), 3
@@ -37,11 +37,12 @@ class Scheme(NamedTuple):
 
 
 def ours(name: str) -> Through:
-    packing = PACKINGS[name]
+    packing, rng = PACKINGS[name], np.random.default_rng(0)
 
     def through(values: Array) -> Array:
-        with np.errstate(divide="ignore"):
-            codes, scales = packing.pack(values.reshape(-1), (0, 0), 0)
+        with np.errstate(all="ignore"):
+            drawn = lambda: rng.integers(0, 1 << 16, values.size, np.uint32)  # noqa: E731
+            codes, scales = packing.pack(values.reshape(-1), drawn)
         return packing.unpack(codes, scales).reshape(values.shape)
 
     return through
@@ -62,16 +63,19 @@ def share_of(rows: Array, largest: Array) -> Array:
     return np.divide(rows, largest, out=np.zeros_like(rows), where=largest > 0)
 
 
-def drawn_squares(draws: np.random.Generator) -> Through:
-    """Ours of squares, rounded up as often as what is dropped says."""
+def floating(exponent: int, mantissa: int, drawn: bool) -> Through:
+    """Squares with so many bits of each, relative to the largest of 256; never zero above zero."""
+    dropped, codes = 23 - mantissa, 1 << (exponent + mantissa)
+    lowest = (127 << mantissa) - codes + 1  # the highest code is 1
+    half, rng = 1 << (dropped - 1), np.random.default_rng(0)
 
     def through(values: Array) -> Array:
         rows, largest = groups_of(values, 256)
-        bits = share_of(rows, largest).view(np.uint32)
-        up = draws.integers(0, 1 << 20, bits.shape, np.uint32)
-        codes = np.clip(((bits + up) >> 20).astype(np.int64) - 763, 1, 253)
-        codes = np.where(rows == largest, 253, codes) * (rows > 0)
-        return back(decode_squares(codes.astype(np.uint32), largest), values)
+        bits = share_of(rows, largest).view(np.uint32).astype(np.int64)
+        up = rng.integers(0, 1 << dropped, bits.shape) if drawn else half
+        kept = np.clip((bits + up) >> dropped, lowest + 1, lowest + codes - 1)
+        share = (kept.astype(np.uint32) << np.uint32(dropped)).view(np.float32)
+        return back(np.where(rows == largest, 1, share) * (rows > 0) * largest, values)
 
     return through
 
@@ -115,12 +119,14 @@ def companded_squares(values: Array) -> Array:
 
 def schemes() -> dict[str, Scheme]:
     in_blocks, in_groups = 2 * (1 + 4 / 256), 2 * (1 + 2 / 32)
+    moments = ours("moments8")
     return {
         "float32": Scheme(np.copy, np.copy, 8),
-        "ours": Scheme(ours("moments8"), ours("squares8"), in_blocks),
-        "ours, squares stochastic": Scheme(
-            ours("moments8"), drawn_squares(np.random.default_rng(0)), in_blocks
-        ),
+        "gradstep": Scheme(moments, ours("squares8"), in_blocks),
+        "squares E5M3": Scheme(moments, floating(5, 3, False), in_blocks),
+        "squares E5M3, drawn": Scheme(moments, floating(5, 3, True), in_blocks),
+        "squares E4M4": Scheme(moments, floating(4, 4, False), in_blocks),
+        "squares E4M4, drawn": Scheme(moments, floating(4, 4, True), in_blocks),
         "dynamic map": Scheme(dynamic(True), dynamic(False), in_blocks),
         "companding": Scheme(companded_moments, companded_squares, in_groups),
     }

@@ -42,6 +42,9 @@ WAYS: dict[str, Way] = {
     NEAREST: Way(ml_dtypes.bfloat16, {}),
     "float32, state in 8 bits": Way(np.float32, {"state_dtype": "8bit"}),
     "float32, state in bfloat16": Way(np.float32, {"state_dtype": "bfloat16"}),
+    "float32, state in bfloat16, stochastic": Way(
+        np.float32, {"state_dtype": "bfloat16", "rounding": "stochastic"}
+    ),
 }
 Losses = dict[str, list[list[float]]]  # of each way: of each seed, along the way
 
