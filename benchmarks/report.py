@@ -105,7 +105,8 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
         made_by(results),
         "Medians of interleaved rounds in µs per step; in brackets how many times gradstep's, ± "
         "half the range of the middle half of all rounds. `1000 x 1000` is a thousand tensors of a "
-        "thousand elements, `tiny MLP` 2-64-64-1; single tensors are named by their elements.",
+        "thousand elements, `tiny MLP` 2-64-64-1; single tensors are named by their elements. "
+        "Bytes per parameter are those of it and its state, counted in the arrays.",
     ]
     loops, at_once = tests.pop("test_loop", []), tests.pop("test_two_at_once", [])
     narrow = tests.pop("test_narrow", [])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,10 @@ from benchmarks.studies import eight_bits, narrow_training, small_models  # noqa
 
 import gradstep as gs  # noqa: E402
 from tests.benchmarks.benchmark_results import results  # noqa: E402
+from tests.spec import Spec  # noqa: E402
+from tests.specs import SPECS  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
 
 # Training.
 
@@ -82,7 +88,7 @@ def test_drawn_squares_are_right_on_average() -> None:
 
 
 def test_small_squares_beside_large_ones_become_zero_in_others_formats_only() -> None:
-    squares = np.logspace(-8, 0, 256, dtype=np.float32)
+    squares = np.random.default_rng(0).permutation(np.logspace(-8, 0, 256, dtype=np.float32))
     found = {name: scheme.squares(squares) for name, scheme in eight_bits.schemes().items()}
     assert (found["companding"] == 0).any()
     assert (found["dynamic map"] == 0).any()
@@ -148,3 +154,27 @@ def test_the_report_has_steps_on_few_bits() -> None:
     assert "| torch | 6 | 14 | 2.00 | 0.50 ± 0.11 |" in text
     assert "| gradstep, float32 | 12 | 28 | 1.00 | 1.00 ± 0.00 |" in text
     assert "- torchao: it is not installed" in text
+
+
+STORED = {
+    "float32": ("float32", {}),
+    "float32, state 8bit": ("float32", {"state_dtype": "8bit"}),
+    "all bfloat16": ("bfloat16", {"state_dtype": "bfloat16"}),
+}
+
+
+def counted(spec: Spec, dtype: str, storage: dict[str, Any]) -> str:
+    """Bytes per parameter of all variants that can be stored so."""
+    found = set()
+    for variant in spec.variants:
+        with contextlib.suppress(ValueError):
+            options = {**variant.options, **storage}
+            found.add(stored.bytes_per_parameter(spec.cls, options, dtype))
+    return ", ".join(f"{n:.4g}" for n in sorted(found)) or "refused"
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.cls.__name__)
+def test_readme_has_the_bytes_that_are_counted(spec: Spec) -> None:
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    (row,) = (line for line in lines if line.startswith(f"| `{spec.cls.__name__}` |"))
+    assert row.split(" | ")[3:6] == [counted(spec, *of_one) for of_one in STORED.values()]
