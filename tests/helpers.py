@@ -76,6 +76,13 @@ def assert_same_bits(actual: dict[str, Array], expected: dict[str, Array]) -> No
             )
 
 
+def assert_rounded(copies: Any, params: Any) -> None:
+    """By NumPy's and ml_dtypes' own casts, to nearest even."""
+    assert copies
+    for name, copy in copies.items():
+        np.testing.assert_array_equal(copy, params[name].astype(copy.dtype), err_msg=name)
+
+
 def train(
     cls: type[gs.Optimizer],
     options: dict[str, Any],

@@ -3,6 +3,7 @@
 
 #include <pybind11/numpy.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -65,7 +66,8 @@ class ArrayView {
         size_(array.size()),
         data_(proxy()->data),
         descr_(proxy()->descr),
-        compute_(descr_of(dtype)) {
+        compute_(descr_of(dtype)),
+        gradient_bytes_(size() * (dtype == float32 ? 4 : 8)) {
     if (!array.writeable()) throw pybind11::value_error("array must be writeable");
     // Of a one-dimensional array both orders hold, and a gradient may come in either.
     order_ = proxy()->flags & order_flags;
@@ -76,6 +78,19 @@ class ArrayView {
     constexpr int writeable = NumpyApi::NPY_ARRAY_WRITEABLE_;
     return proxy()->data == data_ && proxy()->descr == descr_ &&
            (proxy()->flags & (order_flags | writeable)) == (order_ | writeable);
+  }
+
+  // Whether all are laid out as they were, where they lie aside.
+  static bool in_shape(const ArrayView* begin, const ArrayView* end) {
+    for (; begin < end; ++begin) {
+      const auto* own = begin->proxy();
+      const std::vector<Py_intptr_t>& shape = begin->shape_;
+      if (own->descr != begin->descr_ || (own->flags & order_flags) != begin->order_ ||
+          static_cast<size_t>(own->nd) != shape.size() ||
+          !std::equal(shape.begin(), shape.end(), own->dimensions))
+        return false;
+    }
+    return true;
   }
 
   // Whether an array can be read in place beside this one: of the compute type, of the same shape
@@ -113,7 +128,7 @@ class ArrayView {
   }
   size_t bytes() const { return static_cast<size_t>(array_.nbytes()); }
   // Of a gradient that matches.
-  size_t gradient_bytes() const { return size() * (dtype_ == float32 ? 4 : 8); }
+  size_t gradient_bytes() const { return gradient_bytes_; }
 
  private:
   static constexpr int order_flags =
@@ -129,6 +144,7 @@ class ArrayView {
   Py_intptr_t size_;
   char* data_;
   PyObject *descr_, *compute_;
+  size_t gradient_bytes_;
   int order_;
 };
 

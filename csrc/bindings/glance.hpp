@@ -29,7 +29,7 @@ class Glance {
   explicit Glance(py::function convert) : convert_(std::move(convert)) {}
 
   // The tensor of a parameter, of the arrays that go element by element with it, and of its copy in
-  // another format. Each is an array, or what StoredArray reads; None: there is none. `key` stands
+  // half precision. Each is an array, or what StoredArray reads; None: there is none. `key` stands
   // for the parameter where stochastic rounding draws.
   Tensor add(const py::object& param, const std::vector<py::object>& slots,
              const py::object& average, const py::object& copy, std::uint64_t key) {
@@ -48,10 +48,11 @@ class Glance {
     tensor.span.grad.format = stored(view.dtype());
     for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = along(view, slots[k]);
     tensor.span.average = along(view, average);
-    tensor.span.copy = along(view, copy);
+    tensor.span.copy = copy_along(view, copy);
     tensor.staged = tensor.narrow = narrow_roles(tensor);
     tensor.key = key;
     beside_from_.push_back(beside_.size());
+    copies_from_.push_back(copies_.size());
     return tensor;
   }
 
@@ -106,6 +107,13 @@ class Glance {
     Array array{watched(given.array), nullptr, given.format};
     lay_beside(array, given);
     return array;
+  }
+
+  // The same of one that users hold, who may change it as they may a parameter.
+  Array copy_along(const ArrayView& param, const py::object& object) {
+    if (object.is_none()) return {};
+    copies_.emplace_back(StoredArray(object).array, param.dtype());
+    return along(param, object);
   }
 
   void lay_beside(Array& array, const StoredArray& given) {
@@ -237,7 +245,9 @@ class Glance {
   // Whether what goes with parameters [first, last) is.
   bool writeable_beside(size_t first, size_t last) const {
     return Beside::unchanged(beside_.data() + beside_from_[first],
-                             beside_.data() + beside_from_[last]);
+                             beside_.data() + beside_from_[last]) &&
+           (copies_.empty() || ArrayView::in_shape(copies_.data() + copies_from_[first],
+                                                   copies_.data() + copies_from_[last]));
   }
 
   bool is_ndarray(PyObject* object) const {
@@ -249,6 +259,8 @@ class Glance {
   std::vector<Seen> seen_;
   std::vector<Beside> beside_;          // all tensors' slots and averages
   std::vector<size_t> beside_from_{0};  // where those of each begin
+  std::vector<ArrayView> copies_;       // of all tensors that have one
+  std::vector<size_t> copies_from_{0};
   Formats formats_;
   Exchange exchange_;
   Intervals memory_;

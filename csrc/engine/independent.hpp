@@ -13,9 +13,14 @@
 #define GRADSTEP_INDEPENDENT
 #endif
 
-// Asks for a cache line ahead of its use.
+// Asks for a cache line ahead of its use. GCC takes a function that does only this for one without
+// effect, and drops calls of it: hence the empty assembly.
 #if defined(__GNUC__)
-#define GRADSTEP_PREFETCH(address) __builtin_prefetch(address)
+#define GRADSTEP_PREFETCH(address) \
+  do {                             \
+    __builtin_prefetch(address);   \
+    __asm__ volatile("");          \
+  } while (false)
 #else
 #define GRADSTEP_PREFETCH(address)
 #endif

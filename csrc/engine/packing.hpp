@@ -146,7 +146,8 @@ struct Kahan {
   }
 };
 
-// The upper half is rounded, halves away from zero, which the lower half's first bit undoes.
+// The upper half is rounded, halves away from zero, which the lower half's first bit undoes. Where
+// that makes a NaN, somebody has written another upper half, a zero say: it is taken alone.
 struct Split {
   static void unpack(const Array& array, size_t begin, size_t count, void* to) {
     const uint16_t* __restrict from = halves(array.data, begin);
@@ -155,7 +156,8 @@ struct Split {
     GRADSTEP_INDEPENDENT
     for (size_t i = 0; i < count; ++i) {
       const uint32_t upper = uint32_t{from[i]} - (rest[i] >> 15);
-      values[i] = upper << 16 | rest[i];
+      const uint32_t bits = upper << 16 | rest[i];
+      values[i] = is_nan(bits) ? uint32_t{from[i]} << 16 : bits;
     }
   }
 

@@ -25,6 +25,7 @@ struct Code8 {
 
   float smallest_normal() const { return float_of((normal + lowest) << dropped); }
   uint32_t infinity() const { return magnitudes - 1; }
+  uint32_t sign(uint32_t bits) const { return bits >> 24 & ~magnitudes & 0x80u; }
 };
 
 constexpr Code8 moments8{0x7f, 19, 1904, 16, 0, 0.90625f};
@@ -49,7 +50,7 @@ inline uint32_t encode(const Code8& as, float value, float inverse) {
   uint32_t code = relative < as.smallest_normal() ? small : normal;
   const uint32_t least = value != 0 ? as.least : 0;
   code = code < least ? least : code;
-  return code | (bits_of(value) >> 24 & 0x80u);
+  return code | as.sign(bits_of(value));
 }
 
 inline float decode_special(const Code8& as, uint32_t code, float scale) {
@@ -60,8 +61,9 @@ inline float decode_special(const Code8& as, uint32_t code, float scale) {
 }
 
 inline uint32_t encode_special(const Code8& as, float value, float inverse) {
-  const uint32_t bits = bits_of(value), special = as.infinity() + (is_nan(bits) ? 1u : 0u);
-  return is_finite(bits) ? encode(as, value, inverse) : special | (bits >> 24 & 0x80u);
+  const uint32_t bits = bits_of(value);
+  if (is_nan(bits)) return as.magnitudes;
+  return is_finite(bits) ? encode(as, value, inverse) : as.infinity() | as.sign(bits);
 }
 
 inline float* scale_of(const Array& array, size_t begin) {

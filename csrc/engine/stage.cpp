@@ -1,6 +1,7 @@
 #include "engine/stage.hpp"
 
 #include "engine/dispatch.hpp"
+#include "engine/independent.hpp"
 
 namespace gradstep {
 namespace {
@@ -178,6 +179,28 @@ Span advanced(const Tensor& tensor, std::size_t begin) {
   advance(span.average, begin);
   for (Array& slot : span.slots) advance(slot, begin);
   return span;
+}
+
+void fetch(const Tensor& tensor, std::size_t begin) {
+  const std::size_t from = begin + fetch_ahead;
+  if (from >= tensor.span.size) return;
+  const auto ask = [from](const void* data, std::size_t item) {
+    constexpr std::size_t cache_line = 64;
+    const char* at = static_cast<const char*>(data) + from * item;
+    for (std::size_t i = 0; i < update_block * item; i += cache_line) GRADSTEP_PREFETCH(at + i);
+  };
+  const auto ask_for = [ask](const Array& array) {
+    if (!array.data) return;
+    const std::size_t item = item_size(array.format);
+    ask(array.data, item);
+    if (array.beside && item == 2) ask(array.beside, item);
+  };
+  const Span& span = tensor.span;
+  ask_for(span.param);
+  if (!tensor.axes) ask_for(span.grad);
+  ask_for(span.average);
+  ask_for(span.copy);
+  for (std::size_t k = 0; k < max_slots && span.slots[k].data; ++k) ask_for(span.slots[k]);
 }
 
 void Block::load(std::size_t begin, std::size_t count, Span& span) {

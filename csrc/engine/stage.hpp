@@ -15,6 +15,10 @@ namespace gradstep {
 
 // Elements of a block. Measures take them in the contract's blocks, so it is a multiple of these.
 constexpr std::size_t stage_block = norm_block;
+// Elements that are updated at a time, and how far ahead of them memory is asked for: what converts
+// has so much to do with an element that the CPU does not look ahead far enough by itself.
+constexpr std::size_t update_block = scale_block;
+constexpr std::size_t fetch_ahead = 2 * update_block;
 // Of a turned gradient, whose cache lines hold an element each of several rows, so many are loaded
 // at once that these rows mostly are among them.
 constexpr std::size_t turned_block = 64 * norm_block;
@@ -28,6 +32,9 @@ void load_rows(const Tensor& tensor, Role role, std::size_t begin, std::size_t r
 
 // The same memory from element `begin` on.
 Span advanced(const Tensor& tensor, std::size_t begin);
+
+// Asks for the memory of a tensor's elements that are updated after fetch_ahead others.
+void fetch(const Tensor& tensor, std::size_t begin);
 
 // A block of a tensor's arrays of these roles, in float32.
 class Block {
@@ -52,8 +59,10 @@ template <class Run>
 void run_on_stored(const Tensor& tensor, std::uint32_t roles, Access access, std::size_t begin,
                    std::size_t end, void* grad, Run run) {
   Block block(tensor, roles);
+  const std::size_t most = access == Access::update ? update_block : stage_block;
   while (begin < end) {
-    const std::size_t count = std::min(stage_block, end - begin);
+    const std::size_t count = std::min(most, end - begin);
+    if (access == Access::update) fetch(tensor, begin);
     Span span = advanced(tensor, begin);
     if (grad) span.grad.data = grad;
     block.load(begin, count, span);
@@ -102,8 +111,13 @@ void staged(const Tensor& tensor, std::uint32_t roles, Access access, std::size_
             std::size_t end, Run run) {
   const std::uint32_t stored = tensor.staged & roles & ~grad_role;
   if (!(tensor.staged & roles & grad_role)) {
-    if (!stored) return run(tensor.span, begin, end);
-    return run_on_stored(tensor, stored, access, begin, end, nullptr, run);
+    if (stored) return run_on_stored(tensor, stored, access, begin, end, nullptr, run);
+    if (access == Access::read) return run(tensor.span, begin, end);
+    for (; begin < end; begin += update_block) {
+      fetch(tensor, begin);
+      run(tensor.span, begin, std::min(begin + update_block, end));
+    }
+    return;
   }
   const auto on_part = [&](void* grad, std::size_t first, std::size_t last) {
     if (stored) return run_on_stored(tensor, stored, access, first, last, grad, run);

@@ -89,7 +89,7 @@ class Updater {
   std::pair<UpdateFn, std::uint32_t> in_registers(const Tensor& tensor, Extras extras) const {
     const Row& row = rows_[tensor.row];
     const RuleInfo& rule = kernels_.rules[row.rule];
-    if (row.cautious) return {nullptr, 0};
+    if (row.cautious || tensor.dtype != float32) return {nullptr, 0};
     const std::uint32_t state = role_of_slot(rule.slot_count) - role_of_slot(0);
     const bool grad =
         tensor.span.grad.format == Format::bfloat16 && !tensor.axes && !tensor.factors;

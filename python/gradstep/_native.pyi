@@ -35,7 +35,7 @@ class ParamTable:
         params: Sequence[NDArray[Any] | Stored],
         slots: Sequence[Sequence[NDArray[Any] | Stored]],
         averages: Sequence[NDArray[Any] | Stored | None],
-        copies: Sequence[NDArray[Any] | Stored | None],
+        copies: Sequence[Stored | None],
         keys: Sequence[int],
         convert: Callable[[int, object], NDArray[Any]],
     ) -> None: ...

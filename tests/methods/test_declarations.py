@@ -11,7 +11,8 @@ import pytest
 
 import gradstep as gs
 from gradstep import runtime
-from gradstep.arrays.gradients import GradientReader, look
+from gradstep.arrays.gradients import GradientReader
+from gradstep.arrays.parameters import look
 from gradstep.method.hyperparameters import Flag, Number
 from gradstep.method.method import SHARED, Method
 from gradstep.method.slots import Slot
@@ -39,11 +40,12 @@ def test_signature_and_help_show_every_option_once(cls: type[gs.Optimizer]) -> N
     names = [parameter.name for parameter in parameters]
     by_name = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     assert names[:2] == ["params", "lr"]
-    assert by_name == ["groups", *(name for name in SHARED if name != "weight_decay")]
+    assert by_name == ["groups", "copies", *(name for name in SHARED if name != "weight_decay")]
     text = inspect.getdoc(cls) or ""
     described = re.findall(r"^(\w+) : .+", text, re.MULTILINE)
     assert described == names
-    options = {p.name: p.default for p in parameters if p.name not in ("params", "groups")}
+    arrays = ("params", "groups", "copies")
+    options = {p.name: p.default for p in parameters if p.name not in arrays}
     for default in options.values():
         assert f"; default {default!r}\n    " in text
     own = cls([np.zeros(1)]).groups[0]

@@ -12,7 +12,7 @@ import pytest
 
 import gradstep as gs
 from gradstep import schedules
-from gradstep.optimizer import averages, layout
+from gradstep.optimizer import averages, storage
 from tests.helpers import Array, assert_same_bits, awkward_params, everything, gradients
 
 STEPS = 60
@@ -170,7 +170,7 @@ def test_an_interrupt_leaves_no_average_half_swapped() -> None:
 def test_an_average_begins_at_the_parameters_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     opt = gs.SGD(np.ones(2), lr=0.5)
     with monkeypatch.context() as patched:
-        patched.setattr(layout, "allocate", lambda *_: np.zeros(3))
+        patched.setattr(storage, "allocate", lambda *_: np.zeros(3))
         opt.ema_decay = 0.5
         with pytest.raises(ValueError, match="broadcast"):
             opt.step(np.ones(2))

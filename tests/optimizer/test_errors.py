@@ -40,7 +40,7 @@ BAD_PARAMS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "list of floats": (lambda: {"w": [1.0, 2.0]}, TypeError, "parameter 'w' is a list of numbers"),
     "masked": (lambda: np.ma.zeros(3, "f"), TypeError, "parameter '0' is a MaskedArray"),
     "integers": (lambda: {"w": np.zeros(3, int)}, TypeError, r"'w' has dtype int64.*astype"),
-    "half": (lambda: [np.zeros(3, "float16")], TypeError, "'0' has dtype float16"),
+    "complex": (lambda: [np.zeros(3, "F")], TypeError, "'0' has dtype complex64"),
     "byte-swapped": (lambda: [np.zeros(3, ">f4")], TypeError, "'0' has byte-swapped dtype '>f4'"),
     "read-only": (lambda: [read_only()], ValueError, r"'0' is read-only.*x\.copy\(\)"),
     "strided": (lambda: [zeros(8)[::2]], ValueError, r"'0' is not contiguous.* x = x\.copy\(\)"),

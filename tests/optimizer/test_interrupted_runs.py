@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from gradstep.reference import table
+from gradstep.reference import places, table
 from tests.helpers import Array
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -20,7 +20,7 @@ def test_a_second_interrupt_does_not_leave_half_a_step_either(
 ) -> None:
     if backend == "native":
         pytest.skip("its steps are not interrupted")
-    filled, calls = table.filled, Counter[str]()
+    filled, calls = places.filled, Counter[str]()
 
     def interrupting(array: Array, values: Array) -> Any:
         calls["filled"] += 1
@@ -28,7 +28,7 @@ def test_a_second_interrupt_does_not_leave_half_a_step_either(
             raise KeyboardInterrupt
         return filled(array, values)
 
-    monkeypatch.setattr(table, "filled", interrupting)
+    monkeypatch.setattr(places, "filled", interrupting)
     w = np.zeros(5 * table.RUN)
     opt = gs.SGD(w, lr=1.0)
     with pytest.raises(KeyboardInterrupt):
@@ -48,7 +48,7 @@ def test_what_fails_again_and_again_is_not_tried_for_ever(
         raise MemoryError
 
     opt = gs.SGD(np.zeros(3), lr=1.0)
-    monkeypatch.setattr(table, "filled", failing)
+    monkeypatch.setattr(places, "filled", failing)
     with pytest.raises(MemoryError):
         opt.step(np.ones(3))
     assert opt.steps == 0

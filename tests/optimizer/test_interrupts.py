@@ -111,10 +111,16 @@ def with_new_rule(**options: Any) -> Objects:
     return objects
 
 
-def momentum() -> Objects:
-    opt = gs.SGD(params("a", "b"), lr=0.1, momentum=0.9)
+def with_copies() -> Objects:
+    opt = gs.SGD(**halved("a", "b"), lr=0.1, momentum=0.9, ema_decay=0.5)
+    objects = {"opt": opt, "state": opt.state_dict(), "group": halved("d")}
     opt.step(grads(opt))
-    return {"opt": opt}
+    return objects
+
+
+def halved(*names: str) -> dict[str, Any]:
+    kinds = {"params": "float32", "copies": "float16"}
+    return {k: {n: p.astype(t) for n, p in params(*names).items()} for k, t in kinds.items()}
 
 
 def with_other_backend() -> Objects:
@@ -210,8 +216,12 @@ CASES: dict[str, tuple[Callable[[], Objects], Callable[[Objects], object]]] = {
     "load_state_dict": (with_another_state, lambda o: o["opt"].load_state_dict(o["state"])),
     "load": (with_checkpoint, load),
     "swap_averages": (ready, moved("swap_averages")),
-    "lookahead": (momentum, moved("lookahead")),
     "add_group": (ready, lambda o: o["opt"].add_group({"params": params("d"), "lr": 0.5})),
+    "step with copies": (with_copies, lambda o: o["opt"].step(grads(o["opt"]))),
+    "load with copies": (with_copies, lambda o: o["opt"].load_state_dict(o["state"])),
+    "swap_averages with copies": (with_copies, moved("swap_averages")),
+    "lookahead": (with_copies, moved("lookahead")),
+    "add_group with copies": (with_copies, lambda o: o["opt"].add_group(o["group"])),
     "a hyperparameter": (ready, lambda o: setattr(o["opt"], "lr", 0.7)),
     "a rule": (ready, lambda o: setattr(o["opt"], "amsgrad", True)),
     "GradientSum.add": (summed, lambda o: o["total"].add(two_gradients(0.5))),
@@ -224,7 +234,7 @@ CASES: dict[str, tuple[Callable[[], Objects], Callable[[Objects], object]]] = {
 }
 
 
-TOGETHER = ("load",)  # the cases in which all objects change at once
+TOGETHER = ("load", "add_group with copies")  # the cases in which all objects change at once
 
 
 def plain(value: Any) -> Any:
@@ -232,7 +242,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, gs.Optimizer):
-        return plain(dict(value.params)), plain(value.state_dict())
+        return plain(dict(value.params)), plain(dict(value.copies)), plain(value.state_dict())
     if isinstance(value, gs.GradientSum):
         return value.count, plain(value.grads) if value.count else None
     if hasattr(value, "state_dict"):

@@ -78,8 +78,14 @@ BAD: dict[str, tuple[Callable[[Any, Any], None], Any, type[Exception], str]] = {
     "bfloat16": (
         put("state", 0, "exp_avg"),
         torch.zeros(57, dtype=torch.bfloat16),
+        ValueError,
+        r"'exp_avg'.* has shape \(57,\) and dtype uint16; expected \(57,\) and float64",
+    ),
+    "float8": (
+        put("state", 0, "exp_avg"),
+        torch.zeros(57, dtype=torch.float8_e5m2),
         TypeError,
-        r"'exp_avg' in the state of parameter '0' .*torch.bfloat16.*convert it first",
+        r"'exp_avg' in the state of parameter '0' .*float8_e5m2.*convert it first",
     ),
     "dtype": (
         put("state", 0, "exp_avg"),

@@ -43,6 +43,20 @@ def towards_parameter(x: Any) -> str:
     return "Leave it out: parameters hold arrays and nothing else."
 
 
+def towards_copy(x: Any) -> str:
+    """How a tensor of PyTorch's becomes a copy."""
+    if x.device.type != "cpu" or is_sparse(x):
+        return "Give a copy on the CPU, and take it over after the step: x.copy_(copy)."
+    if str(x.dtype) == "torch.bfloat16":
+        return (
+            "Give x.detach().view(torch.int16).numpy().view(ml_dtypes.bfloat16), which is the same "
+            "memory: the tensor is written with it."
+        )
+    if str(x.dtype) == "torch.float16":
+        return "Give x.detach().numpy(), which is the same memory: the tensor is written with it."
+    return "Convert it once, x = x.detach().half().numpy(), and go on with the array."
+
+
 def towards_gradient(g: Any) -> str:
     """How `g` becomes a gradient."""
     if hasattr(type(g), "grads"):

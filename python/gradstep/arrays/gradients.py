@@ -14,32 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.advice import is_torch, towards_floats, towards_gradient
+from gradstep.arrays.copies import NO_COPIES, Copies
 from gradstep.arrays.memory import Ranges, address, held
-from gradstep.arrays.parameters import check_writeable, is_bfloat16
+from gradstep.arrays.parameters import Look, check_unchanged, check_writeable, is_bfloat16
 from gradstep.arrays.stored import compute_dtype
 
 Array = NDArray[Any]
 
-Look = tuple[Any, ...]
-
 READABLE = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
-
-
-def look(param: Array) -> Look:
-    """What must stay as it is for a step to write `param`."""
-    flags = param.flags
-    order = flags.c_contiguous, flags.f_contiguous
-    return address(param), param.shape, param.dtype, order, flags.writeable
-
-
-def check_unchanged(name: str, param: Array, seen: Look) -> None:
-    """Raise a ValueError where a step can no longer write a parameter as it could."""
-    if look(param) != seen:
-        raise ValueError(
-            f"parameter {name!r} is no longer the writeable array that the optimizer was given "
-            "(its memory, shape, dtype, order or flags were changed in place); undo the change, "
-            "or make a new optimizer"
-        )
 
 
 class GradientReader:
@@ -53,6 +35,8 @@ class GradientReader:
         How each looked when the optimizer was given it.
     state
         For every parameter the other arrays that a step writes, by what errors call them.
+    copies
+        Of some parameters, in half precision.
     """
 
     def __init__(
@@ -60,11 +44,13 @@ class GradientReader:
         params: Mapping[str, Array],
         seen: Mapping[str, Look],
         state: Sequence[Mapping[str, Array]],
+        copies: Copies = NO_COPIES,
     ) -> None:
         self._names = list(params)
         self._params = list(params.values())
         self._seen = [seen[name] for name in params]
-        self._held = held(self._params)
+        self._copies = copies
+        self._held = held([*self._params, *copies.arrays.values()])
         self._state = [
             [(what, array, address(array)) for what, array in of_one.items()] for of_one in state
         ]
@@ -74,7 +60,7 @@ class GradientReader:
         """Raise TypeError or ValueError, naming the parameter, where `gradient` is none of it."""
         name, param = self._names[i], self._params[i]
         array = as_array(name, gradient)  # anybody's code may run here, and nowhere below
-        check_unchanged(name, param, self._seen[i])
+        check_unchanged(f"parameter {name!r}", param, self._seen[i])
         self.check_state(i)
         if not is_bfloat16(array.dtype) and array.dtype.newbyteorder("=") not in READABLE:
             raise TypeError(
@@ -89,8 +75,8 @@ class GradientReader:
         near = self._near(array)
         if any(np.shares_memory(array, owned) for owned in near):
             raise ValueError(
-                f"gradient {name!r} shares memory with a parameter or its state, which the step "
-                "overwrites. "
+                f"gradient {name!r} shares memory with a parameter, its copy or its state, which "
+                "the step overwrites. "
                 f"Pass a copy: {'g.clone()' if is_torch(gradient) else 'g.copy()'}."
             )
         # What belongs to another object, a tensor say, may be gone once other code has run.
@@ -99,6 +85,7 @@ class GradientReader:
 
     def check_state(self, i: int) -> None:
         """Raise a ValueError where a step can no longer write what goes with parameter `i`."""
+        self._copies.check(self._names[i])
         for what, array, where in self._state[i]:
             check_writeable(what, array)
             if address(array) != where:
@@ -111,7 +98,7 @@ class GradientReader:
         """The arrays that a step writes between the first and the last byte of this one."""
         if self._ranges is None:
             state = [array for of_one in self._state for _, array, _ in of_one]
-            self._ranges = Ranges((*self._params, *state))
+            self._ranges = Ranges((*self._params, *self._copies.arrays.values(), *state))
         return list(self._ranges.near(array))
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.advice import towards_contiguous, towards_dtype, towards_parameter
-from gradstep.arrays.memory import byte_range
+from gradstep.arrays.memory import address, byte_range
 
 Array = NDArray[Any]
+Look = tuple[Any, ...]
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16))
 
@@ -61,6 +62,23 @@ def check_param(name: str, param: Any) -> Array:
     # An equal dtype can be another object (with metadata, say); the engine knows NumPy's own.
     own = np.dtype(plain.dtype.type)
     return plain if plain.dtype is own else plain.view(own)
+
+
+def look(param: Array) -> Look:
+    """What must stay as it is for a step to write `param`."""
+    flags = param.flags
+    order = flags.c_contiguous, flags.f_contiguous
+    return address(param), param.shape, param.dtype, order, flags.writeable
+
+
+def check_unchanged(what: str, array: Array, seen: Look) -> None:
+    """Raise a ValueError where a step can no longer write a parameter, or copy, as it could."""
+    if look(array) != seen:
+        raise ValueError(
+            f"{what} is no longer the writeable array that the optimizer was given "
+            "(its memory, shape, dtype, order or flags were changed in place); undo the change, "
+            "or make a new optimizer"
+        )
 
 
 def check_writeable(what: str, array: Array) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.advice import TOO_DEEP, is_list_of_numbers, towards_gradient
 from gradstep.arrays.gradients import READABLE, as_array
+from gradstep.arrays.parameters import is_bfloat16
 
 Array = NDArray[Any]
 
@@ -64,10 +65,10 @@ def same_structure(one: Any, other: Any) -> bool:
 def as_readable(name: str, leaf: Any) -> Array:
     """`leaf` as an array that a step could read."""
     array = as_array(name, leaf)
-    if array.dtype.newbyteorder("=") not in READABLE:
+    if not is_bfloat16(array.dtype) and array.dtype.newbyteorder("=") not in READABLE:
         raise TypeError(
             f"gradient {name!r} is a {type(leaf).__name__} with dtype {array.dtype}; expected an "
-            "array of float16, float32 or float64"
+            "array of float16, bfloat16, float32 or float64"
         )
     return array
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep import reference, runtime
+from gradstep.arrays.parameters import is_bfloat16
 from gradstep.arrays.trees import as_floats, as_readable, flatten, rebuilt, same_structure
 from gradstep.values import check_axis, check_finite
 
@@ -22,7 +23,7 @@ def global_norm(grads: Any) -> float:
     Parameters
     ----------
     grads : array, or list, tuple or dict of arrays, nested at will
-        float16, float32 or float64, of any shape; None is left out.
+        float16, bfloat16, float32 or float64, of any shape; None is left out.
 
     >>> import numpy as np, gradstep as gs
     >>> gs.global_norm({"W": np.array([3.0, 0.0]), "b": np.array([4.0])})
@@ -80,7 +81,7 @@ def clip_grads(
     structure, leaves = flatten(grads)
     arrays = {name: as_readable(name, leaf) for name, leaf in leaves.items()}
     before = norm_of(arrays)
-    clipped = {name: array.copy(order="K") for name, array in arrays.items()}
+    clipped = {n: np.array(as_floats(n, array), order="K") for n, array in arrays.items()}
     with np.errstate(all="ignore"):
         if adaptive is not None:
             for name, param in matching_params(params, structure, clipped).items():
@@ -96,7 +97,8 @@ def clip_grads(
         if value is not None:
             for grad in clipped.values():
                 np.clip(grad, -value, value, out=grad)
-    return rebuilt(structure, clipped), before
+        rounded = {n: grad.astype(arrays[n].dtype, copy=False) for n, grad in clipped.items()}
+    return rebuilt(structure, rounded), before
 
 
 def check_limit(name: str, limit: float | None) -> float | None:
@@ -114,6 +116,8 @@ def matching_params(params: Any, structure: Any, grads: Mapping[str, Array]) -> 
             "Give None in grads for a parameter that has no gradient."
         )
     arrays = {name: np.asarray(leaves.get(name)) for name in grads}
+    half = [name for name, array in arrays.items() if is_bfloat16(array.dtype)]
+    arrays |= {name: arrays[name].astype(np.float32) for name in half}
     for name, grad in grads.items():
         param = arrays[name]
         if param.shape != grad.shape or param.dtype.kind not in "fiu":

@@ -107,6 +107,9 @@ class EarlyStopping:
     def restore(self, params: Any) -> None:
         """Set `params` to what they were at the best metric.
 
+        What an optimizer keeps beside parameters in half precision, with ``rounding="kahan"`` or
+        ``"split"``, is of its last step: a checkpoint brings back that of the best one, too.
+
         Raises
         ------
         RuntimeError

@@ -67,7 +67,7 @@ class GradientSum:
         Parameters
         ----------
         grads : array, or list, tuple or dict of arrays, nested at will
-            float16, float32 or float64, in the same structure and shapes each time until
+            float16, bfloat16, float32 or float64, in the same structure and shapes each time until
             :meth:`clear`. None adds nothing.
 
         Raises

@@ -71,8 +71,15 @@ class LossScaler:
     ) -> StepInfo:
         """``opt.step`` with gradients of the scaled loss; then the next scale, unless `update` is
         False: then call :meth:`update` after the steps of all optimizers.
+
+        Raises
+        ------
+        TypeError
+            If all gradients are bfloat16, which has float32's range: their loss needs no scale. Or
+            where ``opt.step`` raises one. Nothing has been changed then.
         """
         check_flag("update", update)
+        refuse_bfloat16(opt, grads)
         grad_scale = check_grad_scale(grad_scale) / self.scale
         info = opt.step(grads, grad_scale=grad_scale, skip_nonfinite=True)
         skipped = [*self._skipped, info.skipped]
@@ -128,6 +135,18 @@ class LossScaler:
         scale = check_scale("scale", entries["scale"])
         good_steps = check_count("good_steps", entries["good_steps"], 0)
         self.scale, self.good_steps, self._skipped = scale, good_steps, []
+
+
+def refuse_bfloat16(opt: Optimizer, grads: Any) -> None:
+    """Raise a TypeError where no gradient can be one that a scale keeps from vanishing."""
+    given = [gradient for gradient in opt._layout.align(grads) if gradient is not None]
+    formats = {str(getattr(gradient, "dtype", None)) for gradient in given}
+    if given and formats <= {"bfloat16", "torch.bfloat16"}:
+        raise TypeError(
+            "a LossScaler is for gradients that may have vanished in float16, and all of these "
+            "are bfloat16, which has float32's range; leave the loss as it is, and call "
+            "opt.step(grads, skip_nonfinite=True)"
+        )
 
 
 def check_scale(name: str, value: Any) -> float:

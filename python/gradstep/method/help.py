@@ -15,6 +15,10 @@ GROUPS = """groups : list of (pattern or function, dict), or None
     Options for some of the parameters: ``[("*.b", {"weight_decay": 0})]``. A pattern matches the
     end of a dotted name (``"b"`` that of ``"encoder.0.b"``), a function takes name and array; a
     parameter belongs to the first that takes it. Gradients keep the structure of ``params``."""
+COPIES = """copies : arrays in the structure of ``params``, or None
+    float16 or bfloat16 arrays that hold the float32 parameters rounded to nearest, for a forward
+    pass in half precision: steps write both at once. Where keys are left out, or None is given, a
+    parameter has none. In a list of groups, ``{"params": ..., "copies": ...}`` does as well."""
 RAISES = """Raises
 ------
 TypeError, ValueError
@@ -27,7 +31,7 @@ def help_of(method: Method) -> str:
     declared = method.hyperparameters
     own = [described(declared[name]) for name in method.positional]
     shared = [described(declared[name]) for name in declared if name not in method.positional]
-    shared.insert(0, GROUPS)
+    shared[:0] = [GROUPS, COPIES]
     parts = [
         text.rstrip(),
         "\n".join(["Parameters\n----------", PARAMS, *own]),
@@ -48,7 +52,8 @@ def signature_of(method: Method) -> Signature:
     """``params``, the options that have a place, and those by name."""
     parameters = [Parameter("params", Parameter.POSITIONAL_OR_KEYWORD, annotation="Any")]
     groups = Parameter("groups", Parameter.KEYWORD_ONLY, default=None, annotation="Groups | None")
-    by_name = [groups]
+    copies = Parameter("copies", Parameter.KEYWORD_ONLY, default=None, annotation="Any")
+    by_name = [groups, copies]
     for name, declared in method.hyperparameters.items():
         has_place = name in method.positional
         kind = Parameter.POSITIONAL_OR_KEYWORD if has_place else Parameter.KEYWORD_ONLY

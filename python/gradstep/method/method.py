@@ -158,12 +158,13 @@ class Method:
 
     def check_state_dtype(self, plan: Plan) -> None:
         """Raise a ValueError where the state of a rule cannot be stored as the plan has it."""
-        for name in RULES[plan.rule].slots:
-            held = self.slots[name].values
+        slots = {name: self.slots[name].values for name in RULES[plan.rule].slots}
+        for name, held in slots.items():
             if plan.state_dtype == "float16" and held == "squares":
+                relative = "" if "exact" in slots.values() else ", or '8bit', which is relative"
                 raise ValueError(
                     f"state_dtype='float16' cannot hold {name!r}, squares below 6e-8 among it; use "
-                    "'bfloat16', which has float32's range, or '8bit', whose numbers are relative"
+                    f"'bfloat16', which has float32's range{relative}"
                 )
             if plan.state_dtype == "8bit" and held == "exact":
                 raise ValueError(

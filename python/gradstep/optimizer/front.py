@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from copy import deepcopy
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -21,18 +20,19 @@ from gradstep.optimizer.attributes import KnownAttributes, MadeOfMethod, OfAllGr
 from gradstep.optimizer.averages import exchanged, pairs_of
 from gradstep.optimizer.checking import check_trained, current_value
 from gradstep.optimizer.cohorts import after_step
-from gradstep.optimizer.copies import copied_parts, layout_of, own_attributes, parts_of
+from gradstep.optimizer.copies import Copyable
+from gradstep.optimizer.decoding import StateOfAll
 from gradstep.optimizer.description import describe
 from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.step_info import DONE, StepInfo
-from gradstep.optimizer.turn import STEP, Busy, Turn
+from gradstep.optimizer.turn import STEP, Turn
 from gradstep.values import check_grad_scale
 
 Array = NDArray[Any]
 
 
-class Optimizer(KnownAttributes):
+class Optimizer(KnownAttributes, Copyable, StateOfAll):
     """The NumPy front of a method: it holds parameters, groups and state, and takes the steps.
 
     A subclass names its `method`; a hyperparameter declared in its body takes the place of the
@@ -61,12 +61,17 @@ class Optimizer(KnownAttributes):
                 setattr(cls, name, OfAllGroups(declared))
 
     def __init__(
-        self, params: Any, *by_place: Any, groups: Groups | None = None, **by_name: Any
+        self,
+        params: Any,
+        *by_place: Any,
+        groups: Groups | None = None,
+        copies: Any = None,
+        **by_name: Any,
     ) -> None:
         kind = type(self).__name__
         values = self.method.values(kind, by_place, by_name)
         self._turn = Turn()
-        self._layout = Layout(kind, self.method, values, *split_groups(params), groups)
+        self._layout = Layout(kind, self.method, values, *split_groups(params), groups, copies)
 
     # What users call.
 
@@ -153,6 +158,11 @@ class Optimizer(KnownAttributes):
         """The parameters by name."""
         return MappingProxyType(self._layout.params)
 
+    @property
+    def copies(self) -> Mapping[str, Array]:
+        """The copies of parameters in half precision, by the parameters' names."""
+        return MappingProxyType(self._layout.copies.arrays)
+
     def check(self, params: Any) -> None:
         """Raise an error where `params` do not hold the very arrays that the optimizer trains.
 
@@ -171,23 +181,12 @@ class Optimizer(KnownAttributes):
         """The parameter groups; set a hyperparameter with ``opt.groups[i]["lr"] = 0.1``."""
         return tuple(self._layout.groups)
 
-    @property
-    def state(self) -> Mapping[str, Mapping[str, Array]]:
-        """The live state arrays: ``opt.state[name][slot]``."""
-        state = self._refreshed().state
-        return MappingProxyType({name: MappingProxyType(of_one) for name, of_one in state.items()})
-
-    @property
-    def ema(self) -> Mapping[str, Array]:
-        """The live averages of the parameters in groups with ``ema_decay``."""
-        return MappingProxyType(self._refreshed().ema)
-
     @contextmanager
     def swap_averages(self) -> Iterator[None]:
         """Within ``with opt.swap_averages():`` the parameters hold their averages, for evaluation.
 
-        Afterwards they are what they were, to the bit. Parameters without an average stay as they
-        are, and the optimizer takes no step meanwhile.
+        Afterwards they are what they were, to the bit; copies follow them. Parameters without an
+        average stay as they are, and the optimizer takes no step meanwhile.
 
         Raises
         ------
@@ -229,7 +228,7 @@ class Optimizer(KnownAttributes):
         return current_value(self._layout, name, group)
 
     def add_group(self, group: Mapping[str, Any]) -> None:
-        """Add parameters: ``{"params": ..., "lr": ..., ...}``.
+        """Add parameters: ``{"params": ..., "lr": ..., ...}``, and ``"copies"`` of them.
 
         Gradients then come as a list: first those of what the optimizer was made with, if that was
         no list of groups, then those of each group that was added.
@@ -249,7 +248,7 @@ class Optimizer(KnownAttributes):
         """Continue, bit for bit, where :meth:`state_dict` was taken.
 
         With `convert` a state that is stored in other formats than this optimizer's is brought
-        into these, exactly where they are wider.
+        into these, exactly where they are wider. Copies then hold the parameters, rounded.
 
         Raises
         ------
@@ -259,40 +258,8 @@ class Optimizer(KnownAttributes):
         """
         self._turn.during("load_state_dict()", states.load, self._layout, state_dict, convert)
 
-    def __copy__(self) -> NoReturn:
-        raise TypeError(
-            "a shallow copy would share half of the optimizer; use copy.deepcopy(opt), or "
-            "copy.deepcopy((params, opt)) to have its parameters in their structure, too"
-        )
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
-        twin = memo[id(self)] = type(self).__new__(type(self))
-        parts = self._turn.during("copy.deepcopy()", copied_parts, self._layout, memo)
-        twin.__setstate__((parts, deepcopy(own_attributes(self), memo)))
-        return twin
-
-    def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        parts = self._turn.during("a pickle of it", parts_of, self._layout)
-        return parts, own_attributes(self)
-
-    def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
-        parts, attributes = state
-        for name, value in attributes.items():
-            object.__setattr__(self, name, value)
-        self._turn, self._layout = Turn(), layout_of(self.method, parts)
-
     def __repr__(self) -> str:
         return describe(self._layout)
-
-    # How it is done.
-
-    def _refreshed(self) -> Layout:
-        """In line with the hyperparameters, as a running step has brought it already."""
-        layout = self._layout
-        if layout.chosen.settings is not layout.prepared_for:
-            with suppress(Busy):
-                self._turn.during("reading", layout.refresh)
-        return layout
 
 
 Optimizer._show_hyperparameters()

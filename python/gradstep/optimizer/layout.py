@@ -11,14 +11,22 @@ from numpy.typing import NDArray
 
 from gradstep import runtime
 from gradstep.arrays.at_once import at_once, attribute
-from gradstep.arrays.gradients import GradientReader, Look, check_unchanged, look
+from gradstep.arrays.copies import NO_COPIES, Copies, copies_by_name, lined_up
+from gradstep.arrays.gradients import GradientReader
 from gradstep.arrays.groups import align_groups, plain_arrays
-from gradstep.arrays.parameters import check_disjoint, check_writeable
+from gradstep.arrays.parameters import (
+    Look,
+    check_disjoint,
+    check_unchanged,
+    check_writeable,
+    look,
+)
 from gradstep.arrays.selection import Groups, pick_groups
 from gradstep.arrays.stored import Stored
 from gradstep.arrays.structure import Align, Node
 from gradstep.method.method import Method
 from gradstep.method.rows import Plan, draws, key_of
+from gradstep.optimizer import half_copies
 from gradstep.optimizer.cohorts import Cohort
 from gradstep.optimizer.group import Chosen, Group
 from gradstep.optimizer.settings import Settings, settings_of
@@ -44,6 +52,7 @@ class Layout:
         grouped: bool,
         groups: Iterable[Mapping[str, Any]],
         picked: Groups | None = None,
+        copies: Any = None,
     ) -> None:
         self.kind = kind
         self.method = method
@@ -53,6 +62,7 @@ class Layout:
         self.given: dict[str, Array] = {}  # parameters, of NumPy's subclasses, too
         self.params: dict[str, Array] = {}
         self.seen: dict[str, Look] = {}
+        self.copies = NO_COPIES
         self.groups: list[Group] = []
         self.structures: list[Node] = []  # of what was given at once: params, or each group
         self.chosen = Chosen()
@@ -69,29 +79,49 @@ class Layout:
             raise TypeError(
                 "params is a list of groups, and groups= picks others out of it; give one of them"
             )
-        for group in groups:
-            self.chosen.settings += self._add(group, picked)
+        entries = list(groups)
+        for entry in entries:
+            self.chosen.settings += self._add(entry, picked)
         if not self.params:
             raise ValueError("params holds no parameters; give at least one array")
         check_disjoint(self.params)
+        self.copies = self._with_copies(entries, copies)
         self._prepare(self.chosen.settings)
+        half_copies.write(self.copies, self.params)
 
     def add_group(self, group: Mapping[str, Any]) -> None:
         """One more group, as :func:`split_groups` gives it; an illegal one changes nothing."""
+        self.check_params(self.params)
         new = copy(self)
         new.given, new.params, new.seen = dict(self.given), dict(self.params), dict(self.seen)
         new.groups, new.structures = list(self.groups), list(self.structures)
         new.cohorts, new.grouped = list(self.cohorts), True
         settings = new._add(group)
         check_disjoint(new.params)
+        new.copies = new._with_copies([group])
         new._prepare((*self.chosen.settings, *settings))
         set_parts = partial(vars(self).update, vars(new))
         chosen = (*self.chosen.settings, *settings)
-        at_once([set_parts, attribute(self.chosen, "settings", chosen)])()
+        written = half_copies.changes(new.copies, new.params)
+        at_once([*written, set_parts, attribute(self.chosen, "settings", chosen)])()
+
+    def _with_copies(self, entries: Sequence[Mapping[str, Any]], copies: Any = None) -> Copies:
+        """The copies of before, those that came with these last entries, and those of all."""
+        given = dict(self.copies.given)
+        structures = self.structures[-len(entries) :]
+        for structure, entry in zip(structures, entries, strict=True):
+            given |= lined_up(structure, entry.get("copies"))
+        of_all = copies_by_name(structures, self.grouped, copies)
+        if twice := sorted(given.keys() & of_all.keys()):
+            raise TypeError(
+                f"{twice} have copies in their group and in copies=; give them in one of the two"
+            )
+        return Copies(given | of_all, self.params)
 
     def _add(self, entry: Mapping[str, Any], picked: Groups | None = None) -> tuple[Settings, ...]:
         """What was given at once: a group, or several that are picked out of it."""
-        given = {name: value for name, value in entry.items() if name != "params"}
+        others = ("params", "copies")
+        given = {name: value for name, value in entry.items() if name not in others}
         self.method.refuse_unknown(self.kind, given)
         structure, named = entry["params"](len(self.structures) if self.grouped else None)
         for name in named:
@@ -150,10 +180,19 @@ class Layout:
                 place = cohort.group
                 of_group = settings[place]
                 h, parts = of_group.fixed or of_group.prepared(steps)
-            t = steps - cohort.behind + 1
-            row = parts, step_coefficients(of_group.rule, h, t)
-            rows.append((*row, draws(h["seed"], t)) if of_group.draws else row)
-        return rows
+            at_step = step_coefficients(of_group.rule, h, steps - cohort.behind + 1)
+            rows.append((parts, at_step))
+        return self._with_draws(rows, settings) if self.draws else rows
+
+    def _with_draws(self, rows: Rows, settings: tuple[Settings, ...]) -> Rows:
+        """The same, with what stands for the step in the rows of cohorts that draw."""
+        drawing: Rows = []
+        for row, cohort in zip(rows, self.cohorts, strict=True):
+            of_group = settings[cohort.group]
+            if of_group.plan.rounding == "stochastic":
+                row = (*row, draws(of_group.values["seed"], self.steps - cohort.behind + 1))
+            drawing.append(row)
+        return drawing
 
     def _prepare(self, settings: tuple[Settings, ...]) -> None:
         """Make state, averages and the parameter table as these settings ask for."""
@@ -191,27 +230,31 @@ class Layout:
             if plan.averages:
                 written[f"the average of {name!r}"] = ema[name]
             named.append(written)
-        reader = GradientReader(self.params, self.seen, named)
+        reader = GradientReader(self.params, self.seen, named, self.copies)
         for i in range(len(self.params)):
             reader.check_state(i)
+        copies = [self.copies.stored(name) for name in self.params]
         keys = [key_of(name) for name in self.params]
-        table = table_type(params, slots, averages, [None] * len(params), keys, reader)
+        table = table_type(params, slots, averages, copies, keys, reader)
         cohorts = self.cohorts
         self._assign(table, settings)
         align: Align = align_groups(self.structures, self.grouped)
+        drawing = any(plan.rounding == "stochastic" for plan in plans)
         skips_nonfinite = any(plan.skips_nonfinite for plan in plans)
         needs_norm = skips_nonfinite or any(plan.limits_norms for plan in plans)
         # No call from here on.
         self.state, self.formats, self.ema = state, formats, ema
         self.table, self.table_type = table, table_type
         self.align, self.skips_nonfinite, self.needs_norm = align, skips_nonfinite, needs_norm
+        self.draws = drawing
         self.plans, self.prepared_for, self.assigned = plans, settings, cohorts
 
     def check_params(self, names: Iterable[str]) -> None:
         """Raise a ValueError where one of these can no longer be written."""
         for name in names:
             check_writeable(f"parameter {name!r}", self.params[name])
-            check_unchanged(name, self.params[name], self.seen[name])
+            check_unchanged(f"parameter {name!r}", self.params[name], self.seen[name])
+            self.copies.check(name)
 
     def _assign(self, table: Any, settings: Sequence[Settings]) -> None:
         """Tell the table which rule every cohort follows, and every tensor's cohort."""

@@ -10,7 +10,10 @@ from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.loans import lent
 from gradstep.arrays.memory import flat, held
 from gradstep.method.method import WithVelocity
+from gradstep.optimizer.decoding import decoded
 from gradstep.optimizer.front import Optimizer
+from gradstep.optimizer.half_copies import bits
+from gradstep.optimizer.storage import rounded_as
 from gradstep.optimizer.turn import STEP
 from gradstep.reference.arithmetic import subtract_scaled
 
@@ -26,7 +29,7 @@ class NesterovPoint(Optimizer):
 
         Evaluating the gradient there and stepping with plain momentum is Nesterov's method in its
         textbook form (Sutskever et al. 2013; Goodfellow et al. 2016, algorithms 8.3 and 8.6).
-        Afterwards the parameters are restored bit for bit.
+        Afterwards the parameters are restored bit for bit. Copies follow them.
 
         Raises
         ------
@@ -59,17 +62,22 @@ class NesterovPoint(Optimizer):
                     "parameters at the point ahead already. Set opt.nesterov = False."
                 )
             factors = [self.method.lead(group.at(self.steps)) for group in layout.groups]
-            moved = [
-                (factor, name, layout.state[name]["momentum_buffer"])
+            moved = {
+                name: factor
                 for group, factor in zip(layout.groups, factors, strict=True)
                 for name in group.names
                 if "momentum_buffer" in layout.state[name]
-            ]
-            layout.check_params(name for _, name, _ in moved)
-            params = [flat(layout.params[name]) for _, name, _ in moved]
-            ahead = [param.copy() for param in params]
-            for values, (factor, _, buffer) in zip(ahead, moved, strict=True):
-                subtract_scaled(values, factor, flat(buffer))
+            }
+            layout.check_params(moved)
+            params = [flat(layout.params[name]) for name in moved]
+            ahead = []
+            for name, factor in moved.items():
+                values = decoded(layout, name, "param").copy(order="K")
+                subtract_scaled(values, factor, decoded(layout, name, "momentum_buffer"))
+                ahead.append(flat(rounded_as(layout.params[name], values)))
+                if (copy := layout.copies.arrays.get(name)) is not None:
+                    params.append(bits(copy))
+                    ahead.append(bits(rounded_as(copy, values)))
             there = at_once(map(filled, params, ahead))
             back = at_once(map(filled, params, [param.copy() for param in params]))
             memory = held(params)  # nobody can resize it meanwhile

@@ -23,7 +23,6 @@ class Settings:
         self.values = values
         self.plan = method.plan(values)
         self.rule = self.plan.rule
-        self.draws = self.plan.rounding == "stochastic"
         self._schedules = [
             (name, declared.at, functions_of(values[name]))
             for name, declared in method.hyperparameters.items()

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.parameters import is_bfloat16
 from gradstep.method.rows import Plan
 from gradstep.method.slots import Slot
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.storage import (
     BESIDE_PARAM,
     format_of_array,
+    format_of_average,
     format_of_slot,
     legal_array,
     scale_of,
@@ -37,10 +39,22 @@ def own_state(given: Any) -> Any:
             return read
         read = {key: own_dict(part) for key, part in read.items()}
         if isinstance(read.get("state"), dict):
-            read["state"] = {name: own_dict(part) for name, part in read["state"].items()}
+            read["state"] = {name: raw_arrays(part) for name, part in read["state"].items()}
+        if "ema" in read:
+            read["ema"] = raw_arrays(read["ema"])
         if isinstance(read.get("groups"), (list, tuple)):
             read["groups"] = [own_dict(group) for group in read["groups"]]
     return read
+
+
+def raw_arrays(given: Any) -> Any:
+    """Arrays by name in a dict of our own, those of bfloat16 as the bits that a state holds."""
+    arrays = own_dict(given)
+    if isinstance(arrays, dict):
+        for key, array in arrays.items():
+            if isinstance(array, np.ndarray) and is_bfloat16(array.dtype):
+                arrays[key] = array.view(np.uint16)
+    return arrays
 
 
 def check_header(given: Mapping[str, Any], kind: str) -> int:
@@ -114,46 +128,74 @@ def check_state(
     """The step count of every parameter."""
     check_names("state", given, list(layout.params))
     slots = layout.method.slots
-    legal = {"step", *slots, *map(scale_of, slots), *BESIDE_PARAM.values()}
     counts = {}
     for group, plan in zip(layout.groups, plans, strict=True):
-        wanted = RULES[plan.rule].slots
-        needed = wanted if complete else ()
         for name in group.names:
-            of_one = given[name]
-            came = list(of_one) if isinstance(of_one, Mapping) else of_one
-            if not isinstance(of_one, Mapping) or not {"step", *needed} <= set(of_one):
-                raise ValueError(
-                    f"state_dict['state'][{name!r}] must hold {['step', *needed]}; "
-                    f"got {shown(came)}"
-                )
-            if not set(of_one) <= legal:
-                raise ValueError(
-                    f"state_dict['state'][{name!r}] holds what is no state of an optimizer; "
-                    f"got {shown(came)}"
-                )
+            of_one, param = given[name], layout.params[name]
+            check_entries_of(name, of_one, slots, plan, complete, convert)
             counts[name] = check_count(f"state[{name!r}]['step']", of_one["step"])
-            param = layout.params[name]
             for key, array in of_one.items():
                 if key != "step":
                     check_state_array(name, key, array, param, slots)
-                if key in slots and array.dtype == np.uint8 and scale_of(key) not in of_one:
-                    raise ValueError(f"state_dict['state'][{name!r}] lacks {scale_of(key)!r}")
-                if key in wanted and not convert:
-                    check_format(
-                        name, key, array, format_of_slot(slots[key], param, plan.state_dtype)
-                    )
+            for slot in set() if convert else of_one.keys() & RULES[plan.rule].slots:
+                came = format_of_array(of_one[slot], slots[slot])
+                expected = format_of_slot(slots[slot], param, plan.state_dtype)
+                option = f"state_dtype={plan.state_dtype!r}"
+                check_format(f"state[{name!r}][{slot!r}]", came, expected, option)
     return counts
 
 
-def check_format(name: str, slot: str, array: Array, format: str | None) -> None:
-    """Raise an error where an array of the state is in another format than this."""
-    came = format_of_array(array, Slot(values="squares" if format == "squares8" else "signed"))
-    if came != format:
+def check_entries_of(
+    name: str,
+    of_one: Any,
+    slots: Mapping[str, Slot],
+    plan: Plan,
+    complete: bool,
+    convert: bool,
+) -> None:
+    """Raise an error where a parameter's state has not the entries that it should have.
+
+    With `convert` what lay beside a parameter that was rounded in another way is left out of it.
+    """
+    what = f"state_dict['state'][{name!r}]"
+    came = list(of_one) if isinstance(of_one, Mapping) else of_one
+    beside = BESIDE_PARAM.get(plan.rounding)
+    needed = ["step"]
+    if complete:
+        needed += RULES[plan.rule].slots
+        needed += [beside] if beside and not convert else []
+    if not isinstance(of_one, dict) or not set(needed) <= set(of_one):
+        raise ValueError(f"{what} must hold {needed}; got {shown(came)}")
+    scales = [scale_of(slot) for slot in slots if is_8bit(of_one.get(slot))]
+    if not set(scales) <= set(of_one):
+        raise ValueError(f"{what} must hold {scales}, too; got {shown(came)}")
+    if not set(of_one) <= {"step", *slots, *scales, *BESIDE_PARAM.values()}:
+        raise ValueError(f"{what} holds what is no state of an optimizer; got {shown(came)}")
+    for other in of_one.keys() & (set(BESIDE_PARAM.values()) - {beside}):
+        if not convert:
+            raise ValueError(
+                f"{what} holds {other!r}, which this optimizer's rounding={plan.rounding!r} does "
+                "not keep; load with convert=True to leave it out"
+            )
+        del of_one[other]
+
+
+def is_8bit(array: Any) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype == np.uint8
+
+
+def check_format(what: str, came: str | None, expected: str | None, option: str) -> None:
+    """Raise an error where an array of the state is in another format than the expected one."""
+    if came != expected:
         raise ValueError(
-            f"state[{name!r}][{slot!r}] in state_dict is of {array.dtype}, which is not what this "
-            "optimizer's state_dtype says; load with convert=True"
+            f"{what} in state_dict is stored in {shown_format(came)}, but this optimizer's "
+            f"{option} asks for {shown_format(expected)}; construct it with what was saved, or "
+            "load with convert=True"
         )
+
+
+def shown_format(format: str | None) -> str:
+    return "its compute dtype" if format is None else "8 bits" if format[-1] == "8" else format
 
 
 def check_names(what: str, given: Any, expected: list[str]) -> None:
@@ -183,6 +225,13 @@ def check_state_array(
 ) -> None:
     shape, dtypes = legal_array(param, key, slots)
     check_array(f"state[{name!r}][{key!r}] in state_dict", array, shape, dtypes)
+
+
+def check_average_format(name: str, array: Array, plan: Plan) -> None:
+    """Raise an error where an average is in another format than this plan's."""
+    expected = format_of_average(plan.ema_dtype)
+    option = f"ema_dtype={plan.ema_dtype!r}"
+    check_format(f"ema[{name!r}]", format_of_array(array, Slot()), expected, option)
 
 
 def check_average(name: str, array: Any, param: Array) -> None:

@@ -13,12 +13,14 @@ from gradstep.arrays.at_once import Change, at_once, attribute, filled
 from gradstep.arrays.memory import Ranges
 from gradstep.arrays.parameters import check_writeable
 from gradstep.method.slots import Slot
+from gradstep.optimizer import half_copies
 from gradstep.optimizer.cohorts import regroup
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.settings import Settings
 from gradstep.optimizer.state_checks import (
     FORMAT,
     check_average,
+    check_average_format,
     check_groups,
     check_header,
     check_names,
@@ -89,6 +91,8 @@ class Checked:
     def check_arrays(self) -> None:
         """Raise an error where values do not fit, or cannot be written into, the live arrays."""
         params = self.layout.params
+        for name in params:
+            self.layout.copies.check(name)
         for name, array in self.ema.items():
             check_average(name, self.given["ema"][name], params[name])
             check_writeable(f"the average of {name!r}", array)
@@ -98,8 +102,10 @@ class Checked:
                 check_state_array(name, key, self.given["state"][name][key], params[name], slots)
                 check_writeable(f"state[{name!r}][{key!r}]", array)
 
-    def take_over(self, changes: Iterable[Change] = ()) -> None:
-        """Make it the state, and these changes with it, at once."""
+    def take_over(
+        self, changes: Iterable[Change] = (), params: Mapping[str, Array] | None = None
+    ) -> None:
+        """Make it the state, and these changes with it, which set these parameters, at once."""
         layout = self.layout
         positions = layout.positions()
         cohorts = regroup(
@@ -111,6 +117,7 @@ class Checked:
         fill = [filled(array, self.given["ema"][name]) for name, array in self.ema.items()]
         for name, slots in self.state.items():
             fill += [filled(array, self.given["state"][name][s]) for s, array in slots.items()]
+        fill += half_copies.changes(layout.copies, {**layout.params, **(params or {})})
         parts = {
             "state": self.state, "ema": self.ema, "formats": self.formats, "cohorts": cohorts,
             "steps": self.steps, "plans": [], "prepared_for": (),
@@ -142,18 +149,16 @@ def check(
     values = check_storage_kept(layout, values, convert)
     plans = [group.plan_of(of_group) for group, of_group in zip(layout.groups, values, strict=True)]
     counts = check_state(layout, given["state"], plans, hyperparameters, convert)
-    averaged = [
-        name
-        for group, plan in zip(layout.groups, plans, strict=True)
-        for name in group.names
-        if plan.averages
-    ]
+    plan_of = {n: plan for g, plan in zip(layout.groups, plans, strict=True) for n in g.names}
+    averaged = [name for name, plan in plan_of.items() if plan.averages]
     if not hyperparameters and isinstance(given["ema"], Mapping):
         averaged = [name for name in averaged if name in given["ema"]]
     else:
         check_names("ema", given["ema"], averaged)
     for name in averaged:
         check_average(name, given["ema"][name], layout.params[name])
+        if not convert:
+            check_average_format(name, given["ema"][name], plan_of[name])
     state, formats = {}, {}
     for name, param in layout.params.items():
         arrays = {key: array for key, array in given["state"][name].items() if key != "step"}

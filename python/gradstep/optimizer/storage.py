@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.memory import allocate, flat
+from gradstep.arrays.memory import allocate, flat, memory_order
 from gradstep.arrays.parameters import is_bfloat16
 from gradstep.arrays.stored import Stored, compute_dtype
 from gradstep.method.rows import Plan
@@ -20,6 +20,7 @@ from gradstep.reference.places import place_of
 Array = NDArray[Any]
 Arrays = dict[str, Array]
 
+RUN = 16384  # elements converted at a time
 LEAST_FOR_8BIT = 4096  # elements; below, float32 costs nothing
 # What lies beside a parameter, by its rounding.
 BESIDE_PARAM = {"split": "trailing_bits", "kahan": "compensation"}
@@ -39,6 +40,11 @@ def format_of_param(param: Array, rounding: str) -> str | None:
     return name if rounding == "nearest" else f"{name} {rounding}"
 
 
+def raw_beside(param: Array, rounding: str) -> str:
+    """The dtype of what lies beside a parameter in half precision."""
+    return RAW[PACKINGS[format_of_param(param, rounding) or ""].beside or ""]
+
+
 def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | None:
     if state_dtype in (None, "float32") or param.dtype == np.float64:
         return None
@@ -47,6 +53,10 @@ def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | N
     if param.size < LEAST_FOR_8BIT:
         return None
     return "squares8" if slot.values == "squares" else "moments8"
+
+
+def format_of_average(ema_dtype: str | None) -> str | None:
+    return None if ema_dtype == "float32" else ema_dtype
 
 
 def check_storage(name: str, param: Array, plan: Plan) -> None:
@@ -100,8 +110,11 @@ class Kept:
         for name in BESIDE_PARAM.values():
             if name != wanted:
                 self.arrays.pop(name, None)
+                self.formats.pop(name, None)
+        if rounding == "kahan":
+            self.formats["compensation"] = format_of_param(self.param, "nearest")
         if wanted is not None and wanted not in self.arrays:
-            dtype = RAW[PACKINGS[format].beside or ""]
+            dtype = raw_beside(self.param, rounding)
             self.arrays[wanted] = allocate(self.param, 0.0, len(self.arrays), dtype)
         return Stored(self.param, format, self._flat(wanted))
 
@@ -110,22 +123,22 @@ class Kept:
         if name not in self.arrays:
             self._make(name, format)
             if first := slot.first_value(h):
-                fill(self._stored(name), first)
+                fill(self.stored(name), first)
         elif self.formats.get(name) != format:
-            values = values_of(self._stored(name))
+            values = values_of(self.stored(name))
             del self.arrays[name]
             self.arrays.pop(scale_of(name), None)
             self._make(name, format)
-            fill(self._stored(name), values)
-        return rounded(self._stored(name), plan.rounding)
+            fill(self.stored(name), values)
+        return rounded(self.stored(name), plan.rounding)
 
     def of_average(self, average: Array | None, plan: Plan) -> Array | Stored:
         """Of the parameter, beginning as it is."""
-        format = None if plan.ema_dtype == "float32" else plan.ema_dtype
+        format = format_of_average(plan.ema_dtype)
         before = self.formats.get("ema")
         if average is not None and before == format:
             return rounded(stored(average, format), plan.rounding)
-        values = self._values_of_param() if average is None else values_of(stored(average, before))
+        values = self.values_of_param() if average is None else values_of(stored(average, before))
         new = stored(new_array(self.param, format, len(self.arrays)), format)
         fill(new, values)
         self.formats["ema"] = format
@@ -137,7 +150,7 @@ class Kept:
         names = (*slots, *map(scale_of, slots), *BESIDE_PARAM.values())
         return [name for name in names if name in self.arrays]
 
-    def _values_of_param(self) -> Array:
+    def values_of_param(self) -> Array:
         for rounding, beside in BESIDE_PARAM.items():
             if beside in self.arrays:
                 return values_of(self.of_param(rounding))
@@ -150,7 +163,7 @@ class Kept:
             scales = -(-self.param.size // PACKINGS[format].per)
             self.arrays[scale_of(name)] = allocate(np.empty(scales, np.float32), 0.0, 0)
 
-    def _stored(self, name: str) -> Array | Stored:
+    def stored(self, name: str) -> Array | Stored:
         return stored(self.arrays[name], self.formats.get(name), self._flat(scale_of(name)))
 
     def _flat(self, name: str | None) -> Array | None:
@@ -180,8 +193,9 @@ def legal_array(param: Array, key: str, slots: Mapping[str, Slot]) -> tuple[Any,
     if key in slots:
         plain = compute_dtype(param).name
         return param.shape, (plain,) if plain == "float64" else (plain, *RAW.values())
-    if key in BESIDE_PARAM.values():
-        return param.shape, ("uint16", "float16")
+    for rounding, beside in BESIDE_PARAM.items():
+        if key == beside:
+            return param.shape, (raw_beside(param, rounding),)
     return (-(-param.size // SCALE_BLOCK),), ("float32",)
 
 
@@ -210,12 +224,25 @@ def array_of(given: Array | Stored) -> Array:
 def fill(target: Array | Stored, values: Array | float) -> None:
     """Give a new array these values, in the compute type, rounded as its format has it."""
     place = place_of(target)
-    all_values = flat(values) if isinstance(values, np.ndarray) else None
-    if all_values is None:
-        all_values = np.full(place.size, values, place.dtype)
+    in_order = None
+    if isinstance(values, np.ndarray):
+        in_order = flat(np.asarray(values, order=memory_order(place.shaped)))
     with np.errstate(all="ignore"):
-        for change in place.write(slice(0, place.size), all_values, no_draws):
-            change()
+        for start in range(0, place.size, RUN):
+            run = slice(start, min(start + RUN, place.size))
+            if in_order is None:
+                part = np.full(run.stop - start, values, place.dtype)
+            else:
+                part = in_order[run]
+            for change in place.write(run, part, no_draws):
+                change()
+
+
+def rounded_as(array: Array, values: Array) -> Array:
+    """A new array like `array` with these values, rounded to nearest."""
+    new = np.empty_like(array)
+    fill(stored(new, format_of_param(array, "nearest")), values)
+    return new
 
 
 def no_draws() -> Array:
@@ -224,4 +251,5 @@ def no_draws() -> Array:
 
 def values_of(array: Array | Stored) -> Array:
     """All of it in the compute type."""
-    return place_of(array).whole()
+    with np.errstate(all="ignore"):
+        return place_of(array).whole()

@@ -100,8 +100,9 @@ def kahan(dtype: str, read: Read, write: Write) -> Packing:
 
 
 def unpack_split(stored: Array, rest: Array) -> Array:
-    upper = stored.view(np.uint16).astype(np.uint32) - (rest >> np.uint16(15))
-    return ((upper << np.uint32(16)) | rest).view(np.float32)
+    written = stored.view(np.uint16).astype(np.uint32)
+    bits = ((written - (rest >> np.uint16(15))) << np.uint32(16)) | rest
+    return np.where(is_nan(bits), written << np.uint32(16), bits).view(np.float32)
 
 
 def pack_split(values: Array, *_: Any) -> tuple[Array, Array]:
@@ -133,6 +134,9 @@ class Code8(NamedTuple):
     def infinity(self) -> int:
         return self.magnitudes - 1
 
+    def sign(self, bits: Array) -> Array:
+        return (bits >> np.uint32(24)) & np.uint32(0x80 & ~self.magnitudes)
+
 
 MOMENTS8 = Code8(0x7F, 19, 1904, 16, 0, 0.90625)
 SQUARES8 = Code8(0xFF, 20, 763, 1, 1, 1.0)
@@ -159,9 +163,9 @@ def encode(of: Code8, values: Array, inverse: Array) -> Array:
     smallest_normal = np.uint32((of.normal + of.lowest) << of.dropped).view(np.float32)
     code = np.where(relative < smallest_normal, small, normal)
     code = np.maximum(code, np.where(values != 0, np.uint32(of.least), np.uint32(0)))
-    special = np.where(is_nan(bits), np.uint32(of.magnitudes), np.uint32(of.infinity))
-    code = np.where((bits & MAGNITUDE) < INFINITY, code, special)
-    return code | ((bits >> np.uint32(24)) & np.uint32(0x80))
+    code = np.where((bits & MAGNITUDE) < INFINITY, code, np.uint32(of.infinity))
+    code |= of.sign(bits)
+    return np.where(is_nan(bits), np.uint32(of.magnitudes), code)
 
 
 def in_blocks(of: Code8) -> Packing:

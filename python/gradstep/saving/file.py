@@ -11,8 +11,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from numpy.typing import NDArray
-
 from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.groups import named_arrays
 from gradstep.arrays.loans import refuse_lent
@@ -29,10 +27,10 @@ from gradstep.saving.parts import (
     put_back,
     with_state,
 )
+from gradstep.saving.tensors import read_tensors, to_bytes
 from gradstep.saving.tree_json import decode, parse, to_json
 from gradstep.values import check_flag
 
-Array = NDArray[Any]
 Path = str | os.PathLike[str]
 
 VERSION = 1
@@ -89,11 +87,11 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Any) -> N
     >>> resumed.steps, resumed.params["w"], rest["epoch"]
     (1, array([0.999, 0.999]), 3)
     """
-    safetensors = import_safetensors()
+    import_safetensors()  # what reads it
     check_flag("params", params)
     check_optimizer(opt)
-    if "hyperparameters" in others:
-        raise TypeError("load() has an option 'hyperparameters'; give what you save another name")
+    for name in others.keys() & {"hyperparameters", "convert"}:
+        raise TypeError(f"load() has an option {name!r}; give what you save another name")
     values = {name: value for name, value in others.items() if is_plain(value)}
     objects = {
         name: with_state(name, other, params=params)
@@ -109,7 +107,7 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Any) -> N
             "values": values,
         }
         text, tensors = to_json(content)
-        write_atomically(os.fspath(path), safetensors.numpy.save(tensors, {KEY: text}))
+        write_atomically(os.fspath(path), to_bytes(tensors, {KEY: text}))
 
     opt._turn.during("save()", write)
 
@@ -120,6 +118,7 @@ def load(
     *,
     params: Any = None,
     hyperparameters: bool = True,
+    convert: bool = False,
     **others: Any,
 ) -> dict[str, Any]:
     """Continue, bit for bit, where :func:`save` was called.
@@ -141,6 +140,10 @@ def load(
         Go on with the hyperparameters in the file, schedules of `opt` excepted; where `opt` was
         constructed with others than the optimizer that was saved, a warning lists what is replaced.
         False keeps those of `opt`; state that they need and the file lacks begins anew.
+    convert : bool
+        Bring state that is stored in other formats than those of `opt` into these: exactly where
+        they are wider, rounded where they are not. ``rounding``, ``state_dtype`` and ``ema_dtype``
+        of `opt` stay. Without it such a file is refused.
     **others : objects as for :func:`save`
         Those under the names that they were saved under; None leaves one out. With an `opt` all
         have to be named.
@@ -182,8 +185,9 @@ def load(
     (array([1., 1.]), {'epoch': 3})
     """
     check_flag("hyperparameters", hyperparameters)
+    check_flag("convert", convert)
     wanted = {
-        name: with_state(name, other, hyperparameters=hyperparameters)
+        name: with_state(name, other, hyperparameters=hyperparameters, convert=convert)
         for name, other in others.items()
         if other is not None
     }
@@ -200,7 +204,7 @@ def load(
         refuse_lent("load()", live.values())
         with saying(f"cannot load {path}: "), ExitStack() as undo:
             content = read(path)
-            part = None if opt is None else Part(opt, content, hyperparameters)
+            part = None if opt is None else Part(opt, content, hyperparameters, convert)
             given = content["params"]
             if live and given is None:
                 raise ValueError("it was saved without parameters")
@@ -233,7 +237,7 @@ def load(
 
 def import_safetensors() -> Any:
     try:
-        import safetensors.numpy
+        import safetensors
     except ImportError:
         raise ImportError(
             'a checkpoint needs the package safetensors: pip install "gradstep[checkpoint]"'
@@ -251,15 +255,10 @@ def read(path: str) -> dict[str, Any]:
     safetensors = import_safetensors()
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError("it is not a regular file")
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            text = (file.metadata() or {}).get(KEY)
-            if text is None:
-                raise ValueError("it is a safetensors file, but not one that gradstep.save() made")
-            names = file.keys()
-            tensors = {name: read_tensor(file, name) for name in names}
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"it is damaged or no safetensors file: {error}") from error
+    metadata, tensors = read_tensors(path, safetensors)
+    text = metadata.get(KEY)
+    if text is None:
+        raise ValueError("it is a safetensors file, but not one that gradstep.save() made")
     plain = parse(text)
     if not isinstance(plain, dict) or plain.get("version") != VERSION:
         version = plain.get("version") if isinstance(plain, dict) else plain
@@ -269,16 +268,6 @@ def read(path: str) -> dict[str, Any]:
     content: dict[str, Any] = decode(plain, tensors)
     check_kinds(content, WHOLE)
     return content
-
-
-def read_tensor(file: Any, name: str) -> Array:
-    try:
-        array: Array = file.get_tensor(name)
-        if array.dtype.kind not in "biuf":  # from a package that adds dtypes to NumPy
-            raise TypeError(f"its dtype is {array.dtype}")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"tensor {name!r} is none that NumPy can hold: {error}") from error
-    return array
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from gradstep.arrays.parameters import check_writeable
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.front import Optimizer
-from gradstep.optimizer.state_checks import check_array
+from gradstep.optimizer.state_checks import STORAGE, check_array
+from gradstep.saving.tensors import BFLOAT16_BITS
 
 Array = NDArray[Any]
 Constructed = list[dict[str, Any]]  # what each group was constructed with, but for schedules
@@ -56,11 +57,17 @@ GENERATORS = np.random.Generator, np.random.BitGenerator, np.random.RandomState
 class Part:
     """What a checkpoint has of `opt`, which fits it. The caller holds the optimizer's lock."""
 
-    def __init__(self, opt: Optimizer, content: Mapping[str, Any], hyperparameters: bool) -> None:
+    def __init__(
+        self,
+        opt: Optimizer,
+        content: Mapping[str, Any],
+        hyperparameters: bool,
+        convert: bool = False,
+    ) -> None:
         check_kinds(content, PARTS)
         self._opt = opt
         self._params = content["params"]  # None: it was saved without them
-        self._state = states.check(opt._layout, content["optimizer"], hyperparameters)
+        self._state = states.check(opt._layout, content["optimizer"], hyperparameters, convert)
         self._constructed = read_constructed(opt, content) if hyperparameters else None
         self._check_params()
 
@@ -92,17 +99,25 @@ class Part:
         changes = [filled(self._opt.params[name], values) for name, values in params.items()]
         changes += others
         for group, was in zip(self._opt.groups, self._constructed or [], strict=False):
-            changes.append(attribute(group, "constructed", group.constructed | was))
-        self._state.take_over(changes)
+            kept = {name: group.constructed[name] for name in STORAGE if name in group.constructed}
+            changes.append(attribute(group, "constructed", group.constructed | was | kept))
+        self._state.take_over(changes, params)
 
 
 class WithParams:
     """An optimizer with its parameters, as one of the objects beside the first."""
 
-    def __init__(self, opt: Optimizer, params: bool = True, hyperparameters: bool = True) -> None:
+    def __init__(
+        self,
+        opt: Optimizer,
+        params: bool = True,
+        hyperparameters: bool = True,
+        convert: bool = False,
+    ) -> None:
         self._opt = opt
         self._with_params = params
         self._hyperparameters = hyperparameters
+        self._convert = convert
         self.replaced: list[str] = []
 
     def state_dict(self) -> Mapping[str, Any]:
@@ -113,7 +128,7 @@ class WithParams:
         self._opt._turn.during("load()", self._load, content)
 
     def _load(self, content: Any) -> None:
-        part = Part(self._opt, content, self._hyperparameters)
+        part = Part(self._opt, content, self._hyperparameters, self._convert)
         part.check()
         self.replaced = part.replaced()
         part.take_over()
@@ -122,9 +137,15 @@ class WithParams:
 def content_of(opt: Optimizer, params: bool, *, copied: bool) -> dict[str, Any]:
     """What a checkpoint holds of `opt`, in copies or live. The caller holds its lock."""
     arrays = states.copies(opt.params) if copied else dict(opt.params)
+    state = states.copied(opt._layout) if copied else states.to_dict(opt._layout)
+    for name, formats in opt._layout.formats.items():
+        for key, format in formats.items():
+            holder, entry = (state["ema"], name) if key == "ema" else (state["state"][name], key)
+            if format == "bfloat16" and entry in holder:
+                holder[entry] = holder[entry].view(BFLOAT16_BITS)
     return {
         "params": arrays if params else None,
-        "optimizer": states.copied(opt._layout) if copied else states.to_dict(opt._layout),
+        "optimizer": state,
         "constructed": [dict(group.constructed) for group in opt.groups],
     }
 

@@ -31,8 +31,9 @@ IGNORED = {"params", "param_names", "foreach", "fused", "capturable", "different
     "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr",
 }  # fmt: skip
 DERIVED = {"NAdam": {"mu_product"}, "ASGD": {"eta", "mu"}}  # state that follows from the step
+HOW_STORED = {"state_dtype", "ema_dtype", "seed"}  # tensors have dtypes of their own
 NEUTRAL = {
-    **{name: declared.default for name, declared in SHARED.items()},
+    **{name: SHARED[name].default for name in SHARED.keys() - HOW_STORED},
     "cautious": False,
     "lr_in_velocity": False,
     "eps_inside_sqrt": False,

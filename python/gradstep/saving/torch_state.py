@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.methods.adam_variants import momentum_product
@@ -13,6 +12,7 @@ from gradstep.optimizer import state_checks
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.group import Group
+from gradstep.optimizer.storage import BESIDE_PARAM, Kept
 from gradstep.reference import RULES
 from gradstep.saving.torch_kinds import (
     DERIVED,
@@ -22,13 +22,18 @@ from gradstep.saving.torch_kinds import (
     plain,
     refuse_what_it_lacks,
 )
-from gradstep.values import check_count, is_number, own_dict, reading, shown
+from gradstep.saving.torch_tensors import array_of, tensor_of
+from gradstep.values import check_count, check_flag, is_number, own_dict, reading, shown
 
 Array = NDArray[Any]
 
 
 def load_torch_state_dict(
-    opt: Optimizer, state_dict: Mapping[str, Any], *, steps: int | None = None
+    opt: Optimizer,
+    state_dict: Mapping[str, Any],
+    *,
+    steps: int | None = None,
+    convert: bool = False,
 ) -> None:
     """Continue where ``state_dict()`` of the optimizer of this kind in torch.optim was taken.
 
@@ -40,10 +45,14 @@ def load_torch_state_dict(
     opt : Optimizer
         One that PyTorch has too, over parameters of the same shapes in the same order and groups.
     state_dict : dict
-        Tensors may be on any device; their dtypes are those of the parameters.
+        Tensors may be on any device; their dtypes are those of the state of `opt`.
     steps : int or None
         The number of completed steps, which schedules are functions of. By default the largest of
         the parameters' step counts. PyTorch's SGD keeps none: then ``opt.steps`` stays as it is.
+    convert : bool
+        Take tensors of other dtypes, too: exactly where the state of `opt` is wider, rounded where
+        it is not. PyTorch keeps the state of bfloat16 parameters in bfloat16; `opt` keeps it in
+        float32 unless it has ``state_dtype="bfloat16"``.
 
     Raises
     ------
@@ -71,6 +80,7 @@ def load_torch_state_dict(
             f"state_dict must be that of a torch.optim.{kind}, a dict with the entries 'state' and "
             f"'param_groups'; got {type(state_dict).__name__}"
         )
+    check_flag("convert", convert)
     if steps is not None:
         steps = check_count("steps", steps, 0)
 
@@ -85,22 +95,23 @@ def load_torch_state_dict(
                 changes = options_of(kind, of_group)
             entry |= changes
             values = group.changed({k: v for k, v in changes.items() if k in group.numbers()})
-            slots = RULES[group.plan_of(values).rule].slots
+            plan = group.plan_of(values)
+            slots = RULES[plan.rule].slots
             h = group.evaluated(values, opt.steps if steps is None else steps)
             for name, position in zip(group.names, of_group["params"], strict=True):
                 with reading("state_dict"):
                     count, arrays = state_of(kind, name, saved.get(position, {}), h, steps or 0)
                 if count == 0:
-                    param = opt.params[name]
-                    arrays |= {
-                        slot: np.full_like(param, opt.method.slots[slot].first_value(h))
-                        for slot in slots
-                        if slot not in arrays
-                    }
-                given["state"][name] = {"step": count, **arrays}
+                    fresh = Kept(opt.params[name], {}, {})
+                    for slot in set(slots) - set(arrays):
+                        fresh.of_slot(opt.method.slots[slot], plan, h)
+                    arrays = fresh.arrays | arrays
+                kept = given["state"][name]
+                beside = {key: kept[key] for key in BESIDE_PARAM.values() if key in kept}
+                given["state"][name] = {"step": count, **arrays, **beside}
                 counts.append(count)
         given["steps"] = steps_of(kind, opt, counts) if steps is None else steps
-        checked = states.check(opt._layout, given)
+        checked = states.check(opt._layout, given, convert=convert)
         checked.check_schedules()
         checked.take_over()
 
@@ -162,8 +173,8 @@ def torch_state_dict(opt: Optimizer) -> dict[str, Any]:
             groups.append({**defaults, **own, "params": positions})
             for name, position in zip(group.names, positions, strict=True):
                 of_one = given["state"][name]
-                arrays = {slot: of_one[slot] for slot in RULES[group.plan.rule].slots}
-                tensors = {k: torch.from_numpy(np.array(v, order="C")) for k, v in arrays.items()}
+                slots = RULES[group.plan.rule].slots
+                tensors = {slot: tensor_of(torch, opt._layout, name, slot) for slot in slots}
                 if kind != "SGD":
                     numbers = {"step": of_one["step"], **derived(kind, h, of_one["step"])}
                     tensors |= {k: torch.tensor(v, dtype=scalar) for k, v in numbers.items()}
@@ -230,7 +241,7 @@ def state_of(
         count = count_of(what, saved.get("step"))
     else:
         count = 0
-    if kind == "NAdam" and "mu_product" in saved:
+    if kind == "NAdam" and "mu_product" in saved and not rounded_at_load(saved["mu_product"]):
         product = momentum_product(h["betas"][0], h["momentum_decay"], count)
         came = plain(saved["mu_product"])
         if not (is_number(came) and abs(product - came) <= 1e-4):  # float32, rounded at every step
@@ -246,25 +257,16 @@ def state_of(
     }
 
 
+def rounded_at_load(value: Any) -> bool:
+    """Whether PyTorch has brought a number to the format of bfloat16 parameters."""
+    return str(getattr(value, "dtype", None)) == "torch.bfloat16"
+
+
 def count_of(what: str, value: Any) -> int:
     number = plain(value)
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     return state_checks.check_count(f"'step' in {what}", number)
-
-
-def array_of(what: str, value: Any) -> Array:
-    if isinstance(value, np.ndarray):
-        return value
-    try:
-        array: Array = value.detach().cpu().numpy()
-    except (AttributeError, RuntimeError, TypeError) as error:
-        raise TypeError(
-            f"{what} must be a tensor that NumPy can hold, in its parameter's dtype, "
-            f"got a {getattr(value, 'dtype', type(value).__name__)} ({error}); "
-            "convert it first: tensor.float()"
-        ) from None
-    return array
 
 
 def steps_of(kind: str, opt: Optimizer, counts: Sequence[int]) -> int:

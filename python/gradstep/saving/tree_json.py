@@ -14,11 +14,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.saving.tensors import is_tensor
+
 Array = NDArray[Any]
 
-DTYPES = {"bool", "float16", "float32", "float64"} | {
-    f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
-}
 DEEPEST = 100  # dicts and lists within one another; Python's own limit differs between versions
 TOO_DEEP = "its JSON is nested too deeply"
 NONFINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
@@ -49,7 +48,7 @@ def encode(value: Any, place: str, tensors: dict[str, Array], levels: int) -> An
     if levels < 0:
         raise ValueError(f"{place} is nested more than {DEEPEST} deep; a checkpoint is not")
     masked = isinstance(value, np.ma.MaskedArray)
-    if isinstance(value, np.ndarray) and value.dtype.name in DTYPES and not masked:
+    if isinstance(value, np.ndarray) and is_tensor(value) and not masked:
         tensors[place] = np.asarray(value, order="C")
         return {"$tensor": place}
     if isinstance(value, np.generic):

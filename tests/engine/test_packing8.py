@@ -1,0 +1,224 @@
+"""8-bit state: what its codes mean, how far they are from what was written, and its blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradstep as gs
+from tests.helpers import Array, assert_same_bits
+from tests.narrow import bits, packed, raw, unpacked
+
+ISAS = gs.runtime.available_isas()
+BLOCK = 256
+FORMATS = ["moments8", "squares8"]
+TOP = {"moments8": 0.90625, "squares8": 1.0}
+
+
+def meaning(format: str) -> Array:
+    """Of each finite code, relative to the scale, in float64."""
+    code = np.arange(256)
+    if format == "squares8":
+        code = code[:254]
+        values = (1 + (code + 763) % 8 / 8) * 2.0 ** ((code + 763) // 8 - 127)
+        values[0] = 0
+        return values
+    magnitude = code & 127
+    normal = (1 + magnitude % 16 / 16) * 2.0 ** (magnitude // 16 - 8)
+    values = np.where(magnitude < 16, magnitude * 2.0**-11, normal)
+    return np.where(code < 128, values, -values)
+
+
+def finite(format: str) -> Array:
+    codes = np.arange(254 if format == "squares8" else 256, dtype=np.uint8)
+    return codes[(codes & 127) < 126] if format == "moments8" else codes
+
+
+def of_all_magnitudes(format: str, size: int, seed: int = 0) -> Array:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=size) * 10.0 ** rng.uniform(-12, 0, size)
+    # Blocks of their own magnitudes, too.
+    values *= np.repeat(10.0 ** rng.uniform(-20, 20, -(-size // BLOCK)), BLOCK)[:size]
+    return (values if format == "moments8" else values**2 + 1e-37).astype(np.float32)
+
+
+def largest_of_each(values: Array) -> Array:
+    """The largest magnitude of the block of each element, in float64."""
+    wide = np.abs(values.astype(np.float64))
+    starts = np.arange(0, values.size, BLOCK)
+    return np.repeat(np.maximum.reduceat(wide, starts), BLOCK)[: values.size]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_codes_mean(format: str) -> None:
+    codes, scale = finite(format), np.array([2.0**-20], np.float32)
+    read = unpacked(format, codes, scale)
+    np.testing.assert_array_equal(read, meaning(format)[codes] * scale)
+    assert read.max() == TOP[format] * scale
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_codes_are_read_and_written_back(format: str) -> None:
+    """Where a block has the highest code: any other block is written with other codes."""
+    codes = finite(format)
+    for scale in (2.0**-100, 2.0**-3, 0.1, 3e38):
+        scales = np.array([scale], np.float32)
+        stored, beside = packed(format, unpacked(format, codes, scales))
+        np.testing.assert_array_equal(stored, codes)
+        np.testing.assert_allclose(beside, scales, rtol=2.0**-23)
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 4096, 4096 + 511])
+@pytest.mark.parametrize("format", FORMATS)
+def test_how_far_codes_are_from_what_was_written(format: str, size: int) -> None:
+    """Of values relative to the largest of their block, with the top at 0.90625 and 1:
+
+    - moments: 4 bits of mantissa round by at most 2⁻⁵ of a value from 2⁻⁷ on; below, values are
+      2⁻¹¹ apart, and err by 2⁻¹²;
+    - squares: 3 bits, 2⁻⁴ of a value, from 1.5 · 2⁻³² on, which all below become, so that they err
+      by less than that.
+
+    Three float32 operations, each of which errs by 2⁻²⁴, move values across these borders.
+    """
+    values = of_all_magnitudes(format, size)
+    stored, beside = packed(format, values)
+    assert beside is not None
+    assert stored.shape == values.shape
+    assert beside.shape == (-(-size // BLOCK),)
+    restored = unpacked(format, stored, beside).astype(np.float64)
+    wide = values.astype(np.float64)
+    relative, least = {
+        "moments8": (2.0**-5, 2.0**-12 / TOP["moments8"]),
+        "squares8": (2.0**-4, 1.5 * 2.0**-32),
+    }[format]
+    bound = np.maximum(relative * np.abs(wide), least * largest_of_each(values))
+    assert (np.abs(restored - wide) <= bound * (1 + 2.0**-20)).all()
+    is_largest = np.abs(wide) == largest_of_each(values)
+    np.testing.assert_allclose(restored[is_largest], wide[is_largest], rtol=2.0**-23)
+
+
+def test_squares_above_zero_stay_above_zero() -> None:
+    """Beside any larger one down to 2⁻¹¹⁸, where the lowest code would not be a float32."""
+    tiny = np.array([1e-45, 1e-40, 1e-38, 1e-30, 0.0], np.float32)
+    for largest in (2.0**-118, 1e-20, 1.0, 3e38):
+        values = np.append(tiny, np.float32(largest))
+        restored = unpacked("squares8", *packed("squares8", values))
+        np.testing.assert_array_equal(restored > 0, values > 0)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_zeros(format: str) -> None:
+    """Of a block of its own, beside a block of others; values too small to divide by are zero."""
+    values = np.zeros(3 * BLOCK, np.float32)
+    values[BLOCK : 2 * BLOCK] = 1
+    values[2 * BLOCK] = 2.0**-126
+    stored, beside = packed(format, values)
+    restored = unpacked(format, stored, beside)
+    np.testing.assert_array_equal(restored[: 2 * BLOCK], values[: 2 * BLOCK])
+    np.testing.assert_array_equal(restored[2 * BLOCK :], 0)
+    np.testing.assert_array_equal(beside, np.float32([0, 1 / TOP[format], 0]))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
+def test_specials_leave_the_others_of_their_block_alone(special: float, format: str) -> None:
+    if format == "squares8" and special < 0:
+        special = np.inf
+    values = of_all_magnitudes(format, 2 * BLOCK)
+    values[5] = 0
+    expected = unpacked(format, *packed(format, values))
+    values[5] = special
+    restored = unpacked(format, *packed(format, values))
+    np.testing.assert_array_equal(restored[5], np.float32(special))
+    np.testing.assert_array_equal(np.delete(restored, 5), np.delete(expected, 5))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_blocks_of_specials_only(format: str) -> None:
+    values = np.full(BLOCK, np.nan, np.float32)
+    values[::2] = np.inf
+    np.testing.assert_array_equal(unpacked(format, *packed(format, values)), values)
+
+
+def test_moments_keep_signs_and_one_nan() -> None:
+    values = of_all_magnitudes("moments8", 3 * BLOCK)
+    flipped = unpacked("moments8", *packed("moments8", -values))
+    np.testing.assert_array_equal(flipped, -unpacked("moments8", *packed("moments8", values)))
+    patterns = np.array([0x7F800001, 0xFFC00000, 0xFFFFFFFF], np.uint32).view(np.float32)
+    for format in FORMATS:
+        assert len(set(packed(format, patterns)[0].tolist())) == 1
+
+
+@pytest.mark.parametrize("size", [4096, 4096 + 1, 20_000 + 255])
+@pytest.mark.usefixtures("backend")
+def test_a_step_stores_what_packing_says(size: int) -> None:
+    values = of_all_magnitudes("moments8", size)
+    values[[3, 700, 701]] = np.nan, np.inf, -np.inf
+    opt = gs.SGD({"w": np.zeros(size, "f")}, lr=1.0, momentum=0.5, state_dtype="8bit")
+    opt.step({"w": values})
+    codes, scales = packed("moments8", values)
+    np.testing.assert_array_equal(opt.state["w"]["momentum_buffer"], codes)
+    np.testing.assert_array_equal(opt.state["w"]["momentum_buffer_scale"], scales)
+
+    opt = gs.RMSprop({"w": np.zeros(size, "f")}, lr=1.0, alpha=0.0, state_dtype="8bit")
+    values = np.sqrt(np.abs(values))
+    opt.step({"w": values})
+    codes, scales = packed("squares8", values * values)
+    np.testing.assert_array_equal(opt.state["w"]["square_avg"], codes)
+    np.testing.assert_array_equal(opt.state["w"]["square_avg_scale"], scales)
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_step_reads_every_code() -> None:
+    """Half of what was stored is added to zeros, twice."""
+    codes = np.tile(np.arange(256, dtype=np.uint8), 17)
+    scales = np.float32(10.0) ** np.arange(-8, 9, dtype=np.float32)
+    param = np.zeros(codes.size, "f")
+    opt = gs.SGD({"w": param}, lr=2.0, momentum=0.5, state_dtype="8bit", maximize=True)
+    opt.state["w"]["momentum_buffer"][...] = codes
+    opt.state["w"]["momentum_buffer_scale"][...] = scales
+    opt.step({"w": np.zeros(codes.size, "f")})
+    np.testing.assert_array_equal(-param, unpacked("moments8", codes, scales))
+
+
+@pytest.mark.usefixtures("backend")
+def test_tensors_below_4096_elements_stay_in_float32() -> None:
+    params = {"small": np.zeros(4095, "f"), "large": np.zeros((64, 64), "f")}
+    opt = gs.AdamW(params, state_dtype="8bit")
+    dtypes = {name: {k: a.dtype.name for k, a in opt.state[name].items()} for name in params}
+    assert dtypes["small"] == {"exp_avg": "float32", "exp_avg_sq": "float32"}
+    assert dtypes["large"] == {
+        "exp_avg": "uint8",
+        "exp_avg_scale": "float32",
+        "exp_avg_sq": "uint8",
+        "exp_avg_sq_scale": "float32",
+    }
+    assert opt.state["large"]["exp_avg_scale"].shape == (16,)
+
+
+@pytest.mark.usefixtures("native", "low_threshold")
+def test_instruction_sets_write_the_same_codes_of_any_float32() -> None:
+    """Patterns of all exponents in blocks of few and of many: scaled, NaN and infinities among
+    them."""
+    rng = np.random.default_rng(2)
+    wild = rng.integers(0, 2**32, 200 * BLOCK, np.uint32).view(np.float32)
+    tame = of_all_magnitudes("moments8", 200 * BLOCK + 77)
+    some = rng.random(tame.size) < 0.001
+    tame[some] = rng.choice(np.float32([np.nan, np.inf, -np.inf, 0, -0.0, 1e-45]), some.sum())
+    near = np.repeat(np.float32(2.0) ** rng.integers(-126, 128, 40), BLOCK)
+    near = (bits(near) + rng.integers(-3, 4, near.size).astype(np.uint32)).view(np.float32)
+    grads = {"wild": wild, "tame": tame, "near": near}
+
+    def run(momentum: float) -> dict[str, Array]:
+        params = {name: np.zeros(grad.size, "f") for name, grad in grads.items()}
+        opt = gs.AdamW(params, betas=(momentum, momentum), state_dtype="8bit", lr=0.1)
+        for _ in range(2):
+            opt.step(grads)
+        return raw(opt)
+
+    for momentum in (0.0, 0.5):
+        with gs.runtime.set_backend("numpy"):
+            expected = run(momentum)
+        for isa in ISAS:
+            with gs.runtime.set_isa(isa):
+                assert_same_bits(run(momentum), expected)
