@@ -21,7 +21,7 @@ import gradstep as gs
 from benchmarks import machine
 from benchmarks.contestants import NAMES, available
 from benchmarks.interleave import STEP_CLOCK
-from benchmarks.tables import by_names
+from benchmarks.tables import by_names, narrow_table
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,6 +71,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     write_loops(terminalreporter, [row for row in rows if "share" in row.extra_info])
     write_two_at_once(terminalreporter, [row for row in rows if "slowdown" in row.extra_info])
     write_costs(terminalreporter, [row for row in rows if "off_and_on_us" in row.extra_info])
+    for row in rows:
+        if "bytes_moved" in row.extra_info:
+            terminalreporter.section(row.name)
+            for line in narrow_table(row.extra_info):
+                terminalreporter.write_line(line)
+            for name, reason in row.extra_info["left_out"].items():
+                terminalreporter.write_line(f"without {name}: {reason}")
 
 
 def write_comparison(terminalreporter: Any, rows: list[Any]) -> None:

@@ -13,7 +13,19 @@ import gradstep as gs
 
 CPUS = Path("/sys/devices/system/cpu")
 UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
-PACKAGES = ("numpy", "scikit-learn", "torch", "optax", "jax", "deepspeed", "thinc", "numba")
+PACKAGES = (
+    "numpy",
+    "ml_dtypes",
+    "scikit-learn",
+    "torch",
+    "torchao",
+    "bitsandbytes",
+    "optax",
+    "jax",
+    "deepspeed",
+    "thinc",
+    "numba",
+)
 
 
 def size(text: str) -> int:

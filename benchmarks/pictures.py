@@ -140,6 +140,7 @@ def figures(
     tests = dict(tests)
     loops = [i for i in tests.pop("test_loop", []) if NO_OPTIMIZER in i["median_us"]]
     tests.pop("test_two_at_once", None)
+    tests.pop("test_narrow", None)
     if loops:
         yield "loops", whole_steps(loops)
     color = colors(peers(info for infos in tests.values() for info in infos))

@@ -14,6 +14,7 @@ from benchmarks.cases import Case
 from benchmarks.contestants import ALL, MEASURED, NAMES, ROOFLINE, chosen, tracked_of
 from benchmarks.contestants.contestant import Contestant, why_missing
 from benchmarks.interleave import Run, interleaved, plain_rounds, ratios, rounds_of
+from benchmarks.stored import bytes_per_parameter
 from benchmarks.tensor_sets import Shapes, elements, make
 from benchmarks.works import Work
 
@@ -166,6 +167,7 @@ def race(
         elements=count,
         tensors=len(shapes),
         bytes_per_element=moved,
+        bytes_per_parameter=bytes_per_parameter(work.cls, work.options, dtype),
         working_set=touched,
         resident=machine.residency(touched, threads, sizes),
         gigabytes_per_second={

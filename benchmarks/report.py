@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.contestants import PEERS
 from benchmarks.loop_tables import at_once_table, brief_loops, loop_tables, slower_loops
-from benchmarks.tables import BRIEFLY, Info, by_names, cell, setting, table
+from benchmarks.tables import BRIEFLY, Info, by_names, cell, narrow_table, setting, table
 
 MODELS = ("AdamW", "SGD, momentum", "clip_norm + AdamW")  # measured on more than one set of tensors
 Group = tuple[str, str, int]  # tensor set, dtype, threads
@@ -105,9 +105,11 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
         made_by(results),
         "Medians of interleaved rounds in µs per step; in brackets how many times gradstep's, ± "
         "half the range of the middle half of all rounds. `1000 x 1000` is a thousand tensors of a "
-        "thousand elements, `tiny MLP` 2-64-64-1; single tensors are named by their elements.",
+        "thousand elements, `tiny MLP` 2-64-64-1; single tensors are named by their elements. "
+        "Bytes per parameter are those of it and its state, counted in the arrays.",
     ]
     loops, at_once = tests.pop("test_loop", []), tests.pop("test_two_at_once", [])
+    narrow = tests.pop("test_narrow", [])
     if brief:
         tables = [brief_loops(loops)] if loops else []
         tables += [brief_table(tests["test_step"])] if "test_step" in tests else []
@@ -122,9 +124,10 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
     if step_results:
         step_results.append(slower(info for infos in tests.values() for info in infos))
     tables += step_results
+    tables += [narrow_table(info) for info in narrow]
     left_out = {
         f"{name}: {reason}": None
-        for infos in (loops, at_once, *tests.values())
+        for infos in (loops, at_once, narrow, *tests.values())
         for info in infos
         for name, reason in info["left_out"].items()
     }

@@ -34,16 +34,37 @@ def cell(info: Info, name: str) -> str:
 def table(title: str, rows: list[tuple[str, Info]], among: Sequence[str] = PEERS) -> list[str]:
     """Medians per step; last the share of the roofline that gradstep reaches."""
     names = by_names(peers(info for _, info in rows), among)
-    lines = [f"| {title} | held by | gradstep | " + "".join(f"{name} | " for name in names)]
+    lines = [
+        f"| {title} | held by | bytes per parameter | gradstep | "
+        + "".join(f"{name} | " for name in names)
+    ]
     lines[0] += "of the roofline |"
-    lines.append("|" + "---|" * (len(names) + 4))
+    lines.append("|" + "---|" * (len(names) + 5))
     for label, info in rows:
         share = ""
         if ROOFLINE in info["ratio"]:
             first, third = info["ratio_quartiles"][ROOFLINE]
             share = f"{info['ratio'][ROOFLINE]:.2f} ± {(third - first) / 2:.2f}"
         cells = [f"{info['median_us'][MEASURED]:,.1f}", *(cell(info, name) for name in names)]
-        lines.append(f"| {label} | {info['resident']} | " + " | ".join(cells) + f" | {share} |")
+        cells = [label, info["resident"], f"{info['bytes_per_parameter']:.4g}", *cells, share]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def narrow_table(info: Info) -> list[str]:
+    """Of steps on few bits: what is held and moved, medians, and times float32's speed."""
+    threads = setting(f"{info['elements']:,} elements, {info['isa']}", info["threads"])
+    lines = [
+        f"| {info['optimizer']}, {threads} | bytes per parameter | bytes moved | ms "
+        "| times as fast |",
+        "|---|---|---|---|---|",
+    ]
+    for name, took in info["median_us"].items():
+        first, third = (1 / ratio for ratio in info["ratio_quartiles"][name][::-1])
+        lines.append(
+            f"| {name} | {info['bytes_per_parameter'][name]:.4g} | {info['bytes_moved'][name]:.4g} "
+            f"| {took / 1e3:,.2f} | {1 / info['ratio'][name]:.2f} ± {(third - first) / 2:.2f} |"
+        )
     return lines
 
 

@@ -16,7 +16,7 @@ NEEDS = {
     "gradstep.saving.file": "safetensors",
     "gradstep.saving.torch_state": "torch",
     "docs/checkpoints.md": "safetensors",
-    "docs/copies-section.md": "ml_dtypes",
+    "docs/storage.md": "ml_dtypes",
 }
 ROOT = Path(__file__).parents[1]
 MODULES = [

@@ -20,6 +20,7 @@ def entry(case: str, ours: float, spread: float = 0.02, **others: float) -> dict
             "elements": 1000,
             "tensors": 1,
             "bytes_per_element": 28,
+            "bytes_per_parameter": 12.0,
             "working_set": 16_000,
             "resident": "L1",
             "gigabytes_per_second": {name: 28_000 / t / 1e3 for name, t in times.items()},

@@ -246,8 +246,8 @@ def test_the_report_has_ratios_spreads_and_what_was_left_out() -> None:
     other = entry("Lion, 33.5 M", 20.0, optax=30.0)
     text = report(results(tiny, other))
     assert "Z80, 2 cores, avx2; L1 32 KiB; GNU 12; torch 2.13.0+cpu, numpy 2.4.6" in text
-    assert "| AdamW, tiny MLP | L1 | 10.0 | 40.0 (4.00 ± 0.08) | 0.50 ± 0.01 |" in text
-    assert "| Lion, 28 bytes | L1 | 20.0 | 30.0 (1.50 ± 0.03) |  |" in text
+    assert "| AdamW, tiny MLP | L1 | 12 | 10.0 | 40.0 (4.00 ± 0.08) | 0.50 ± 0.01 |" in text
+    assert "| Lion, 28 bytes | L1 | 12 | 20.0 | 30.0 (1.50 ± 0.03) |  |" in text
     assert text.count("- thinc: it is not installed") == 1
 
 

@@ -1,0 +1,222 @@
+"""Which 8-bit format keeps the state of Adam best? ``python -m benchmarks.studies.eight_bits``
+
+gradstep's, variants of it, the dynamic map (Dettmers et al. 2021, arXiv:2110.02861; bitsandbytes
+and torchao) and companding (FlashOptim, arXiv:2602.23349), written here from their definitions:
+
+- how far m/√v is from float32's, stored once, and kept in 8 bits from the first step on. All see
+  the gradients of one training in float32; the length of steps tells an error with a direction;
+- the loss of training with it, whose steps it changes;
+- bytes per element, and the time that NumPy takes to write and read it.
+
+"drawn" rounds squares stochastically, so that what is less than a code adds up on average.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.studies.small_models import CHARACTERS, DIGITS, Array, Data, Model, gradients, loss
+from gradstep.optimizer.storage import LEAST_FOR_8BIT
+from gradstep.reference.packing import PACKINGS
+
+LR, BETA1, BETA2, EPS = 3e-4, 0.9, 0.999, 1e-8
+LOOKS, SEEDS = (100, 600), 3
+
+Through = Callable[[Array], Array]  # values as they come back
+
+
+class Scheme(NamedTuple):
+    moments: Through
+    squares: Through
+    bytes_each: float  # of both
+
+
+def ours(name: str) -> Through:
+    packing, rng = PACKINGS[name], np.random.default_rng(0)
+
+    def through(values: Array) -> Array:
+        with np.errstate(all="ignore"):
+            drawn = lambda: rng.integers(0, 1 << 16, values.size, np.uint32)  # noqa: E731
+            codes, scales = packing.pack(values.reshape(-1), drawn)
+        return packing.unpack(codes, scales).reshape(values.shape)
+
+    return through
+
+
+def groups_of(values: Array, size: int) -> tuple[Array, Array]:
+    """In rows, the last one filled with zeros, and the largest magnitude of each."""
+    flat = values.reshape(-1)
+    rows = np.pad(flat, (0, -flat.size % size)).reshape(-1, size)
+    return rows, np.abs(rows).max(axis=1, keepdims=True)
+
+
+def back(rows: Array, like: Array) -> Array:
+    return rows.reshape(-1)[: like.size].reshape(like.shape).astype(np.float32)
+
+
+def share_of(rows: Array, largest: Array) -> Array:
+    return np.divide(rows, largest, out=np.zeros_like(rows), where=largest > 0)
+
+
+def floating(exponent: int, mantissa: int, drawn: bool) -> Through:
+    """Squares with so many bits of each, relative to the largest of 256; never zero above zero."""
+    dropped, codes = 23 - mantissa, 1 << (exponent + mantissa)
+    lowest = (127 << mantissa) - codes + 1  # the highest code is 1
+    half, rng = 1 << (dropped - 1), np.random.default_rng(0)
+
+    def through(values: Array) -> Array:
+        rows, largest = groups_of(values, 256)
+        bits = share_of(rows, largest).view(np.uint32).astype(np.int64)
+        up = rng.integers(0, 1 << dropped, bits.shape) if drawn else half
+        kept = np.clip((bits + up) >> dropped, lowest + 1, lowest + codes - 1)
+        share = (kept.astype(np.uint32) << np.uint32(dropped)).view(np.float32)
+        return back(np.where(rows == largest, 1, share) * (rows > 0) * largest, values)
+
+    return through
+
+
+def dynamic_map(signed: bool) -> Array:
+    """Seven decades, each cut into twice as many equal parts as the one below; 0 and 1."""
+    found = [0.0, 1.0]
+    for decade in range(7):
+        parts = 2**decade if signed else 2 ** (decade + 1)
+        edges = np.linspace(0.1, 1.0, parts + 1) * 10.0 ** (decade - 6)
+        middles = (edges[1:] + edges[:-1]) / 2
+        found += [*middles, *(-middles if signed else ())]
+    return np.sort(np.array(found, np.float32))
+
+
+def dynamic(signed: bool) -> Through:
+    codes = dynamic_map(signed)
+    between = (codes[1:] + codes[:-1]) / 2
+
+    def through(values: Array) -> Array:
+        rows, largest = groups_of(values, 256)
+        return back(codes[np.searchsorted(between, share_of(rows, largest))] * largest, values)
+
+    return through
+
+
+def companded_moments(values: Array) -> Array:
+    rows, largest = groups_of(values, 32)
+    scale = largest.astype(np.float16).astype(np.float32)
+    share = share_of(rows, scale)
+    code = np.clip(np.rint(127 * 2 * share / (1 + np.abs(share))), -127, 127) / 127
+    return back(code / (2 - np.abs(code)) * scale, values)
+
+
+def companded_squares(values: Array) -> Array:
+    rows, largest = groups_of(np.sqrt(values), 32)
+    scale = largest.astype(np.float16).astype(np.float32)
+    code = np.clip(np.rint(255 * share_of(rows, scale)), 0, 255) / 255
+    return back((code * scale) ** 2, values)
+
+
+def schemes() -> dict[str, Scheme]:
+    in_blocks, in_groups = 2 * (1 + 4 / 256), 2 * (1 + 2 / 32)
+    moments = ours("moments8")
+    return {
+        "float32": Scheme(np.copy, np.copy, 8),
+        "gradstep": Scheme(moments, ours("squares8"), in_blocks),
+        "squares E5M3": Scheme(moments, floating(5, 3, False), in_blocks),
+        "squares E5M3, drawn": Scheme(moments, floating(5, 3, True), in_blocks),
+        "squares E4M4": Scheme(moments, floating(4, 4, False), in_blocks),
+        "squares E4M4, drawn": Scheme(moments, floating(4, 4, True), in_blocks),
+        "dynamic map": Scheme(dynamic(True), dynamic(False), in_blocks),
+        "companding": Scheme(companded_moments, companded_squares, in_groups),
+    }
+
+
+class Adam:
+    """Of plain NumPy, whose state goes through a scheme after every step."""
+
+    def __init__(self, params: list[Array], scheme: Scheme) -> None:
+        self.scheme, self.t = scheme, 0
+        self.state = [(np.zeros_like(p), np.zeros_like(p)) for p in params]
+
+    def directions(self, grads: list[Array]) -> list[Array]:
+        self.t += 1
+        b1, b2 = np.float32(BETA1), np.float32(BETA2)
+        found = []
+        for i, (g, (m, v)) in enumerate(zip(grads, self.state, strict=True)):
+            new = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+            found.append(self.direction(*new))
+            if g.size >= LEAST_FOR_8BIT:
+                new = self.scheme.moments(new[0]), self.scheme.squares(new[1])
+            self.state[i] = new
+        return found
+
+    def direction(self, m: Array, v: Array) -> Array:
+        root = np.sqrt(v) / np.float32(np.sqrt(1 - BETA2**self.t))
+        return m / np.float32(1 - BETA1**self.t) / (root + np.float32(EPS))
+
+
+def train(model: Model, data: Data, scheme: Scheme, seed: int) -> float:
+    """The loss of all examples in the end."""
+    params, rng = model.weights(seed), np.random.default_rng(100 + seed)
+    adam = Adam(params, scheme)
+    for _ in range(model.steps):
+        grads = gradients(params, data, model.batch, rng)
+        for p, u in zip(params, adam.directions(grads), strict=True):
+            p -= np.float32(LR) * u
+    return loss(params, data)
+
+
+def errors(model: Model, data: Data) -> dict[str, list[float]]:
+    """Of every scheme at each look: the error of m/√v stored once, and kept; and how long steps are
+    by what is kept. All of the largest matrix, beside float32."""
+    params, rng = model.weights(0), np.random.default_rng(100)
+    watched = max(range(len(params)), key=lambda i: params[i].size)
+    exact = Adam(params, schemes()["float32"])
+    kept = {name: Adam([params[watched]], scheme) for name, scheme in schemes().items()}
+    found: dict[str, list[float]] = {name: [] for name in kept}
+    for t in range(1, max(LOOKS) + 1):
+        grads = gradients(params, data, model.batch, rng)
+        for p, u in zip(params, exact.directions(grads), strict=True):
+            p -= np.float32(LR) * u
+        m, v = exact.state[watched]
+        u = exact.direction(m, v)
+        for name, adam in kept.items():
+            adam.directions([grads[watched]])
+            if t in LOOKS:
+                once = exact.direction(adam.scheme.moments(m), adam.scheme.squares(v))
+                long = exact.direction(*adam.state[0])
+                lengths = [float(np.linalg.norm(x)) for x in (once - u, long - u, long)]
+                found[name] += [length / float(np.linalg.norm(u)) for length in lengths]
+    return found
+
+
+def nanoseconds(scheme: Scheme, elements: int = 2**18) -> float:
+    """Of NumPy, for an element of both arrays."""
+    values = np.random.default_rng(0).normal(size=elements).astype(np.float32)
+    took = []
+    for _ in range(9):
+        start = time.perf_counter()
+        scheme.moments(values)
+        scheme.squares(values * values)
+        took.append(time.perf_counter() - start)
+    return 1e9 * median(took) / elements
+
+
+def main() -> None:
+    print("| | bytes per element | ns per element in NumPy |\n|---|---|---|")
+    for name, scheme in schemes().items():
+        print(f"| {name} | {scheme.bytes_each:.3f} | {nanoseconds(scheme):.0f} |")
+    looks = " | ".join(f"step {t}: error stored once | kept | length of steps" for t in LOOKS)
+    for model in (DIGITS, CHARACTERS):
+        data = model.data()
+        print(f"\n| {model.name} | {looks} | final loss, {SEEDS} seeds |")
+        print("|" + "---|" * (2 + 3 * len(LOOKS)))
+        for name, of_one in errors(model, data).items():
+            cells = " | ".join(f"{value:.3f}" for value in of_one)
+            losses = [train(model, data, schemes()[name], seed) for seed in range(SEEDS)]
+            print(f"| {name} | {cells} | {', '.join(f'{x:.4g}' for x in losses)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
