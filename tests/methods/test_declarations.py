@@ -15,6 +15,7 @@ from gradstep.arrays.gradients import GradientReader
 from gradstep.arrays.parameters import look
 from gradstep.method.hyperparameters import Flag, Number
 from gradstep.method.method import SHARED, Method
+from gradstep.method.rows import key_of
 from gradstep.method.slots import Slot
 from gradstep.methods import adam
 from gradstep.optimizer.group import Chosen, Group
@@ -154,7 +155,9 @@ class OwnFront:
         }
         reader = GradientReader({"0": param}, {"0": look(param)}, [slots])
         self.method, self.count = method, 0
-        self.table = runtime.table_type([param], [list(slots.values())], [None], [None], reader)
+        self.table = runtime.table_type(
+            [param], [list(slots.values())], [None], [None], [key_of("0")], reader
+        )
         self.table.assign([(rule, False, False)], [0])
 
     def step(self, grad: Array) -> None:

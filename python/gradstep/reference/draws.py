@@ -33,10 +33,10 @@ class Draws:
     def bits(self, role: int, run: slice) -> Array:
         """16 uniform bits for each of these elements, in memory's order."""
         x = self._numbers(run) ^ np.uint32(self._first)
-        x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
         second = np.uint32((self._second + role * 0x9E3779B9) % 2**32)
-        x = ((x ^ (x >> np.uint32(15))) + second) * np.uint32(0x846CA68B)
-        return (x ^ (x >> np.uint32(16))) >> np.uint32(16)
+        x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D) + second
+        x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
+        return x >> np.uint32(16)
 
     def _numbers(self, run: slice) -> Array:
         shape = self._param.shape
