@@ -147,7 +147,7 @@ class OwnFront:
 
     def __init__(self, method: Method, param: Array, **options: Any) -> None:
         chosen = Chosen(settings_of(method, method.values("OwnFront", (), options)))
-        self.group = Group(method, ("0",), chosen, 0)
+        self.group = Group(method, {"0": param}, chosen, 0)
         h, rule = self.group.at(0), self.group.plan.rule
         slots = {
             name: allocate_slot(method.slots[name], param, h, i)
