@@ -91,7 +91,9 @@ def written(values: Array, dtype: Any, **options: Any) -> gs.Optimizer:
 def packed(format: str, values: Array) -> tuple[Array, Array | None]:
     """What the reference stores for these float32 values, and what beside."""
     with np.errstate(all="ignore"):
-        stored, beside = PACKINGS[format].pack(values, (0, 0), 0)
+        stored, beside = PACKINGS[format].pack(
+            values, lambda: np.full(values.shape, 0xFFFF, np.uint32)
+        )
     return stored, beside
 
 

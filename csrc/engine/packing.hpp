@@ -86,9 +86,9 @@ inline uint16_t stochastic(Float16 to, float value, uint32_t drawn) {
 // 16 uniform bits for the element of this number.
 inline uint32_t draw(const DrawKey& key, uint32_t number) {
   uint32_t x = number ^ key.first;
-  x = (x ^ x >> 16) * 0x7feb352du;
-  x = ((x ^ x >> 15) + key.second) * 0x846ca68bu;
-  return (x ^ x >> 16) >> 16;
+  x = (x ^ x >> 16) * 0x7feb352du + key.second;
+  x = (x ^ x >> 15) * 0x846ca68bu;
+  return x >> 16;
 }
 
 // Weyl's sequence: over the steps, each element's draws are uniform and independent; within one

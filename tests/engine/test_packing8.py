@@ -50,6 +50,17 @@ def largest_of_each(values: Array) -> Array:
 
 
 @pytest.mark.parametrize("format", FORMATS)
+def test_a_negative_scale_says_that_there_are_infinities_or_nans(format: str) -> None:
+    read = unpacked(format, np.arange(256, dtype=np.uint8), np.array([-(2.0**-20)], np.float32))
+    codes = finite(format)
+    np.testing.assert_array_equal(read[codes], meaning(format)[codes] * 2.0**-20)
+    specials = {"moments8": {126: np.inf, 127: np.nan, 254: -np.inf, 255: np.nan}}
+    others = specials.get(format, {254: np.inf, 255: np.nan})
+    np.testing.assert_array_equal(read[list(others)], list(others.values()))
+    assert len(codes) + len(others) == 256
+
+
+@pytest.mark.parametrize("format", FORMATS)
 def test_what_codes_mean(format: str) -> None:
     codes, scale = finite(format), np.array([2.0**-20], np.float32)
     read = unpacked(format, codes, scale)
@@ -104,6 +115,19 @@ def test_squares_above_zero_stay_above_zero() -> None:
         values = np.append(tiny, np.float32(largest))
         restored = unpacked("squares8", *packed("squares8", values))
         np.testing.assert_array_equal(restored > 0, values > 0)
+
+
+def test_minus_zero_is_zero_among_squares() -> None:
+    """Which have no sign: its bit would make a large number of it."""
+    values = of_all_magnitudes("squares8", 2 * BLOCK + 3)
+    values[[0, 7, BLOCK]] = 0
+    values[2 * BLOCK :] = 0
+    negative = np.where(values == 0, np.float32(-0.0), values)
+    stored, beside = packed("squares8", negative)
+    expected, scales = packed("squares8", values)
+    np.testing.assert_array_equal(stored, expected)
+    np.testing.assert_array_equal(bits(beside), bits(scales))
+    assert not bits(unpacked("squares8", stored, beside))[values == 0].any()
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -170,15 +194,31 @@ def test_a_step_stores_what_packing_says(size: int) -> None:
 
 @pytest.mark.usefixtures("backend")
 def test_a_step_reads_every_code() -> None:
-    """Half of what was stored is added to zeros, twice."""
+    """Half of what was stored is added to zeros, twice. Every third block has infinities."""
     codes = np.tile(np.arange(256, dtype=np.uint8), 17)
     scales = np.float32(10.0) ** np.arange(-8, 9, dtype=np.float32)
+    scales[::3] *= -1
     param = np.zeros(codes.size, "f")
     opt = gs.SGD({"w": param}, lr=2.0, momentum=0.5, state_dtype="8bit", maximize=True)
     opt.state["w"]["momentum_buffer"][...] = codes
     opt.state["w"]["momentum_buffer_scale"][...] = scales
     opt.step({"w": np.zeros(codes.size, "f")})
     np.testing.assert_array_equal(-param, unpacked("moments8", codes, scales))
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_step_halves_every_code_of_squares() -> None:
+    """By halving the scale, which is the largest of a block that has the highest code."""
+    codes = np.tile(np.arange(256, dtype=np.uint8), 17).reshape(17, BLOCK)
+    scales = np.float32(10.0) ** np.arange(-8, 9, dtype=np.float32)
+    scales[::3] *= -1
+    codes[scales > 0, 254:] = 0  # neither infinities nor NaNs
+    opt = gs.RMSprop({"w": np.zeros(codes.size, "f")}, alpha=0.5, state_dtype="8bit")
+    opt.state["w"]["square_avg"][...] = codes.reshape(-1)
+    opt.state["w"]["square_avg_scale"][...] = scales
+    opt.step({"w": np.zeros(codes.size, "f")})
+    np.testing.assert_array_equal(opt.state["w"]["square_avg"], codes.reshape(-1))
+    np.testing.assert_array_equal(opt.state["w"]["square_avg_scale"], scales / 2)
 
 
 @pytest.mark.usefixtures("backend")

@@ -129,7 +129,6 @@ def test_torchaos_rule_has_the_same_distribution() -> None:
     assert (np.abs(counts / np.sqrt(2 * n * FRACTIONS * (1 - FRACTIONS))) < 5).all()
 
 
-@pytest.mark.xfail(reason="state and averages are rounded to nearest, so far")
 @pytest.mark.usefixtures("backend")
 def test_state_and_averages_are_drawn_for_themselves() -> None:
     """The same value as parameter, momentum and average: each goes up by draws of its own."""
@@ -193,7 +192,6 @@ def alone(params: dict[str, Array]) -> dict[str, Array]:
     return {"b": params["b"]}
 
 
-@pytest.mark.xfail(reason="draws go by the places of tensors and elements, so far")
 @pytest.mark.parametrize("arranged", [in_fortran_order, in_reverse, alone])
 @pytest.mark.usefixtures("backend")
 def test_draws_go_by_name_and_index(arranged: Any) -> None:

@@ -15,6 +15,7 @@ from gradstep.arrays.gradients import GradientReader
 from gradstep.arrays.parameters import look
 from gradstep.method.hyperparameters import Flag, Number
 from gradstep.method.method import SHARED, Method
+from gradstep.method.rows import key_of
 from gradstep.method.slots import Slot
 from gradstep.methods import adam
 from gradstep.optimizer.group import Chosen, Group
@@ -146,7 +147,7 @@ class OwnFront:
 
     def __init__(self, method: Method, param: Array, **options: Any) -> None:
         chosen = Chosen(settings_of(method, method.values("OwnFront", (), options)))
-        self.group = Group(method, ("0",), chosen, 0)
+        self.group = Group(method, {"0": param}, chosen, 0)
         h, rule = self.group.at(0), self.group.plan.rule
         slots = {
             name: allocate_slot(method.slots[name], param, h, i)
@@ -154,7 +155,9 @@ class OwnFront:
         }
         reader = GradientReader({"0": param}, {"0": look(param)}, [slots])
         self.method, self.count = method, 0
-        self.table = runtime.table_type([param], [list(slots.values())], [None], [None], reader)
+        self.table = runtime.table_type(
+            [param], [list(slots.values())], [None], [None], [key_of("0")], reader
+        )
         self.table.assign([(rule, False, False)], [0])
 
     def step(self, grad: Array) -> None:

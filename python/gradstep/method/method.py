@@ -89,7 +89,8 @@ class Method:
     rounding = Choice(
         "nearest",
         "How parameters in bfloat16 or float16 are rounded to it: to nearest; stochastically, by "
-        'random numbers that ``seed`` and the step determine; ``"kahan"``, which keeps what '
+        "random numbers that ``seed`` and the step determine, as are then state and averages in "
+        'these formats, beside any parameters; ``"kahan"``, which keeps what '
         'rounding took, in the same format; or, of bfloat16, ``"split"``, which keeps the lower '
         "half of a float32, so that training is in float32 exactly.",
         among=("nearest", "stochastic", "kahan", "split"),
@@ -169,7 +170,7 @@ class Method:
             if plan.state_dtype == "8bit" and held == "exact":
                 raise ValueError(
                     f"state_dtype='8bit' cannot hold {name!r}, in which small changes add up; use "
-                    "'bfloat16', or 'float32'"
+                    "'float32', or 'bfloat16' with rounding='stochastic'"
                 )
 
     def values(

@@ -98,7 +98,7 @@ def layout_of(method: Any, parts: Parts) -> Layout:
         copies=Copies(parts["copies"], params),
         chosen=chosen,
         groups=[
-            Group(method, names, chosen, place, constructed)
+            Group(method, {name: params[name] for name in names}, chosen, place, constructed)
             for place, (names, _, constructed) in enumerate(parts["groups"])
         ],
         cohorts=[

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
+from numpy.typing import NDArray
+
 from gradstep.method.method import Method
 from gradstep.method.rows import Plan
 from gradstep.optimizer.settings import Settings
+from gradstep.optimizer.storage import check_storage
 
 
 class Chosen:
@@ -30,19 +33,20 @@ class Group(MutableMapping[str, Any]):
     """
 
     # Not a dict, so that ``group.lr = 0.1`` is an error and not an attribute that nobody reads.
-    __slots__ = ("_chosen", "_declared", "_method", "_place", "constructed", "names")
+    __slots__ = ("_chosen", "_declared", "_method", "_params", "_place", "constructed", "names")
 
     def __init__(
         self,
         method: Method,
-        names: tuple[str, ...],
+        params: Mapping[str, NDArray[Any]],
         chosen: Chosen,
         place: int,
         constructed: Mapping[str, Any] | None = None,
     ) -> None:
         self._method = method
         self._declared = method.hyperparameters
-        self.names = names
+        self._params = params
+        self.names = tuple(params)
         self._chosen = chosen
         self._place = place
         self.constructed = dict(constructed or {})  # with which numbers
@@ -57,17 +61,29 @@ class Group(MutableMapping[str, Any]):
 
     def plan_of(self, values: dict[str, Any]) -> Plan:
         """What `values` would ask for; a ValueError where they do not go together."""
-        return self._method.plan(values)
+        plan = self._method.plan(values)
+        if plan != self.plan:
+            self.check_storage(plan)
+        return plan
 
-    def changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """All values as they would be with `changes`; an error where those are not legal."""
+    def check_storage(self, plan: Plan) -> None:
+        """Raise a ValueError where the parameters cannot be stored as `plan` has it."""
+        for name, param in self._params.items():
+            check_storage(name, param, plan)
+
+    def checked(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """All values as they would be with `changes`, each of which is legal by itself."""
         for name in changes:
             if name not in self._declared:
                 raise KeyError(
                     f"{name!r} is not a hyperparameter; these are: {', '.join(self._declared)}"
                 )
         checked = {name: self._declared[name].check(value) for name, value in changes.items()}
-        values = {**self.settings.values, **checked}
+        return {**self.settings.values, **checked}
+
+    def changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """All values as they would be with `changes`; an error where those are not legal."""
+        values = self.checked(changes)
         self.plan_of(values)
         return values
 

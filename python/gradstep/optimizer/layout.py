@@ -30,7 +30,7 @@ from gradstep.optimizer import half_copies
 from gradstep.optimizer.cohorts import Cohort
 from gradstep.optimizer.group import Chosen, Group
 from gradstep.optimizer.settings import Settings, settings_of
-from gradstep.optimizer.storage import Kept, array_of, check_storage
+from gradstep.optimizer.storage import Kept, array_of
 from gradstep.reference import RULES
 
 Array = NDArray[Any]
@@ -141,7 +141,10 @@ class Layout:
             self.method.refuse_unknown(self.kind, options)
             of_group = settings_of(self.method, {**self.defaults, **options})
             place = len(self.groups)
-            self.groups.append(Group(self.method, names, self.chosen, place, of_group.numbers()))
+            members = {name: params[name] for name in names}
+            group = Group(self.method, members, self.chosen, place, of_group.numbers())
+            group.check_storage(of_group.plan)
+            self.groups.append(group)
             self.cohorts.append(Cohort(place, self.steps, [positions[name] for name in names]))
             settings += (of_group,)
         return settings
@@ -212,7 +215,6 @@ class Layout:
         place_of = {name: i for i, group in enumerate(self.groups) for name in group.names}
         for name in self.params:
             plan, h = plans[place_of[name]], values[place_of[name]]
-            check_storage(name, self.params[name], plan)
             kept = Kept(self.params[name], self.state.get(name, {}), self.formats.get(name, {}))
             params.append(kept.of_param(plan.rounding))
             slots.append(

@@ -101,7 +101,7 @@ def check_groups(layout: Layout, given: Any) -> list[dict[str, Any]]:
             )
         kept = set(group) - set(group.numbers())
         changes = {name: value for name, value in saved.items() if name not in kept}
-        values.append(group.changed(changes))
+        values.append(group.checked(changes))
     return values
 
 

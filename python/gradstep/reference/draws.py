@@ -54,9 +54,9 @@ class OfRun:
 
     def hashed(self) -> Array:
         x = self._numbers() ^ self._first
-        x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
-        x = ((x ^ (x >> np.uint32(15))) + self._second) * np.uint32(0x846CA68B)
-        return (x ^ (x >> np.uint32(16))) >> np.uint32(16)
+        x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D) + self._second
+        x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
+        return x >> np.uint32(16)
 
     def dithered(self, numbered_in_memory: bool = False) -> Array:
         return self._numbers(numbered_in_memory) * WEYL + self._first
