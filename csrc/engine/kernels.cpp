@@ -52,7 +52,13 @@ constexpr void fill_in_registers(UpdateFn (&to)[extras_count]) {
   to[full] = update_in_registers<Rule, S, full>;
 }
 
-// With narrow vectors the stage is as fast: docs/decisions/0019-narrow-storage.md.
+// SSE2 has nothing to convert many elements with: there the stage is as fast.
+#if defined(__SSE2__) && !defined(__AVX2__)
+constexpr bool converts_in_registers = false;
+#else
+constexpr bool converts_in_registers = true;
+#endif
+
 template <template <class> class Rule>
 constexpr void fill_narrow(UpdateFn (&to)[narrow_count][extras_count]) {
   using Half = Bfloat16;
@@ -84,7 +90,7 @@ constexpr RuleInfo rule_info() {
                 {}};
   fill_updates<Rule, Plain<float>, false>(info.update[float32]);
   fill_updates<Rule, Plain<double>, false>(info.update[float64]);
-  if constexpr (!narrow_vectors) fill_narrow<Rule>(info.narrow_update);
+  if constexpr (converts_in_registers) fill_narrow<Rule>(info.narrow_update);
   if constexpr (has_momentum<R>) {
     fill_updates<Rule, Plain<float>, true>(info.cautious_update[float32]);
     fill_updates<Rule, Plain<double>, true>(info.cautious_update[float64]);
