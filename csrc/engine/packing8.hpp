@@ -46,15 +46,14 @@ inline float decode(const Code8& as, uint32_t code, float scale) {
   return float_of(bits_of(value) | (code ^ magnitude) << 24);
 }
 
-// The code is made in the uppermost byte, where the sign is.
+// Below the normal numbers the smallest of them is added, which makes steps equal, and its code
+// taken away. The code is made in the uppermost byte, where the sign is.
 inline uint32_t encode(const Code8& as, float value, float inverse, uint32_t drawn) {
+  constexpr float smallest = step * smallest_normal;
   const float relative = magnitude_of(value) * inverse;
-  const uint32_t added = drawn >> (32 - dropped);
-  const uint32_t normal = bits_of(relative) + added;
-  constexpr float fine = step * 0x1p10f;  // a step is 2^13 of its last places
-  const uint32_t small = bits_of(relative + fine) + (added >> (dropped - 13));
-  const bool is_small = relative < step * smallest_normal;
-  uint32_t code = is_small ? small << (24 - 13) : normal << (24 - dropped);
+  const uint32_t small = bits_of(relative + smallest) - (smallest_normal << dropped);
+  const uint32_t bits = relative < smallest ? small : bits_of(relative);
+  uint32_t code = (bits + (drawn >> (32 - dropped))) << (24 - dropped);
   const uint32_t least = value != 0 ? as.least << 24 : 0;
   code = code < least ? least : code;
   return (code | (bits_of(value) & as.sign())) >> 24;

@@ -149,7 +149,6 @@ SQUARES8 = Code8(0xFF, 1, 1.8125)
 DROPPED, IN_ALL, SMALLEST_NORMAL = np.uint32(19), np.uint32(0x38000000), 16
 STEP = np.float32(2.0**-18)  # of codes below the normal ones
 EVEN = STEP * np.float32(2**23)  # its last place is a step
-FINE = STEP * np.float32(2**10)  # a step is 2^13 of its last places
 
 
 def decode(of: Code8, code: Array, scale: Array) -> Array:
@@ -164,13 +163,11 @@ def decode(of: Code8, code: Array, scale: Array) -> Array:
 
 
 def encode(of: Code8, values: Array, inverse: Array, drawn: Array) -> Array:
-    bits = values.view(np.uint32)
-    relative = (bits & MAGNITUDE).view(np.float32) * inverse
-    added = drawn >> (np.uint32(32) - DROPPED)
-    normal = ((relative.view(np.uint32) + added) >> DROPPED) & np.uint32(0xFF)
-    small = (relative + FINE).view(np.uint32) - FINE.view(np.uint32)
-    small = (small + (added >> (DROPPED - np.uint32(13)))) >> np.uint32(13)
-    code = np.where(relative < STEP * np.float32(SMALLEST_NORMAL), small, normal)
+    smallest = STEP * np.float32(SMALLEST_NORMAL)
+    relative = (values.view(np.uint32) & MAGNITUDE).view(np.float32) * inverse
+    small = (relative + smallest).view(np.uint32) - (np.uint32(SMALLEST_NORMAL) << DROPPED)
+    bits = np.where(relative < smallest, small, relative.view(np.uint32))
+    code = ((bits + (drawn >> (np.uint32(32) - DROPPED))) >> DROPPED) & np.uint32(0xFF)
     return np.maximum(code, np.where(values != 0, np.uint32(of.least), np.uint32(0)))
 
 
