@@ -129,22 +129,6 @@ def test_torchaos_rule_has_the_same_distribution() -> None:
     assert (np.abs(counts / np.sqrt(2 * n * FRACTIONS * (1 - FRACTIONS))) < 5).all()
 
 
-@pytest.mark.usefixtures("backend")
-def test_state_and_averages_are_drawn_for_themselves() -> None:
-    """The same value as parameter, momentum and average: each goes up by draws of its own."""
-    f, (_, last_place), n = 0.25, DROPPED["float16"], 20_000
-    param = np.zeros(n, np.float16)
-    narrow: dict[str, Any] = {"state_dtype": "float16", "ema_dtype": "float16"}
-    opt = gs.SGD({"w": param}, lr=1.0, momentum=0.5, ema_decay=0.0, rounding="stochastic", **narrow)
-    opt.step({"w": np.full(n, -(1 + f * last_place), np.float32)})
-    roles = (param, -opt.state["w"]["momentum_buffer"], opt.ema["w"])
-    ups = np.array([(role.astype(np.float64) - 1) / last_place for role in roles])
-    assert np.isin(ups, (0, 1)).all()
-    z = (ups - f) / np.sqrt(f * (1 - f))
-    sums = (*z.sum(1), z[0] @ z[1], z[0] @ z[2], z[1] @ z[2])
-    assert (np.abs(np.array(sums) / np.sqrt(n)) < 5).all()
-
-
 def params_of(dtype: str = "float16") -> dict[str, Array]:
     rng = np.random.default_rng(0)
     shapes = {"a": (300, 70), "b": (5000,), "c": (), "d": (6, 7, 8)}
