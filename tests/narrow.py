@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from gradstep.reference import RULES
 from gradstep.method.rows import draws, key_of
+from gradstep.reference import RULES
 from gradstep.reference.draws import FIRST_SLOT, Drawn, Draws, Halfway, OfRun
 from gradstep.reference.packing import PACKINGS
 from tests.gradient_forms import bfloat16
