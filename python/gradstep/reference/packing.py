@@ -90,8 +90,7 @@ def stochastic(dtype: str, read: Read, write: Write, bits: int) -> Packing:
 
 def dithered(dtype: str, read: Read, write: Write, bits: int) -> Packing:
     def pack(values: Array, drawn: Drawn) -> tuple[Array, Any]:
-        added = (drawn.dithered() >> np.uint32(16)) & np.uint32((1 << bits) - 1)
-        return write(values, added), None
+        return write(values, drawn.dithered() >> np.uint32(32 - bits)), None
 
     return Packing(dtype, lambda stored, _: read(stored), pack)
 
