@@ -171,6 +171,7 @@ Span advanced(const Tensor& tensor, std::size_t begin) {
   advance(span.param, begin);
   advance(span.grad, begin);
   advance(span.average, begin);
+  advance(span.copy, begin);
   span.draws.number += static_cast<std::uint32_t>(begin);
   for (Array& slot : span.slots) advance(slot, begin);
   return span;
