@@ -30,7 +30,7 @@ class Glance {
 
   // The tensor of a parameter, of the arrays that go element by element with it, and of its copy in
   // half precision. Each is an array, or what StoredArray reads; None: there is none. `key` stands
-  // for the parameter where stochastic rounding draws.
+  // for the parameter where rounding draws.
   Tensor add(const py::object& param, const std::vector<py::object>& slots,
              const py::object& average, const py::object& copy, std::uint64_t key) {
     if (slots.size() > max_slots) throw py::value_error("too many state slots");
@@ -257,7 +257,7 @@ class Glance {
   PyObject* ndarray_ = reinterpret_cast<PyObject*>(NumpyApi::get().PyArray_Type_);
   py::function convert_;
   std::vector<Seen> seen_;
-  std::vector<Beside> beside_;          // all tensors' slots and averages
+  std::vector<Beside> beside_;          // all that steps write beside tensors' parameters
   std::vector<size_t> beside_from_{0};  // where those of each begin
   std::vector<ArrayView> copies_;       // of all tensors that have one
   std::vector<size_t> copies_from_{0};

@@ -1,8 +1,8 @@
 // A row of coefficients as a step gets it from Python:
 //   ((limits, penalties, average, {name: coefficient}), {name: coefficient of this step}, draws)
-// The last is there where parameters are rounded stochastically, and stands for the step.
-// The four parts mostly are the objects of the step before. They are kept, so that an unchanged
-// address says that there is nothing to read.
+// The last stands for the step, and is there where rounding draws. The four parts mostly are the
+// objects of the step before. They are kept, so that an unchanged address says that there is
+// nothing to read.
 #pragma once
 
 #include <pybind11/pybind11.h>

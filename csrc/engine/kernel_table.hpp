@@ -111,8 +111,8 @@ using MeasureFn = double (*)(const void* coefficients, const Span& span, size_t 
 // Reads `count` elements, `stride` bytes apart, into the compute type.
 using LoadFn = void (*)(const void* from, ptrdiff_t stride, size_t count, void* to);
 
-// Reads elements [begin, begin + count) of an array into float32, and writes them back. Both begin
-// at the border of a stage's block.
+// Reads elements [begin, begin + count) of an array into float32, and writes them back. In 8 bits
+// both begin where a scale does.
 using UnpackFn = void (*)(const Array& array, size_t begin, size_t count, void* to);
 using PackFn = void (*)(const Array& array, size_t begin, size_t count, const DrawKey& key,
                         const void* from);

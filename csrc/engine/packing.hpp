@@ -187,18 +187,18 @@ struct Split {
   static void unpack(const Array& array, size_t begin, size_t count, void* to) {
     const uint16_t* __restrict upper = halves(array.data, begin);
     const uint16_t* __restrict lower = halves(array.beside, begin);
-    uint32_t* __restrict values = static_cast<uint32_t*>(to);
+    float* __restrict values = static_cast<float*>(to);
     GRADSTEP_INDEPENDENT
-    for (size_t i = 0; i < count; ++i) values[i] = join(upper[i], lower[i]);
+    for (size_t i = 0; i < count; ++i) values[i] = float_of(join(upper[i], lower[i]));
   }
 
   static void pack(const Array& array, size_t begin, size_t count, const DrawKey&,
                    const void* from) {
-    const uint32_t* __restrict values = static_cast<const uint32_t*>(from);
+    const float* __restrict values = static_cast<const float*>(from);
     uint16_t* __restrict upper = halves(array.data, begin);
     uint16_t* __restrict lower = halves(array.beside, begin);
     GRADSTEP_INDEPENDENT
-    for (size_t i = 0; i < count; ++i) split(values[i], upper + i, lower + i);
+    for (size_t i = 0; i < count; ++i) split(bits_of(values[i]), upper + i, lower + i);
   }
 };
 

@@ -127,10 +127,10 @@ void numbered(const Tensor& tensor, DrawKey key, std::size_t begin, std::size_t 
 // of a block has them, and the number of their room. The copy has none.
 template <class Tensor, class Span, class Act>
 void of_roles(std::uint32_t roles, Tensor& tensor, Span& span, Act act) {
-  if (roles & param_role) act(tensor.span.param, span.param, 0);
-  if (roles & average_role) act(tensor.span.average, span.average, 1);
+  if (roles & param_role) act(tensor.span.param, span.param, param_draws);
+  if (roles & average_role) act(tensor.span.average, span.average, average_draws);
   for (std::size_t k = 0; k < max_slots; ++k)
-    if (roles & role_of_slot(k)) act(tensor.span.slots[k], span.slots[k], k + 2);
+    if (roles & role_of_slot(k)) act(tensor.span.slots[k], span.slots[k], slot_draws + k);
 }
 
 }  // namespace
@@ -172,6 +172,7 @@ Span advanced(const Tensor& tensor, std::size_t begin) {
   advance(span.grad, begin);
   advance(span.average, begin);
   advance(span.copy, begin);
+  span.size -= begin;
   span.draws.number += static_cast<std::uint32_t>(begin);
   for (Array& slot : span.slots) advance(slot, begin);
   return span;

@@ -102,7 +102,8 @@ void with_gradient(const Tensor& tensor, std::size_t begin, std::size_t end, Run
 }
 
 // Calls run(span, from, to) for parts of a tensor's elements [begin, end), in order, with arrays of
-// these roles in the compute type. All parts but the last are multiples of stage_block long.
+// these roles in the compute type. All parts but the last are multiples of scale_block long, and of
+// stage_block where they are only read.
 template <class Run>
 void staged(const Tensor& tensor, std::uint32_t roles, Access access, std::size_t begin,
             std::size_t end, Run run) {

@@ -87,3 +87,18 @@ def test_beside_state_in_any_format(isa: str, state_dtype: str, form: Any) -> No
             grads = gradients(params, step)
             opt.step({name: grad.astype(form) for name, grad in grads.items()})
             assert_rounded(copies, params)
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("state_dtype", ["bfloat16", "float16", "8bit"])
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_beside_narrow_state_and_gradients(half: str, state_dtype: str, order: Any) -> None:
+    dtype = np.dtype(np.float16 if half == "float16" else bfloat16)
+    rng = np.random.default_rng(3)
+    params = {"w": np.asarray(rng.normal(size=(97, 103)).astype("float32"), order=order)}
+    copies = {"w": params["w"].astype(dtype)}
+    opt = gs.SGD(params, lr=0.1, momentum=0.9, state_dtype=state_dtype, copies=copies)
+    for _ in range(2):
+        opt.step({"w": np.asarray(rng.normal(size=(97, 103)).astype(dtype), order=order)})
+        assert_rounded(copies, params)

@@ -115,16 +115,18 @@ def test_native_equals_reference(spec: int, storage: int) -> None:
 
 @pytest.mark.usefixtures("native")
 @pytest.mark.parametrize("threads", [2, 3, 7])
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
 @pytest.mark.parametrize("storage", range(len(LISTED)), ids=list(STORAGES))
-def test_threads_share_what_is_large(storage: int, threads: int) -> None:
-    """Tensors of many shares, which have to end where blocks of scales do."""
+def test_threads_share_what_is_large(storage: int, ema_decay: float | None, threads: int) -> None:
+    """Tensors of many shares, which have to end where blocks of scales do; with an average all is
+    converted in the stage."""
     dtype, options = LISTED[storage][1]
     cls = gs.Lion if options.get("state_dtype") == "float16" else gs.AdamW
 
     def run() -> dict[str, Array]:
         rng = np.random.default_rng(8)
         params = [rng.normal(size=n).astype(dtype) for n in (100_003, 4097, 40_000)]
-        opt = cls(params, lr=0.01, clip_norm=1.0, ema_decay=0.9, **options)
+        opt = cls(params, lr=0.01, clip_norm=1.0, ema_decay=ema_decay, **options)
         for _ in range(2):
             opt.step([rng.normal(size=p.size).astype(GRADIENTS) for p in params])
         return raw(opt)

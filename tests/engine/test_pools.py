@@ -172,6 +172,8 @@ start = np.linspace(-1, 1, {LARGE}, dtype=np.float32)
 tensor = torch.nn.Parameter(torch.tensor(start))
 shared = train(tensor.detach().numpy()[:])
 assert gs.runtime.last_step()[1:] == ("openmp", 2) or torch.get_num_threads() == 1
+train(tensor.detach().half().numpy())
+assert gs.runtime.last_step()[1:] == ("openmp", 2) or torch.get_num_threads() == 1
 assert "libgomp" in gs.runtime.openmp_library()
 assert _native.parked_workers() == 0
 own = train(start.copy())

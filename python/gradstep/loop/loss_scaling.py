@@ -140,8 +140,8 @@ class LossScaler:
 def refuse_bfloat16(opt: Optimizer, grads: Any) -> None:
     """Raise a TypeError where no gradient can be one that a scale keeps from vanishing."""
     given = [gradient for gradient in opt._layout.align(grads) if gradient is not None]
-    formats = {str(getattr(gradient, "dtype", None)) for gradient in given}
-    if given and formats <= {"bfloat16", "torch.bfloat16"}:
+    bfloat16 = "bfloat16", "torch.bfloat16"
+    if given and all(str(getattr(gradient, "dtype", None)) in bfloat16 for gradient in given):
         raise TypeError(
             "a LossScaler is for gradients that may have vanished in float16, and all of these "
             "are bfloat16, which has float32's range; leave the loss as it is, and call "
