@@ -134,6 +134,8 @@ class Code8(NamedTuple):
 
     magnitudes: int  # the bits of a code that are not its sign
     least: int  # the code of whatever is above zero is at least this
+    in_all: int  # what all normal ones have in common, as float32
+    step: float  # between those below
     top: float  # the value of the highest finite code
 
     @property
@@ -144,19 +146,17 @@ class Code8(NamedTuple):
         return (bits >> np.uint32(24)) & np.uint32(0x80 & ~self.magnitudes)
 
 
-MOMENTS8 = Code8(0x7F, 0, 1.8125 * 2**-8)
-SQUARES8 = Code8(0xFF, 1, 1.8125)
-DROPPED, IN_ALL, SMALLEST_NORMAL = np.uint32(19), np.uint32(0x38000000), 16
-STEP = np.float32(2.0**-18)  # of codes below the normal ones
-EVEN = STEP * np.float32(2**23)  # its last place is a step
-FINE = STEP * np.float32(2**10)  # a step is 2^13 of its last places
+MOMENTS8 = Code8(0x7F, 0, 0x40000000, 2.0**-2, 464.0)
+SQUARES8 = Code8(0xFF, 1, 0x38000000, 2.0**-18, 1.8125)
+DROPPED, SMALLEST_NORMAL = np.uint32(19), 16
 
 
 def decode(of: Code8, code: Array, scale: Array) -> Array:
     magnitude = code & np.uint32(of.magnitudes)
     sign = (code ^ magnitude) << np.uint32(24)
-    small = (EVEN.view(np.uint32) + magnitude).view(np.float32) - EVEN
-    normal = ((magnitude << DROPPED) + IN_ALL).view(np.float32)
+    even = np.float32(of.step * 2**23)  # its last place is a step
+    small = (even.view(np.uint32) + magnitude).view(np.float32) - even
+    normal = ((magnitude << DROPPED) + np.uint32(of.in_all)).view(np.float32)
     value = np.where(magnitude < SMALLEST_NORMAL, small, normal) * np.abs(scale)
     special = np.where(magnitude == of.infinity, INFINITY, np.uint32(0x7FC00000))
     is_special = np.signbit(scale) & (magnitude >= of.infinity)
@@ -168,9 +168,10 @@ def encode(of: Code8, values: Array, inverse: Array, drawn: Array) -> Array:
     relative = (bits & MAGNITUDE).view(np.float32) * inverse
     added = drawn >> (np.uint32(32) - DROPPED)
     normal = ((relative.view(np.uint32) + added) >> DROPPED) & np.uint32(0xFF)
-    small = (relative + FINE).view(np.uint32) - FINE.view(np.uint32)
+    fine = np.float32(of.step * 2**10)  # a step is 2^13 of its last places
+    small = (relative + fine).view(np.uint32) - fine.view(np.uint32)
     small = (small + (added >> (DROPPED - np.uint32(13)))) >> np.uint32(13)
-    code = np.where(relative < STEP * np.float32(SMALLEST_NORMAL), small, normal)
+    code = np.where(relative < np.float32(of.step * SMALLEST_NORMAL), small, normal)
     return np.maximum(code, np.where(values != 0, np.uint32(of.least), np.uint32(0)))
 
 
@@ -187,8 +188,8 @@ def in_blocks(of: Code8) -> Packing:
         magnitudes = bits & MAGNITUDE
         finite = magnitudes < INFINITY
         largest = np.where(finite, magnitudes, np.uint32(0)).max(1, initial=0)
-        most = np.where(largest < 0x01000000, np.uint32(0), largest).view(np.float32)
-        top = np.float32(of.top)
+        top, most = np.float32(of.top), largest.view(np.float32)
+        most = np.where(most < top * np.float32(2.0**-126), np.float32(0), most)
         inverse = np.where(most > 0, top / most, np.float32(0))
         draws = blocks(np.broadcast_to(drawn.dithered(numbered_in_memory=True), values.shape))
         codes = encode(of, rows, inverse[:, None], draws)
