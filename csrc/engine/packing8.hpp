@@ -1,6 +1,6 @@
 // State in 8 bits an element: floating-point numbers relative to the largest of a block of
-// elements. The largest itself is kept exactly, so that a block whose gradients vanish decays as it
-// should.
+// elements. The largest itself is kept, but for its last place, so that a block whose gradients
+// vanish decays as it should.
 //
 //   moments8   a sign, 3 bits of exponent and 4 of mantissa
 //   squares8   4 bits of exponent and 4 of mantissa; what is above zero never becomes zero, as
@@ -21,27 +21,28 @@ namespace {
 struct Code8 {
   uint32_t magnitudes;  // the bits of a code that are not its sign
   uint32_t least;       // the code of whatever is above zero is at least this
+  uint32_t in_all;      // what all normal ones have in common, as float32
+  float step;           // between those below
   float top;            // the value of the highest finite code
 
   uint32_t infinity() const { return magnitudes - 1; }
   uint32_t sign() const { return (~magnitudes & 0x80u) << 24; }
 };
 
-constexpr Code8 moments8{0x7f, 0, 0x1.dp-8f};
-constexpr Code8 squares8{0xff, 1, 0x1.dp+0f};
+constexpr Code8 moments8{0x7f, 0, 0x40000000u, 0x1p-2f, 0x1.dp+8f};
+constexpr Code8 squares8{0xff, 1, 0x38000000u, 0x1p-18f, 0x1.dp+0f};
 
-// A code is what a float32 of [2^-14, 2) has above the dropped bits, less what all of these have.
-// Below are equal steps.
+// A code is what a float32 of [4, 512), or [2^-14, 2), has above the dropped bits, less what all of
+// these have, which a code has no room for. Below are equal steps. With these exponents the scale
+// of a block is finite whatever its largest is.
 constexpr uint32_t dropped = 19;
-constexpr uint32_t in_all = 0x38000000u;
 constexpr uint32_t smallest_normal = 16;
-constexpr float step = 0x1p-18f;
 
 inline float decode(const Code8& as, uint32_t code, float scale) {
   const uint32_t magnitude = code & as.magnitudes;
-  constexpr float even = step * 0x1p23f;  // its last place is a step
+  const float even = as.step * 0x1p23f;  // its last place is a step
   const float small = float_of(bits_of(even) + magnitude) - even;
-  const float normal = float_of((magnitude << dropped) + in_all);
+  const float normal = float_of((magnitude << dropped) + as.in_all);
   const float value = (magnitude < smallest_normal ? small : normal) * scale;
   return float_of(bits_of(value) | (code ^ magnitude) << 24);
 }
@@ -49,7 +50,7 @@ inline float decode(const Code8& as, uint32_t code, float scale) {
 // Below the normal numbers the smallest of them is added, which makes steps equal, and its code
 // taken away. The code is made in the uppermost byte, where the sign is.
 inline uint32_t encode(const Code8& as, float value, float inverse, uint32_t drawn) {
-  constexpr float smallest = step * smallest_normal;
+  const float smallest = as.step * smallest_normal;
   const float relative = magnitude_of(value) * inverse;
   const uint32_t small = bits_of(relative + smallest) - (smallest_normal << dropped);
   const uint32_t bits = relative < smallest ? small : bits_of(relative);
@@ -103,14 +104,14 @@ inline void decode_block(const Code8& as, const uint8_t* __restrict codes, float
     for (size_t i = 0; i < count; ++i) values[i] = decode(as, codes[i], scale);
 }
 
-// Writes the scale, too. A largest one that is too small to divide by counts as zero.
+// Writes the scale, too. A largest one whose scale would be denormal counts as zero.
 inline void encode_block(const Code8& as, const float* __restrict values, size_t count,
                          const DrawKey& key, uint8_t* __restrict codes, float* scale) {
-  constexpr uint32_t smallest_scale = 0x01000000u;  // 2^-125
+  constexpr float smallest_scale = 0x1p-126f;
   const uint32_t most = largest_of<false>(values, count);
   const bool special = !is_finite(most);
   const uint32_t bits = special ? largest_of<true>(values, count) : most;
-  const float largest = bits < smallest_scale ? 0.0f : float_of(bits);
+  const float largest = float_of(bits) < as.top * smallest_scale ? 0.0f : float_of(bits);
   const float inverse = largest > 0 ? as.top / largest : 0.0f;
   *scale = largest / as.top;
   uint32_t drawn = dither(key);

@@ -189,6 +189,16 @@ def test_special_values(storage: int) -> None:
             assert_same_bits(run(), expected)
 
 
+@pytest.mark.usefixtures("backend")
+def test_8_bits_beside_the_largest_numbers() -> None:
+    """Zeros stay zeros beside them, and they what they are but for the last place."""
+    grads = np.zeros(4096, np.float32)
+    grads[[0, 300]] = np.finfo(np.float32).max, -1e37
+    opt = gs.SGD({"w": grads * 0}, lr=1e-3, momentum=0.5, state_dtype="8bit")
+    opt.step({"w": grads})
+    np.testing.assert_allclose(opt.state_as("w", "momentum_buffer"), grads, rtol=2.0**-23)
+
+
 @needs_bfloat16
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("spec", range(len(SPECS)), ids=[s.cls.__name__ for s in SPECS])

@@ -133,6 +133,8 @@ class Code8(NamedTuple):
 
     magnitudes: int  # the bits of a code that are not its sign
     least: int  # the code of whatever is above zero is at least this
+    in_all: int  # what all normal ones have in common, as float32
+    step: float  # between those below
     top: float  # the value of the highest finite code
 
     @property
@@ -143,18 +145,17 @@ class Code8(NamedTuple):
         return (bits >> np.uint32(24)) & np.uint32(0x80 & ~self.magnitudes)
 
 
-MOMENTS8 = Code8(0x7F, 0, 1.8125 * 2**-8)
-SQUARES8 = Code8(0xFF, 1, 1.8125)
-DROPPED, IN_ALL, SMALLEST_NORMAL = np.uint32(19), np.uint32(0x38000000), 16
-STEP = np.float32(2.0**-18)  # of codes below the normal ones
-EVEN = STEP * np.float32(2**23)  # its last place is a step
+MOMENTS8 = Code8(0x7F, 0, 0x40000000, 2.0**-2, 464.0)
+SQUARES8 = Code8(0xFF, 1, 0x38000000, 2.0**-18, 1.8125)
+DROPPED, SMALLEST_NORMAL = np.uint32(19), 16
 
 
 def decode(of: Code8, code: Array, scale: Array) -> Array:
     magnitude = code & np.uint32(of.magnitudes)
     sign = (code ^ magnitude) << np.uint32(24)
-    small = (EVEN.view(np.uint32) + magnitude).view(np.float32) - EVEN
-    normal = ((magnitude << DROPPED) + IN_ALL).view(np.float32)
+    even = np.float32(of.step * 2**23)  # its last place is a step
+    small = (even.view(np.uint32) + magnitude).view(np.float32) - even
+    normal = ((magnitude << DROPPED) + np.uint32(of.in_all)).view(np.float32)
     value = np.where(magnitude < SMALLEST_NORMAL, small, normal) * np.abs(scale)
     special = np.where(magnitude == of.infinity, INFINITY, np.uint32(0x7FC00000))
     is_special = np.signbit(scale) & (magnitude >= of.infinity)
@@ -162,7 +163,7 @@ def decode(of: Code8, code: Array, scale: Array) -> Array:
 
 
 def encode(of: Code8, values: Array, inverse: Array, drawn: Array) -> Array:
-    smallest = STEP * np.float32(SMALLEST_NORMAL)
+    smallest = np.float32(of.step * SMALLEST_NORMAL)
     relative = (values.view(np.uint32) & MAGNITUDE).view(np.float32) * inverse
     small = (relative + smallest).view(np.uint32) - (np.uint32(SMALLEST_NORMAL) << DROPPED)
     bits = np.where(relative < smallest, small, relative.view(np.uint32))
@@ -183,8 +184,8 @@ def in_blocks(of: Code8) -> Packing:
         magnitudes = bits & MAGNITUDE
         finite = magnitudes < INFINITY
         largest = np.where(finite, magnitudes, np.uint32(0)).max(1, initial=0)
-        most = np.where(largest < 0x01000000, np.uint32(0), largest).view(np.float32)
-        top = np.float32(of.top)
+        top, most = np.float32(of.top), largest.view(np.float32)
+        most = np.where(most < top * np.float32(2.0**-126), np.float32(0), most)
         inverse = np.where(most > 0, top / most, np.float32(0))
         draws = blocks(np.broadcast_to(drawn.dithered(numbered_in_memory=True), values.shape))
         codes = encode(of, rows, inverse[:, None], draws)
