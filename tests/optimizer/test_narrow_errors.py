@@ -236,11 +236,11 @@ def test_a_rule_whose_state_is_too_exact_for_8_bits_is_not_set() -> None:
         lambda: setattr(opt, "centered", True),
         ValueError,
         "state_dtype='8bit' cannot hold 'grad_avg', in which small changes add up; use "
-        "'float32', or 'bfloat16' with rounding='stochastic'",
+        "'float32' or 'bfloat16'",
     )
     assert opt.centered is False
     assert_same_bits(everything(opt), before)
-    opt.groups[0].update(centered=True, state_dtype="bfloat16", rounding="stochastic")
+    opt.groups[0].update(centered=True, state_dtype="bfloat16")
     opt.step(params(bfloat16))
 
 
