@@ -23,7 +23,7 @@ from benchmarks.studies.small_models import CHARACTERS, DIGITS, Data, Model, gra
 
 LR = 3e-4
 SEEDS = 5
-LOOKS = 30  # losses along the way, for the picture
+LOOKS = 15  # losses along the way, for the picture
 FLOAT32, NEAREST = "float32", "bfloat16, nearest"
 
 
