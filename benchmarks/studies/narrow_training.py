@@ -45,9 +45,6 @@ WAYS: dict[str, Way] = {
     "bfloat16, stochastic, state in bfloat16": Way(
         ml_dtypes.bfloat16, {"rounding": "stochastic", "state_dtype": "bfloat16"}
     ),
-    "bfloat16, split, state in 8 bits": Way(
-        ml_dtypes.bfloat16, {"rounding": "split", "state_dtype": "8bit"}
-    ),
 }
 Losses = dict[str, list[list[float]]]  # of each way: of each seed, along the way
 
