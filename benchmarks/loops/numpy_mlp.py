@@ -30,28 +30,35 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 Update = Callable[[list[Array]], object]
 
 
-def loss_and_grads(params: list[Array], x: Array, labels: Array) -> tuple[float, list[Array]]:
-    """Mean softmax cross-entropy after layers of ReLUs, and its gradients."""
+def forward(params: list[Array], x: Array) -> tuple[list[Array], Array]:
+    """What goes into each layer of ReLUs, and the logarithms of the probabilities."""
     last = len(params) - 2
     layers = [x]
     for i in range(0, last, 2):
         layers.append(np.maximum(layers[-1] @ params[i] + params[i + 1], 0.0))
     logits = layers[-1] @ params[last] + params[last + 1]
     logits -= logits.max(axis=1, keepdims=True)
-    log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    rows = np.arange(len(labels))
-    loss = -log_probs[rows, labels].mean()
+    return layers, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
+
+def loss_of(log_probs: Array, labels: Array) -> float:
+    """Mean cross-entropy."""
+    return float(-log_probs[np.arange(len(labels)), labels].mean())
+
+
+def loss_and_grads(params: list[Array], x: Array, labels: Array) -> tuple[float, list[Array]]:
+    """Mean softmax cross-entropy after layers of ReLUs, and its gradients."""
+    layers, log_probs = forward(params, x)
     delta = np.exp(log_probs)
-    delta[rows, labels] -= 1.0
+    delta[np.arange(len(labels)), labels] -= 1.0
     delta /= len(labels)
     grads = []
-    for i in range(last, -1, -2):
+    for i in range(len(params) - 2, -1, -2):
         below = layers[i // 2]
         grads += [delta.sum(axis=0), below.T @ delta]
         if i:
             delta = (delta @ params[i].T) * (below > 0.0)
-    return float(loss), grads[::-1]
+    return loss_of(log_probs, labels), grads[::-1]
 
 
 def with_temporaries(params: list[Array]) -> Update:

@@ -5,27 +5,30 @@ and torchao) and companding (FlashOptim, arXiv:2602.23349), written here from th
 
 - how far m/√v is from float32's, stored once, and kept in 8 bits from the first step on. All see
   the gradients of one training in float32; the length of steps tells an error with a direction;
-- the loss of training with it, whose steps it changes;
+- the loss of training with it on digits, whose steps it changes: `narrow_training` has more;
 - bytes per element, and the time that NumPy takes to write and read it.
 
-"drawn" rounds squares stochastically, so that what is less than a code adds up on average.
+gradstep dithers: it rounds up or down, so that what is less than a code adds up on average. Beside
+it the same formats rounded to nearest, by independent draws, and with fewer bits of mantissa.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from statistics import median
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.studies.small_models import CHARACTERS, DIGITS, Array, Data, Model, gradients, loss
+from gradstep.method.rows import draws
 from gradstep.optimizer.storage import LEAST_FOR_8BIT
+from gradstep.reference.draws import FIRST_SLOT, Drawn, Draws, Halfway, OfRun
 from gradstep.reference.packing import PACKINGS
 
 LR, BETA1, BETA2, EPS = 3e-4, 0.9, 0.999, 1e-8
-LOOKS, SEEDS = (100, 600), 3
+LOOKS = 100, 600
 
 Through = Callable[[Array], Array]  # values as they come back
 
@@ -36,14 +39,46 @@ class Scheme(NamedTuple):
     bytes_each: float  # of both
 
 
-def ours(name: str) -> Through:
-    packing, rng = PACKINGS[name], np.random.default_rng(0)
+Source = Callable[[Array], Drawn]  # what rounding draws for these values
+
+
+def nearest(values: Array) -> Drawn:
+    return Halfway()
+
+
+def dithered(slot: int) -> Source:
+    """As gradstep does it, in another step each time."""
+    steps = count(1)
+
+    def drawn(values: Array) -> Drawn:
+        of_step = Draws(draws(0, next(steps)), 0, values)
+        return OfRun(of_step, FIRST_SLOT + slot, slice(0, values.size))
+
+    return drawn
+
+
+class Independent(Halfway):
+    """Draws of which none says anything about another."""
+
+    def __init__(self, rng: np.random.Generator, elements: int) -> None:
+        self._drawn = rng.integers(0, 1 << 32, elements, np.uint32)
+
+    def dithered(self, numbered_in_memory: bool = False) -> Array:
+        return self._drawn
+
+
+def independent(slot: int) -> Source:
+    rng = np.random.default_rng(slot)
+    return lambda values: Independent(rng, values.size)
+
+
+def ours(name: str, source: Source) -> Through:
+    packing = PACKINGS[name]
 
     def through(values: Array) -> Array:
         with np.errstate(all="ignore"):
-            drawn = lambda: rng.integers(0, 1 << 16, values.size, np.uint32)  # noqa: E731
-            codes, scales = packing.pack(values.reshape(-1), drawn)
-        return packing.unpack(codes, scales).reshape(values.shape)
+            stored, beside = packing.pack(values.reshape(-1), source(values))
+        return packing.unpack(stored, beside).reshape(values.shape)
 
     return through
 
@@ -63,17 +98,18 @@ def share_of(rows: Array, largest: Array) -> Array:
     return np.divide(rows, largest, out=np.zeros_like(rows), where=largest > 0)
 
 
-def floating(exponent: int, mantissa: int, drawn: bool) -> Through:
-    """Squares with so many bits of each, relative to the largest of 256; never zero above zero."""
-    dropped, codes = 23 - mantissa, 1 << (exponent + mantissa)
-    lowest = (127 << mantissa) - codes + 1  # the highest code is 1
+def e5m3(drawn: bool) -> Through:
+    """Squares with 5 bits of exponent and 3 of mantissa, relative to the largest of 256, which is
+    exact; never zero above zero."""
+    dropped, codes = 20, 256
+    lowest = (127 << 3) - codes + 1  # the highest code is 1
     half, rng = 1 << (dropped - 1), np.random.default_rng(0)
 
     def through(values: Array) -> Array:
         rows, largest = groups_of(values, 256)
-        bits = share_of(rows, largest).view(np.uint32).astype(np.int64)
-        up = rng.integers(0, 1 << dropped, bits.shape) if drawn else half
-        kept = np.clip((bits + up) >> dropped, lowest + 1, lowest + codes - 1)
+        bits = share_of(rows, largest).view(np.uint32)
+        up = rng.integers(0, 1 << dropped, bits.shape, np.uint32) if drawn else np.uint32(half)
+        kept = np.clip((bits + up) >> np.uint32(dropped), lowest + 1, lowest + codes - 1)
         share = (kept.astype(np.uint32) << np.uint32(dropped)).view(np.float32)
         return back(np.where(rows == largest, 1, share) * (rows > 0) * largest, values)
 
@@ -119,14 +155,23 @@ def companded_squares(values: Array) -> Array:
 
 def schemes() -> dict[str, Scheme]:
     in_blocks, in_groups = 2 * (1 + 4 / 256), 2 * (1 + 2 / 32)
-    moments = ours("moments8")
+    both = "moments8", "squares8"
+
+    def eight(moments: Source, squares: Source) -> Scheme:
+        return Scheme(ours(both[0], moments), ours(both[1], squares), in_blocks)
+
+    dithered_moments = ours(both[0], dithered(0))
+    bfloat16 = "bfloat16 dithered"
     return {
         "float32": Scheme(np.copy, np.copy, 8),
-        "gradstep": Scheme(moments, ours("squares8"), in_blocks),
-        "squares E5M3": Scheme(moments, floating(5, 3, False), in_blocks),
-        "squares E5M3, drawn": Scheme(moments, floating(5, 3, True), in_blocks),
-        "squares E4M4": Scheme(moments, floating(4, 4, False), in_blocks),
-        "squares E4M4, drawn": Scheme(moments, floating(4, 4, True), in_blocks),
+        "gradstep": eight(dithered(0), dithered(1)),
+        "drawn independently": eight(independent(0), independent(1)),
+        "squares to nearest": eight(dithered(0), nearest),
+        "both to nearest": eight(nearest, nearest),
+        "squares E5M3": Scheme(dithered_moments, e5m3(True), in_blocks),
+        "squares E5M3, to nearest": Scheme(dithered_moments, e5m3(False), in_blocks),
+        "bfloat16": Scheme(ours(bfloat16, dithered(0)), ours(bfloat16, dithered(1)), 4),
+        "bfloat16, to nearest": Scheme(ours("bfloat16", nearest), ours("bfloat16", nearest), 4),
         "dynamic map": Scheme(dynamic(True), dynamic(False), in_blocks),
         "companding": Scheme(companded_moments, companded_squares, in_groups),
     }
@@ -192,30 +237,38 @@ def errors(model: Model, data: Data) -> dict[str, list[float]]:
 
 
 def nanoseconds(scheme: Scheme, elements: int = 2**18) -> float:
-    """Of NumPy, for an element of both arrays."""
+    """Of NumPy, for an element of both arrays: the least, as others work on the machine."""
     values = np.random.default_rng(0).normal(size=elements).astype(np.float32)
     took = []
-    for _ in range(9):
-        start = time.perf_counter()
+    for _ in range(15):
+        start = time.process_time()
         scheme.moments(values)
         scheme.squares(values * values)
-        took.append(time.perf_counter() - start)
-    return 1e9 * median(took) / elements
+        took.append(time.process_time() - start)
+    return 1e9 * min(took) / elements
+
+
+def table(model: Model, seeds: int) -> Iterator[str]:
+    """With final losses of so many seeds."""
+    looks = [f"step {t}: error stored once | kept | length of steps" for t in LOOKS]
+    losses = [f"final loss, {seeds} seeds"] if seeds else []
+    data = model.data()
+    yield f"\n| {' | '.join([model.name, *looks, *losses])} |"
+    yield "|" + "---|" * (1 + 3 * len(LOOKS) + len(losses))
+    for name, of_one in errors(model, data).items():
+        ends = [train(model, data, schemes()[name], seed) for seed in range(seeds)]
+        cells = [f"{value:.3f}" for value in of_one]
+        cells += [", ".join(f"{end:.4g}" for end in ends)] if seeds else []
+        yield f"| {' | '.join([name, *cells])} |"
 
 
 def main() -> None:
     print("| | bytes per element | ns per element in NumPy |\n|---|---|---|")
     for name, scheme in schemes().items():
         print(f"| {name} | {scheme.bytes_each:.3f} | {nanoseconds(scheme):.0f} |")
-    looks = " | ".join(f"step {t}: error stored once | kept | length of steps" for t in LOOKS)
-    for model in (DIGITS, CHARACTERS):
-        data = model.data()
-        print(f"\n| {model.name} | {looks} | final loss, {SEEDS} seeds |")
-        print("|" + "---|" * (2 + 3 * len(LOOKS)))
-        for name, of_one in errors(model, data).items():
-            cells = " | ".join(f"{value:.3f}" for value in of_one)
-            losses = [train(model, data, schemes()[name], seed) for seed in range(SEEDS)]
-            print(f"| {name} | {cells} | {', '.join(f'{x:.4g}' for x in losses)} |", flush=True)
+    for model, seeds in ((DIGITS, 3), (CHARACTERS, 0)):
+        for line in table(model, seeds):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

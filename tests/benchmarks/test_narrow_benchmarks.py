@@ -80,11 +80,24 @@ def test_schemes_give_back_what_they_can_hold(name: str) -> None:
 
 def test_drawn_squares_are_right_on_average() -> None:
     squares = np.random.default_rng(0).uniform(0.1, 1, 256).astype(np.float32)
-    nearest, drawn = (eight_bits.floating(5, 3, draws) for draws in (False, True))
+    nearest, drawn = (eight_bits.e5m3(draws) for draws in (False, True))
     average = np.mean([drawn(squares) for _ in range(2000)], axis=0)
     # A step between codes is at most 1/8 of a value: 2,000 draws leave 1/16/√2000, 5 of which fit.
     np.testing.assert_allclose(average, squares, rtol=5 / 16 / 2000**0.5)
     assert np.abs(nearest(squares) / squares - 1).max() > 0.05
+
+
+@pytest.mark.parametrize("source", [eight_bits.dithered(0), eight_bits.independent(0)])
+@pytest.mark.parametrize("name", ["moments8", "squares8", "bfloat16 dithered"])
+def test_what_is_drawn_as_gradstep_does_is_right_on_average(
+    name: str, source: eight_bits.Source
+) -> None:
+    values = np.random.default_rng(0).uniform(0.1, 1, 256).astype(np.float32)
+    drawn, nearest = eight_bits.ours(name, source), eight_bits.ours(name, eight_bits.nearest)
+    average = np.mean([drawn(values) for _ in range(2000)], axis=0)
+    # A step between codes is at most 1/16 of a value: 2,000 draws leave 1/32/√2000.
+    np.testing.assert_allclose(average, values, rtol=5 / 32 / 2000**0.5)
+    assert np.abs(nearest(values) / values - 1).max() > 0.003
 
 
 def test_small_squares_beside_large_ones_become_zero_in_others_formats_only() -> None:
@@ -93,13 +106,14 @@ def test_small_squares_beside_large_ones_become_zero_in_others_formats_only() ->
     assert (found["companding"] == 0).any()
     assert (found["dynamic map"] == 0).any()
     assert (found["gradstep"] > 0).all()
+    assert (found["squares E5M3"] > 0).all()
 
 
 def test_errors_that_add_up_are_told_from_those_of_one_rounding() -> None:
     found = eight_bits.errors(replace(BLOBS, widths=(32, 256, 10)), blobs())
     once, kept, step_600 = 0, 1, 3
     assert found["float32"] == [0, 0, 1] * 2
-    nearest, drawn = found["squares E5M3"][step_600:], found["squares E5M3, drawn"][step_600:]
+    nearest, drawn = found["both to nearest"][step_600:], found["gradstep"][step_600:]
     assert nearest[kept] > 2 * nearest[once]
     assert abs(drawn[2] - 1) < abs(nearest[2] - 1) / 2
 

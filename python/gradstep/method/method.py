@@ -88,22 +88,25 @@ class Method:
 
     rounding = Choice(
         "nearest",
-        "How parameters in bfloat16 or float16 are rounded to it: to nearest; stochastically, by "
-        'random numbers that ``seed`` and the step determine; ``"kahan"``, which keeps what '
+        "How parameters in bfloat16 or float16 are rounded to it: to nearest; stochastically, so "
+        'that steps below their last place count on average; ``"kahan"``, which keeps what '
         'rounding took, in the same format; or, of bfloat16, ``"split"``, which keeps the lower '
         "half of a float32, so that training is in float32 exactly.",
         among=("nearest", "stochastic", "kahan", "split"),
     )
-    seed = Seed(0, "What stochastic rounding, and the dither of narrow state, begins from.")
+    seed = Seed(
+        0, "What the draws of stochastic parameters, and of state and averages, begin from."
+    )
     state_dtype = Choice(
         None,
         "What the state is stored in, beside parameters of at most 32 bits: float32 by default; "
-        '``"8bit"`` for tensors of 4,096 elements and more.',
+        '``"8bit"`` for tensors of 4,096 elements and more. Narrower than float32 it is dithered: '
+        "rounded up or down, right on average.",
         among=("float32", "bfloat16", "float16", "8bit"),
     )
     ema_dtype = Choice(
         None,
-        "What averages of parameters are stored in, float32 by default.",
+        "What averages of parameters are stored in, float32 by default, and dithered as the state.",
         among=("float32", "bfloat16", "float16"),
     )
 
