@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import gradstep as gs
+from gradstep.method.rows import draws, key_of
 from gradstep.reference import RULES
+from gradstep.reference.draws import FIRST_SLOT, Drawn, Draws, Halfway, OfRun
 from gradstep.reference.packing import PACKINGS
 from tests.gradient_forms import bfloat16
 from tests.helpers import Array, everything
@@ -88,12 +90,32 @@ def written(values: Array, dtype: Any, **options: Any) -> gs.Optimizer:
     return opt
 
 
-def packed(format: str, values: Array) -> tuple[Array, Array | None]:
+class Always(Halfway):
+    """The same draw for all: 0 rounds towards zero, and 2³² − 1 away from it."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits = np.array([bits], np.uint32)
+
+    def hashed(self) -> Array:
+        return self.bits >> np.uint32(16)
+
+    def dithered(self, numbered_in_memory: bool = False) -> Array:
+        return self.bits
+
+
+HALFWAY, TOWARDS_ZERO, AWAY = Halfway(), Always(0), Always(2**32 - 1)
+ANY_DRAWS = [HALFWAY, TOWARDS_ZERO, AWAY]
+
+
+def drawn_by(param: Array, step: int = 1, seed: int = 0, array: int = FIRST_SLOT) -> Drawn:
+    """For an array, the first slot say, of a parameter of the name "w"."""
+    return OfRun(Draws(draws(seed, step), key_of("w"), param), array, slice(0, param.size))
+
+
+def packed(format: str, values: Array, drawn: Drawn = HALFWAY) -> tuple[Array, Array | None]:
     """What the reference stores for these float32 values, and what beside."""
     with np.errstate(all="ignore"):
-        stored, beside = PACKINGS[format].pack(
-            values, lambda: np.full(values.shape, 0xFFFF, np.uint32)
-        )
+        stored, beside = PACKINGS[format].pack(values, drawn)
     return stored, beside
 
 

@@ -126,6 +126,12 @@ struct Stochastic : Nearest<Stored> {
   }
 };
 
+// Bits of a float32 that are dropped.
+template <class Stored>
+constexpr unsigned dropped_of = 16;
+template <>
+constexpr unsigned dropped_of<Float16> = 13;
+
 template <class Stored>
 struct Dithered : Nearest<Stored> {
   static void pack(const Array& array, size_t begin, size_t count, const DrawKey& key,
@@ -134,7 +140,7 @@ struct Dithered : Nearest<Stored> {
     uint16_t* __restrict to = halves(array.data, begin);
     uint32_t drawn = dither(key);
     for (size_t i = 0; i < count; ++i, drawn += key.apart * weyl)
-      to[i] = stochastic(Stored{}, values[i], drawn >> 16);
+      to[i] = stochastic(Stored{}, values[i], drawn >> (32 - dropped_of<Stored>));
   }
 };
 

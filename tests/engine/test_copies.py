@@ -73,6 +73,22 @@ def test_with_everything_they_have_the_same_bits_everywhere(isa: str, threads: i
         assert_same_bits(trained(gs.AdamW, ALL), expected)
 
 
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("form", ["float16", "float32", bfloat16])
+@pytest.mark.parametrize("state_dtype", ["bfloat16", "float16", "8bit"])
+@pytest.mark.parametrize("isa", gs.runtime.available_isas())
+def test_beside_state_in_any_format(isa: str, state_dtype: str, form: Any) -> None:
+    """Of which steps take a block at a time, and the copy with it."""
+    params = {name: param for name, param in awkward_params("float32").items() if param.size}
+    copies = {name: np.empty_like(param, dtype=bfloat16) for name, param in params.items()}
+    opt = gs.Lion(params, lr=0.1, copies=copies, state_dtype=state_dtype)
+    with gs.runtime.set_isa(isa):
+        for step in range(2):
+            grads = gradients(params, step)
+            opt.step({name: grad.astype(form) for name, grad in grads.items()})
+            assert_rounded(copies, params)
+
+
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("state_dtype", ["bfloat16", "float16", "8bit"])

@@ -11,6 +11,8 @@ import gradstep as gs
 from tests.gradient_forms import bfloat16
 from tests.helpers import Array, assert_same_bits
 from tests.narrow import (
+    AWAY,
+    TOWARDS_ZERO,
     all_halves,
     awkward_floats,
     bits,
@@ -154,13 +156,16 @@ def test_there_is_one_nan(pattern: int) -> None:
         "bfloat16": (0x7FC0, None),
         "float16 stochastic": (0x7E00, None),
         "bfloat16 stochastic": (0x7FC0, None),
+        "float16 dithered": (0x7E00, None),
+        "bfloat16 dithered": (0x7FC0, None),
         "float16 kahan": (0x7E00, 0),
         "bfloat16 kahan": (0x7FC0, 0),
         "bfloat16 split": (0x7FC0, 0),
     }.items():
-        stored, beside = packed(format, nan)
-        assert (stored[0], None if beside is None else beside[0]) == expected, format
-        assert np.isnan(unpacked(format, stored, beside))
+        for drawn in (TOWARDS_ZERO, AWAY):
+            stored, beside = packed(format, nan, drawn)
+            assert (stored[0], None if beside is None else beside[0]) == expected, format
+            assert np.isnan(unpacked(format, stored, beside))
 
 
 def test_split_restores_every_float32_but_nan() -> None:

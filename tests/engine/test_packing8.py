@@ -6,32 +6,30 @@ import numpy as np
 import pytest
 
 import gradstep as gs
+from gradstep.reference.draws import Drawn
 from tests.helpers import Array, assert_same_bits
-from tests.narrow import bits, packed, raw, unpacked
+from tests.narrow import ANY_DRAWS, HALFWAY, bits, drawn_by, packed, raw, unpacked
 
 ISAS = gs.runtime.available_isas()
 BLOCK = 256
 FORMATS = ["moments8", "squares8"]
-TOP = {"moments8": 0.90625, "squares8": 1.0}
+TOP = {"moments8": 1.8125 * 2.0**8, "squares8": 1.8125}
+STEP = {"moments8": 2.0**-2, "squares8": 2.0**-18}  # of the codes below 16
 
 
 def meaning(format: str) -> Array:
-    """Of each finite code, relative to the scale, in float64."""
+    """Of each code, relative to the scale, in float64."""
     code = np.arange(256)
-    if format == "squares8":
-        code = code[:254]
-        values = (1 + (code + 763) % 8 / 8) * 2.0 ** ((code + 763) // 8 - 127)
-        values[0] = 0
-        return values
-    magnitude = code & 127
-    normal = (1 + magnitude % 16 / 16) * 2.0 ** (magnitude // 16 - 8)
-    values = np.where(magnitude < 16, magnitude * 2.0**-11, normal)
-    return np.where(code < 128, values, -values)
+    magnitude = code if format == "squares8" else code & 127
+    normal = (16 + magnitude % 16) * 2.0 ** (magnitude // 16 - 1) * STEP[format]
+    values = np.where(magnitude < 16, magnitude * STEP[format], normal)
+    return np.where(magnitude == code, values, -values)
 
 
 def finite(format: str) -> Array:
-    codes = np.arange(254 if format == "squares8" else 256, dtype=np.uint8)
-    return codes[(codes & 127) < 126] if format == "moments8" else codes
+    """The codes that are finite in any block."""
+    codes = np.arange(256, dtype=np.uint8)
+    return codes[(codes & 127) < 126] if format == "moments8" else codes[:254]
 
 
 def of_all_magnitudes(format: str, size: int, seed: int = 0) -> Array:
@@ -70,51 +68,54 @@ def test_what_codes_mean(format: str) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_codes_are_read_and_written_back(format: str) -> None:
-    """Where a block has the highest code: any other block is written with other codes."""
+    """Where a block has the highest code: any other block is written with other codes. Whatever is
+    drawn, where the scale is a power of 2, as nothing is rounded then."""
     codes = finite(format)
-    for scale in (2.0**-100, 2.0**-3, 0.1, 3e38):
+    for scale in (2.0**-100, 2.0**-3, 0.1, 1e35):
         scales = np.array([scale], np.float32)
-        stored, beside = packed(format, unpacked(format, codes, scales))
-        np.testing.assert_array_equal(stored, codes)
-        np.testing.assert_allclose(beside, scales, rtol=2.0**-23)
+        exact = np.log2(scale).is_integer()
+        for drawn in ANY_DRAWS if exact else [HALFWAY]:
+            stored, beside = packed(format, unpacked(format, codes, scales), drawn)
+            np.testing.assert_array_equal(stored, codes)
+            np.testing.assert_allclose(beside, scales, rtol=0 if exact else 2.0**-23)
 
 
+@pytest.mark.parametrize("drawn", ANY_DRAWS, ids=["halfway", "towards zero", "away"])
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 4096, 4096 + 511])
 @pytest.mark.parametrize("format", FORMATS)
-def test_how_far_codes_are_from_what_was_written(format: str, size: int) -> None:
-    """Of values relative to the largest of their block, with the top at 0.90625 and 1:
-
-    - moments: 4 bits of mantissa round by at most 2⁻⁵ of a value from 2⁻⁷ on; below, values are
-      2⁻¹¹ apart, and err by 2⁻¹²;
-    - squares: 3 bits, 2⁻⁴ of a value, from 1.5 · 2⁻³² on, which all below become, so that they err
-      by less than that.
+def test_how_far_codes_are_from_what_was_written(format: str, size: int, drawn: Drawn) -> None:
+    """4 bits of mantissa are at most 2⁻⁴ of a value apart, and the values below the normal ones a
+    step: a draw errs by less than that, and halfway by half of it, but for squares below half a
+    step, which become one. Beside what is not the largest of its block, the latter is exact.
 
     Three float32 operations, each of which errs by 2⁻²⁴, move values across these borders.
     """
     values = of_all_magnitudes(format, size)
-    stored, beside = packed(format, values)
+    stored, beside = packed(format, values, drawn)
     assert beside is not None
     assert stored.shape == values.shape
     assert beside.shape == (-(-size // BLOCK),)
     restored = unpacked(format, stored, beside).astype(np.float64)
-    wide = values.astype(np.float64)
-    relative, least = {
-        "moments8": (2.0**-5, 2.0**-12 / TOP["moments8"]),
-        "squares8": (2.0**-4, 1.5 * 2.0**-32),
-    }[format]
-    bound = np.maximum(relative * np.abs(wide), least * largest_of_each(values))
-    assert (np.abs(restored - wide) <= bound * (1 + 2.0**-20)).all()
-    is_largest = np.abs(wide) == largest_of_each(values)
-    np.testing.assert_allclose(restored[is_largest], wide[is_largest], rtol=2.0**-23)
+    wide, largest = values.astype(np.float64), largest_of_each(values)
+    part = 0.5 if drawn is HALFWAY else 1.0
+    step = STEP[format] / TOP[format] * largest
+    bound = part * np.maximum(np.abs(wide) / 16, step)
+    if format == "squares8":
+        bound = np.where(wide < step, step, bound)
+    assert (np.abs(restored - wide) <= bound * (1 + 2.0**-18)).all()
+    is_largest = np.abs(wide) == largest
+    if drawn is HALFWAY:
+        np.testing.assert_allclose(restored[is_largest], wide[is_largest], rtol=2.0**-23)
 
 
 def test_squares_above_zero_stay_above_zero() -> None:
-    """Beside any larger one down to 2⁻¹¹⁸, where the lowest code would not be a float32."""
-    tiny = np.array([1e-45, 1e-40, 1e-38, 1e-30, 0.0], np.float32)
-    for largest in (2.0**-118, 1e-20, 1.0, 3e38):
+    """Beside any larger one down to 2⁻¹²⁵, below which a block is zero; whatever is drawn."""
+    tiny = np.array([1e-45, 1e-40, 1e-38, 0.0], np.float32)
+    for largest in (2.0**-125, 1e-20, 1.0, 3e38):
         values = np.append(tiny, np.float32(largest))
-        restored = unpacked("squares8", *packed("squares8", values))
-        np.testing.assert_array_equal(restored > 0, values > 0)
+        for drawn in ANY_DRAWS:
+            restored = unpacked("squares8", *packed("squares8", values, drawn))
+            np.testing.assert_array_equal(restored > 0, values > 0)
 
 
 def test_minus_zero_is_zero_among_squares() -> None:
@@ -180,14 +181,14 @@ def test_a_step_stores_what_packing_says(size: int) -> None:
     values[[3, 700, 701]] = np.nan, np.inf, -np.inf
     opt = gs.SGD({"w": np.zeros(size, "f")}, lr=1.0, momentum=0.5, state_dtype="8bit")
     opt.step({"w": values})
-    codes, scales = packed("moments8", values)
+    codes, scales = packed("moments8", values, drawn_by(values))
     np.testing.assert_array_equal(opt.state["w"]["momentum_buffer"], codes)
     np.testing.assert_array_equal(opt.state["w"]["momentum_buffer_scale"], scales)
 
     opt = gs.RMSprop({"w": np.zeros(size, "f")}, lr=1.0, alpha=0.0, state_dtype="8bit")
     values = np.sqrt(np.abs(values))
     opt.step({"w": values})
-    codes, scales = packed("squares8", values * values)
+    codes, scales = packed("squares8", values * values, drawn_by(values))
     np.testing.assert_array_equal(opt.state["w"]["square_avg"], codes)
     np.testing.assert_array_equal(opt.state["w"]["square_avg_scale"], scales)
 
@@ -208,9 +209,10 @@ def test_a_step_reads_every_code() -> None:
 
 @pytest.mark.usefixtures("backend")
 def test_a_step_halves_every_code_of_squares() -> None:
-    """By halving the scale, which is the largest of a block that has the highest code."""
+    """By halving the scale, which is the largest of a block that has the highest code. Powers of 2
+    are exact, so that nothing is drawn."""
     codes = np.tile(np.arange(256, dtype=np.uint8), 17).reshape(17, BLOCK)
-    scales = np.float32(10.0) ** np.arange(-8, 9, dtype=np.float32)
+    scales = np.float32(2.0) ** np.arange(-8, 9, dtype=np.float32)
     scales[::3] *= -1
     codes[scales > 0, 254:] = 0  # neither infinities nor NaNs
     opt = gs.RMSprop({"w": np.zeros(codes.size, "f")}, alpha=0.5, state_dtype="8bit")

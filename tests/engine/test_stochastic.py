@@ -130,85 +130,6 @@ def test_torchaos_rule_has_the_same_distribution() -> None:
 
 
 @pytest.mark.usefixtures("backend")
-def test_state_and_averages_are_drawn_for_themselves() -> None:
-    """The same value as parameter, momentum and average: each goes up by draws of its own."""
-    f, (_, last_place), n = 0.25, DROPPED["float16"], 20_000
-    param = np.zeros(n, np.float16)
-    narrow: dict[str, Any] = {"state_dtype": "float16", "ema_dtype": "float16"}
-    opt = gs.SGD({"w": param}, lr=1.0, momentum=0.5, ema_decay=0.0, rounding="stochastic", **narrow)
-    opt.step({"w": np.full(n, -(1 + f * last_place), np.float32)})
-    roles = (param, -opt.state["w"]["momentum_buffer"], opt.ema["w"])
-    ups = np.array([(role.astype(np.float64) - 1) / last_place for role in roles])
-    assert np.isin(ups, (0, 1)).all()
-    z = (ups - f) / np.sqrt(f * (1 - f))
-    sums = (*z.sum(1), z[0] @ z[1], z[0] @ z[2], z[1] @ z[2])
-    assert (np.abs(np.array(sums) / np.sqrt(n)) < 5).all()
-
-
-def params_of(dtype: str = "float16") -> dict[str, Array]:
-    rng = np.random.default_rng(0)
-    shapes = {"a": (300, 70), "b": (5000,), "c": (), "d": (6, 7, 8)}
-    return {name: rng.normal(size=shape).astype(dtype_of(dtype)) for name, shape in shapes.items()}
-
-
-def grads_of(params: dict[str, Array], step: int) -> dict[str, Array]:
-    rng = np.random.default_rng(step)
-    grads = {name: rng.normal(size=shape.shape) for name, shape in params_of().items()}
-    return {name: grads[name] for name in params}
-
-
-def trained(params: dict[str, Array], steps: int = 3, **options: Any) -> dict[str, Array]:
-    opt = gs.SGD(params, lr=0.01, rounding="stochastic", **{"seed": 5, **options})
-    for step in range(steps):
-        opt.step(grads_of(params, step))
-    return params
-
-
-def assert_same(actual: dict[str, Array], expected: dict[str, Array]) -> None:
-    for name in actual:
-        np.testing.assert_array_equal(actual[name], expected[name])
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.usefixtures("native", "low_threshold")
-def test_threads_and_instruction_sets_draw_the_same(dtype: str) -> None:
-    with gs.runtime.set_backend("numpy"):
-        expected = trained(params_of(dtype))
-    for isa in gs.runtime.available_isas():
-        for threads in (1, 2, 7):
-            with gs.runtime.set_isa(isa), gs.runtime.set_num_threads(threads):
-                assert_same(trained(params_of(dtype)), expected)
-
-
-def in_fortran_order(params: dict[str, Array]) -> dict[str, Array]:
-    return {name: np.array(param, order="F") for name, param in params.items()}
-
-
-def in_reverse(params: dict[str, Array]) -> dict[str, Array]:
-    return dict(reversed(params.items()))
-
-
-def alone(params: dict[str, Array]) -> dict[str, Array]:
-    return {"b": params["b"]}
-
-
-@pytest.mark.parametrize("arranged", [in_fortran_order, in_reverse, alone])
-@pytest.mark.usefixtures("backend")
-def test_draws_go_by_name_and_index(arranged: Any) -> None:
-    assert_same(trained(arranged(params_of())), trained(params_of()))
-
-
-@pytest.mark.usefixtures("backend")
-def test_draws_go_by_the_tensors_own_steps() -> None:
-    late, twin = {"b": params_of()["b"]}, {"b": params_of()["b"]}
-    opt = gs.SGD(late, lr=0.01, rounding="stochastic", seed=5)
-    opt.step({"b": None})
-    for step in range(3):
-        opt.step(grads_of(late, step))
-    assert_same(late, trained(twin))
-
-
-@pytest.mark.usefixtures("backend")
 def test_another_seed_name_or_step_draws_anew() -> None:
     def differing(first: Array, second: Array) -> float:
         return float((first != second).mean())
@@ -226,22 +147,3 @@ def test_another_seed_name_or_step_draws_anew() -> None:
     params["x"][...] = 1
     opt.step({"x": grad, "y": grad})
     assert 0.464 < differing(params["x"], before) < 0.536
-
-
-@pytest.mark.usefixtures("backend")
-def test_a_checkpoint_goes_on_with_the_same_draws() -> None:
-    expected = trained(params_of(), steps=6)
-    params = params_of()
-    opt = gs.SGD(params, lr=0.01, rounding="stochastic", seed=5)
-    for step in range(3):
-        opt.step(grads_of(params, step))
-    state, kept = opt.state_dict(), {name: param.copy() for name, param in params.items()}
-    for step in range(3, 6):
-        opt.step(grads_of(params, step))
-    assert_same(params, expected)
-    again = gs.SGD(kept, lr=0.01, rounding="stochastic", seed=99)
-    again.load_state_dict(state)
-    assert again.seed == 5
-    for step in range(3, 6):
-        again.step(grads_of(kept, step))
-    assert_same(kept, expected)

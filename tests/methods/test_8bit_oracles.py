@@ -121,8 +121,8 @@ def error_of_companding(name: str, values: Array) -> Array:
 
 def our_error(name: str, values: Array) -> Array:
     """As tests/engine/test_packing8.py derives it."""
-    relative, least = (2.0**-5, 2.0**-12 / 0.90625) if name == "exp_avg" else (2.0**-4, 2.0**-31)
-    return np.maximum(relative * np.abs(values), least * largest_of(values, BLOCK))
+    least = 2.0**-18 / (1.8125 * 2.0**-8 if name == "exp_avg" else 1.8125)
+    return np.maximum(np.abs(values) / 16, least * largest_of(values, BLOCK))
 
 
 CASES = [

@@ -191,3 +191,24 @@ def rounded_up(values: Any) -> Any:
     """Rounded to bfloat16, halves away from zero."""
     upper = (values.view(np.uint32) + np.uint32(0x8000)) >> np.uint32(16)
     return upper.astype(np.uint16).view("bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [
+        ("trailing_bits", {"rounding": "split"}),
+        ("compensation", {"rounding": "kahan"}),
+        ("momentum_buffer_scale", {"state_dtype": "8bit"}),
+    ],
+)
+def test_what_lies_beside_is_not_written_where_it_is_read_only(
+    key: str, options: dict[str, Any]
+) -> None:
+    opt = trained(made("bfloat16", **options))
+    opt.state["w"][key].flags.writeable = False
+    before = to_the_bit(opt)
+    with pytest.raises(ValueError, match=rf"^state\['w'\]\['{key}'\] has become read-only"):
+        trained(opt)
+    assert to_the_bit(opt) == before
+    opt.state["w"][key].flags.writeable = True
+    trained(opt)

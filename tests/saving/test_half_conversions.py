@@ -162,7 +162,7 @@ HOSTILE: dict[str, tuple[dict[str, Any], Change, str]] = {
     "scale of nothing": (
         {"state_dtype": BF16},
         lambda of: of.update(exp_avg_scale=np.ones(20, np.float32)),
-        "holds what is no state",
+        r"holds \['exp_avg_scale'\], which is no state of an optimizer",
     ),
     "slot in another format": (
         {"state_dtype": BF16},
@@ -201,3 +201,21 @@ def test_arrays_of_bfloat16_are_their_bits() -> None:
     for name, array in everything(opt).items():
         if "/" in name:
             assert_same_bits({"": everything(resumed)[name]}, {"": array})
+
+
+@pytest.mark.parametrize("option", ["state_dtype", "ema_dtype"])
+def test_float32_by_default_and_by_name_is_the_same_storage(option: str) -> None:
+    for saved, own in ((None, "float32"), ("float32", None)):
+        opt = trained(made(ema_decay=0.5, **{option: saved}))
+        resumed = made(ema_decay=0.5, **{option: own})
+        resumed.load_state_dict(opt.state_dict())
+        assert getattr(resumed, option) == own
+        assert_same_bits(dict(resumed.state["w"]), dict(opt.state["w"]))
+        assert_same_bits(dict(resumed.ema), dict(opt.ema))
+
+
+@pytest.mark.parametrize("convert", ["yes", 1, None])
+def test_convert_is_a_flag(convert: Any) -> None:
+    opt = made(BF16)
+    with pytest.raises(TypeError, match="convert must be True or False, got"):
+        opt.load_state_dict(opt.state_dict(), convert=convert)

@@ -15,7 +15,7 @@ class Stored(NamedTuple):
 
     array: Array
     format: str
-    beside: Array | None = None  # what else the elements need, flat
+    beside: Array | None = None  # what else the elements need
 
 
 def compute_dtype(array: Array | Stored) -> np.dtype[Any]:

@@ -89,13 +89,12 @@ class Method:
     rounding = Choice(
         "nearest",
         "How parameters in bfloat16 or float16 are rounded to it: to nearest; stochastically, by "
-        "random numbers that ``seed`` and the step determine, as are then state and averages in "
-        'these formats, beside any parameters; ``"kahan"``, which keeps what '
+        'random numbers that ``seed`` and the step determine; ``"kahan"``, which keeps what '
         'rounding took, in the same format; or, of bfloat16, ``"split"``, which keeps the lower '
         "half of a float32, so that training is in float32 exactly.",
         among=("nearest", "stochastic", "kahan", "split"),
     )
-    seed = Seed(0, "What stochastic rounding begins from.")
+    seed = Seed(0, "What stochastic rounding, and the dither of narrow state, begins from.")
     state_dtype = Choice(
         None,
         "What the state is stored in, beside parameters of at most 32 bits: float32 by default; "
@@ -170,7 +169,7 @@ class Method:
             if plan.state_dtype == "8bit" and held == "exact":
                 raise ValueError(
                     f"state_dtype='8bit' cannot hold {name!r}, in which small changes add up; use "
-                    "'float32', or 'bfloat16' with rounding='stochastic'"
+                    "'float32' or 'bfloat16'"
                 )
 
     def values(

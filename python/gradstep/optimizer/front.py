@@ -27,7 +27,7 @@ from gradstep.optimizer.group import Group
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.step_info import DONE, StepInfo
 from gradstep.optimizer.turn import STEP, Turn
-from gradstep.values import check_grad_scale
+from gradstep.values import check_flag, check_grad_scale
 
 Array = NDArray[Any]
 
@@ -256,6 +256,7 @@ class Optimizer(KnownAttributes, Copyable, StateOfAll):
             If it is not a state of this kind of optimizer over parameters of these names, shapes
             and dtypes. Nothing has been changed then.
         """
+        check_flag("convert", convert)
         self._turn.during("load_state_dict()", states.load, self._layout, state_dict, convert)
 
     def __repr__(self) -> str:

@@ -112,7 +112,8 @@ def check_storage_kept(
     kept = []
     for i, (group, of_group) in enumerate(zip(layout.groups, values, strict=True)):
         for option in STORAGE:
-            if of_group[option] != group[option] and not convert:
+            as_given = of_group[option] or "float32", group[option] or "float32"
+            if as_given[0] != as_given[1] and not convert:
                 raise ValueError(
                     f"state_dict has {option}={of_group[option]!r} in groups[{i}], and this "
                     f"optimizer {option}={group[option]!r}; construct it with the former, or load "
@@ -169,8 +170,12 @@ def check_entries_of(
     scales = [scale_of(slot) for slot in slots if is_8bit(of_one.get(slot))]
     if not set(scales) <= set(of_one):
         raise ValueError(f"{what} must hold {scales}, too; got {shown(came)}")
-    if not set(of_one) <= {"step", *slots, *scales, *BESIDE_PARAM.values()}:
-        raise ValueError(f"{what} holds what is no state of an optimizer; got {shown(came)}")
+    legal = {"step", *slots, *scales, *BESIDE_PARAM.values()}
+    if other := [key for key in of_one if key not in legal]:
+        raise ValueError(
+            f"{what} holds {shown(other)}, which is no state of an optimizer with the rest of it; "
+            f"got {shown(came)}"
+        )
     for other in of_one.keys() & (set(BESIDE_PARAM.values()) - {beside}):
         if not convert:
             raise ValueError(

@@ -107,7 +107,7 @@ class Kept:
         if wanted is not None and wanted not in self.arrays:
             dtype = raw_beside(self.param, rounding)
             self.arrays[wanted] = allocate(self.param, 0.0, len(self.arrays), dtype)
-        return Stored(self.param, format, self._flat(wanted))
+        return Stored(self.param, format, self.arrays.get(wanted or ""))
 
     def of_slot(self, slot: Slot, plan: Plan, h: Mapping[str, Any]) -> Array | Stored:
         name, format = slot.name, format_of_slot(slot, self.param, plan.state_dtype)
@@ -155,10 +155,7 @@ class Kept:
             self.arrays[scale_of(name)] = allocate(np.empty(scales, np.float32), 0.0, 0)
 
     def stored(self, name: str) -> Array | Stored:
-        return stored(self.arrays[name], self.formats.get(name), self._flat(scale_of(name)))
-
-    def _flat(self, name: str | None) -> Array | None:
-        return flat(self.arrays[name]) if name in self.arrays else None
+        return stored(self.arrays[name], self.formats.get(name), self.arrays.get(scale_of(name)))
 
 
 def scale_of(slot: str) -> str:

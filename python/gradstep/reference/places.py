@@ -45,7 +45,7 @@ class PackedPlace(Place):
     def __init__(self, stored: Stored) -> None:
         super().__init__(stored)
         self._packing = PACKINGS[stored.format]
-        self._beside = stored.beside
+        self._beside = None if stored.beside is None else flat(stored.beside)
 
     def read(self, run: slice) -> Array:
         beside = None if self._beside is None else self._beside[self._run_beside(run)]
