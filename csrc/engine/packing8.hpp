@@ -18,31 +18,30 @@
 namespace gradstep {
 namespace {
 
+// A code is what a float32 of a few exponents has above the dropped bits, less what all of these
+// have. Below the smallest of them, whose code this is, are equal steps.
+constexpr uint32_t dropped = 19;
+constexpr uint32_t smallest_normal = 16;
+
 struct Code8 {
   uint32_t magnitudes;  // the bits of a code that are not its sign
   uint32_t least;       // the code of whatever is above zero is at least this
-  uint32_t in_all;      // what all normal ones have in common, as float32
-  float step;           // between those below
-  float top;            // the value of the highest finite code
+  float smallest, top;  // the values of the smallest normal code and of the highest finite one
 
+  uint32_t in_all() const { return bits_of(smallest) - (smallest_normal << dropped); }
   uint32_t infinity() const { return magnitudes - 1; }
   uint32_t sign() const { return (~magnitudes & 0x80u) << 24; }
 };
 
-constexpr Code8 moments8{0x7f, 0, 0x40000000u, 0x1p-2f, 0x1.dp+8f};
-constexpr Code8 squares8{0xff, 1, 0x38000000u, 0x1p-18f, 0x1.dp+0f};
-
-// A code is what a float32 of [4, 512), or [2^-14, 2), has above the dropped bits, less what all of
-// these have, which a code has no room for. Below are equal steps. With these exponents the scale
-// of a block is finite whatever its largest is.
-constexpr uint32_t dropped = 19;
-constexpr uint32_t smallest_normal = 16;
+// Of such exponents that what all have does not fit into a code, and that scales are finite.
+constexpr Code8 moments8{0x7f, 0, 0x1p+2f, 0x1.dp+8f};
+constexpr Code8 squares8{0xff, 1, 0x1p-14f, 0x1.dp+0f};
 
 inline float decode(const Code8& as, uint32_t code, float scale) {
   const uint32_t magnitude = code & as.magnitudes;
-  const float even = as.step * 0x1p23f;  // its last place is a step
+  const float even = as.smallest * (0x1p23f / smallest_normal);  // its last place is a step
   const float small = float_of(bits_of(even) + magnitude) - even;
-  const float normal = float_of((magnitude << dropped) + as.in_all);
+  const float normal = float_of((magnitude << dropped) + as.in_all());
   const float value = (magnitude < smallest_normal ? small : normal) * scale;
   return float_of(bits_of(value) | (code ^ magnitude) << 24);
 }
@@ -50,10 +49,9 @@ inline float decode(const Code8& as, uint32_t code, float scale) {
 // Below the normal numbers the smallest of them is added, which makes steps equal, and its code
 // taken away. The code is made in the uppermost byte, where the sign is.
 inline uint32_t encode(const Code8& as, float value, float inverse, uint32_t drawn) {
-  const float smallest = as.step * smallest_normal;
   const float relative = magnitude_of(value) * inverse;
-  const uint32_t small = bits_of(relative + smallest) - (smallest_normal << dropped);
-  const uint32_t bits = relative < smallest ? small : bits_of(relative);
+  const uint32_t small = bits_of(relative + as.smallest) - (smallest_normal << dropped);
+  const uint32_t bits = relative < as.smallest ? small : bits_of(relative);
   uint32_t code = (bits + (drawn >> (32 - dropped))) << (24 - dropped);
   const uint32_t least = value != 0 ? as.least << 24 : 0;
   code = code < least ? least : code;

@@ -133,29 +133,33 @@ class Code8(NamedTuple):
 
     magnitudes: int  # the bits of a code that are not its sign
     least: int  # the code of whatever is above zero is at least this
-    in_all: int  # what all normal ones have in common, as float32
-    step: float  # between those below
-    top: float  # the value of the highest finite code
+    smallest: float  # the value of the smallest normal code
+    top: float  # that of the highest finite one
 
     @property
     def infinity(self) -> int:
         return self.magnitudes - 1
 
+    @property
+    def in_all(self) -> Any:
+        """What the normal numbers that codes are made of have in common."""
+        return np.float32(self.smallest).view(np.uint32) - (SMALLEST_NORMAL << DROPPED)
+
     def sign(self, bits: Array) -> Array:
         return (bits >> np.uint32(24)) & np.uint32(0x80 & ~self.magnitudes)
 
 
-MOMENTS8 = Code8(0x7F, 0, 0x40000000, 2.0**-2, 464.0)
-SQUARES8 = Code8(0xFF, 1, 0x38000000, 2.0**-18, 1.8125)
-DROPPED, SMALLEST_NORMAL = np.uint32(19), 16
+MOMENTS8 = Code8(0x7F, 0, 4.0, 464.0)
+SQUARES8 = Code8(0xFF, 1, 2.0**-14, 1.8125)
+DROPPED, SMALLEST_NORMAL = np.uint32(19), np.uint32(16)
 
 
 def decode(of: Code8, code: Array, scale: Array) -> Array:
     magnitude = code & np.uint32(of.magnitudes)
     sign = (code ^ magnitude) << np.uint32(24)
-    even = np.float32(of.step * 2**23)  # its last place is a step
+    even = np.float32(of.smallest * 2**19)  # its last place is a step of the codes below
     small = (even.view(np.uint32) + magnitude).view(np.float32) - even
-    normal = ((magnitude << DROPPED) + np.uint32(of.in_all)).view(np.float32)
+    normal = ((magnitude << DROPPED) + of.in_all).view(np.float32)
     value = np.where(magnitude < SMALLEST_NORMAL, small, normal) * np.abs(scale)
     special = np.where(magnitude == of.infinity, INFINITY, np.uint32(0x7FC00000))
     is_special = np.signbit(scale) & (magnitude >= of.infinity)
@@ -163,9 +167,9 @@ def decode(of: Code8, code: Array, scale: Array) -> Array:
 
 
 def encode(of: Code8, values: Array, inverse: Array, drawn: Array) -> Array:
-    smallest = np.float32(of.step * SMALLEST_NORMAL)
+    smallest = np.float32(of.smallest)
     relative = (values.view(np.uint32) & MAGNITUDE).view(np.float32) * inverse
-    small = (relative + smallest).view(np.uint32) - (np.uint32(SMALLEST_NORMAL) << DROPPED)
+    small = (relative + smallest).view(np.uint32) - (SMALLEST_NORMAL << DROPPED)
     bits = np.where(relative < smallest, small, relative.view(np.uint32))
     code = ((bits + (drawn >> (np.uint32(32) - DROPPED))) >> DROPPED) & np.uint32(0xFF)
     return np.maximum(code, np.where(values != 0, np.uint32(of.least), np.uint32(0)))
