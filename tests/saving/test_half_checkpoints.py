@@ -155,7 +155,8 @@ def test_state_in_bfloat16_needs_no_other_package(tmp_path: Path) -> None:
     opt.step({"w": np.full((50, 100), 0.1, np.float32)})
     gs.save(tmp_path / "with", opt, more=np.ones(2, ml_dtypes.bfloat16))
     paths = [tmp_path / "with", tmp_path / "without"]
-    run = subprocess.run([sys.executable, "-c", WITHOUT, *paths], capture_output=True, text=True)
+    command = [sys.executable, "-W", "ignore", "-c", WITHOUT, *paths]
+    run = subprocess.run(command, capture_output=True, text=True)
     assert (run.stdout, run.stderr) == ("uint16 uint16\n", "")
     resumed = gs.AdamW({"w": np.zeros((50, 100), np.float32)}, state_dtype="bfloat16")
     gs.load(tmp_path / "without", resumed)
