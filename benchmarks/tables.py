@@ -63,7 +63,7 @@ def narrow_table(info: Info) -> list[str]:
         first, third = (1 / ratio for ratio in info["ratio_quartiles"][name][::-1])
         lines.append(
             f"| {name} | {info['bytes_per_parameter'][name]:.4g} | {info['bytes_moved'][name]:.4g} "
-            f"| {took / 1e3:,.2f} | {1 / info['ratio'][name]:.2f} ± {(third - first) / 2:.2f} |"
+            f"| {took / 1e3:.4g} | {1 / info['ratio'][name]:.2f} ± {(third - first) / 2:.2f} |"
         )
     return lines
 
