@@ -163,7 +163,7 @@ def test_the_report_has_steps_on_few_bits() -> None:
     }
     text = report(results({"name": "test_narrow[AdamW]", "extra_info": info}))
     assert "| torch | 6 | 14 | 2 | 0.50 ± 0.11 |" in text
-    assert "| gradstep, float32 | 12 | 28 | 1.00 | 1.00 ± 0.00 |" in text
+    assert "| gradstep, float32 | 12 | 28 | 1 | 1.00 ± 0.00 |" in text
     assert "- torchao: it is not installed" in text
 
 
