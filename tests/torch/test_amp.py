@@ -65,7 +65,6 @@ def test_grad_scaler(name: str, clip: bool, dtype: Any, backend: str) -> None:
         assert done == [10 - len(OVERFLOWS)] * 4
 
 
-@pytest.mark.usefixtures("float64_numbers")
 @pytest.mark.parametrize("name", FUSED)
 def test_as_torch_s_fused_ones_which_take_the_scale_themselves(name: str, backend: str) -> None:
     ours, _ = scaled_run(front, name, fused=True)
@@ -130,6 +129,7 @@ def test_a_scaler_refuses_a_closure_as_with_torch(backend: str) -> None:
         scaler.step(opt, closure=lambda: None)
 
 
+@pytest.mark.usefixtures("float64_numbers")
 @pytest.mark.parametrize("name", SHARED)
 def test_autocast(name: str, backend: str) -> None:
     """Forward in bfloat16, parameters and gradients in float64."""
@@ -156,10 +156,14 @@ def test_half_precision_all_through(name: str, half: Any, backend: str) -> None:
 
     def train(optim: Any) -> Any:
         params = [torch.nn.Parameter(torch.linspace(0.5, 1.5, 96).to(half))]
-        eps = {} if name == "SGD" else {"eps": 1e-3}
-        opt = getattr(optim, name)(params, lr=0.01, fused=True, **eps)
+        # Those of its fused SGD are far from its plain one.
+        options = {} if name == "SGD" else {"eps": 1e-3, "fused": True}
+        opt = getattr(optim, name)(params, lr=0.01, **options)
         steps(opt, 0, 10)
         return opt
 
     ours, theirs = train(front), train(torch.optim)
-    assert_equal_optimizers(ours, theirs, 2 * torch.finfo(half).eps)
+    share = torch.finfo(half).eps
+    assert_close(params_of(ours), params_of(theirs), share)
+    if half == torch.bfloat16:  # beside float16, squares are in float32
+        assert_equal_optimizers(ours, theirs, share)

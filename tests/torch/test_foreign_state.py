@@ -58,22 +58,9 @@ def other_data(slots: Slots) -> None:
         value.data = value.data * 0.5
 
 
-def resized_storage(slots: Slots) -> None:
-    for value in arrays(slots).values():
-        kept, storage = value.clone(), value.untyped_storage()
-        size = storage.nbytes()
-        storage.resize_(0)
-        storage.resize_(size + 64)
-        value.copy_(kept)
-
-
 def shared_memory(slots: Slots) -> None:
     for value in arrays(slots).values():
         value.share_memory_()
-
-
-def emptied(slots: Slots) -> None:
-    slots.clear()
 
 
 def something_beside(slots: Slots) -> None:
@@ -82,7 +69,7 @@ def something_beside(slots: Slots) -> None:
 
 CHANGES = (
     another_tensor, another_order, part_of_a_buffer, every_second_element, in_place, other_data,
-    resized_storage, shared_memory, something_beside,
+    shared_memory, something_beside,
 )  # fmt: skip
 OF_STEP: dict[str, Callable[[Slots], None]] = {
     "another": lambda slots: slots.update(step=torch.tensor(20.0)),
@@ -90,8 +77,7 @@ OF_STEP: dict[str, Callable[[Slots], None]] = {
     "added": lambda slots: slots["step"].add_(7.0),
     "data": lambda slots: setattr(slots["step"], "data", torch.tensor(20.0)),
     "zero": lambda slots: slots["step"].zero_(),
-    "float32": lambda slots: slots.update(step=torch.tensor(20.0, dtype=torch.float32)),
-    "one_element": lambda slots: slots.update(step=torch.tensor([20.0])),
+    "shared": lambda slots: slots["step"].share_memory_().mul_(2.0),
 }
 
 
@@ -113,7 +99,7 @@ def test_changed_state_is_what_the_next_step_takes(
 
 
 @pytest.mark.parametrize("change", OF_STEP)
-@pytest.mark.parametrize("name", ["AdamW", "NAdam", "RAdam", "Adagrad", "ASGD"])
+@pytest.mark.parametrize("name", ["AdamW", "RAdam", "Adagrad"])
 def test_changed_step_counts(name: str, change: str, backend: str) -> None:
     """Also where one parameter has another count than the others."""
 
@@ -197,7 +183,6 @@ def test_state_is_written_where_the_user_put_it(backend: str) -> None:
 
 MISFITS: dict[str, tuple[str, Callable[[Slots], None]]] = {
     "shape": ("AdamW", lambda slots: slots.update(exp_avg=torch.zeros(3))),
-    "dtype": ("AdamW", lambda slots: slots.update(exp_avg=slots["exp_avg"].float())),
     "not a tensor": ("AdamW", lambda slots: slots.update(exp_avg=0.0)),
     "complex": ("AdamW", lambda slots: slots.update(exp_avg=slots["exp_avg"] * 1j)),
     "missing": ("AdamW", lambda slots: slots.pop("exp_avg_sq")),

@@ -91,7 +91,18 @@ def test_no_scheduler_is_left_out() -> None:
 @pytest.mark.usefixtures("float64_numbers")
 @pytest.mark.parametrize("name", SHARED)
 def test_every_optimizer_is_driven(name: str, backend: str) -> None:
-    assert_alike(lambda optim: driven(grouped(optim, name), SCHEDULERS["StepLR"])[0], SHARE)
+    """The lr falls in every step, before some parameters have their first gradient, too."""
+    assert_alike(lambda optim: driven(grouped(optim, name), SCHEDULERS["ExponentialLR"])[0], SHARE)
+
+
+@pytest.mark.usefixtures("float64_numbers")
+@pytest.mark.parametrize("scheduler", ["CyclicLR", "OneCycleLR"])
+@pytest.mark.parametrize("name", ["RMSprop", "Adam", "NAdam", "RAdam", "Adamax"])
+def test_momentum_is_cycled(name: str, scheduler: str, backend: str) -> None:
+    options = {"momentum": 0.9} if name == "RMSprop" else {}
+    assert_alike(
+        lambda optim: driven(grouped(optim, name, **options), SCHEDULERS[scheduler])[0], SHARE
+    )
 
 
 def test_a_scheduler_before_the_first_step_of_a_restored_run(backend: str) -> None:
