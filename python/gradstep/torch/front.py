@@ -14,7 +14,7 @@ from gradstep import runtime
 from gradstep.method.method import Method
 from gradstep.optimizer.averages import exchanged, pairs_of
 from gradstep.optimizer.step_info import StepInfo
-from gradstep.optimizer.turn import STEP, Turn
+from gradstep.optimizer.turn import STEP
 from gradstep.torch.construction import Constructed
 from gradstep.torch.holding import Holding
 from gradstep.torch.loading import Loadable
