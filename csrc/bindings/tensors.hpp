@@ -204,7 +204,8 @@ class Tensors {
   }
 
   void see_counts() {
-    with_counts([&](const auto* counts, size_t size) { seen_counts_.assign(counts, counts + size); });
+    with_counts(
+        [&](const auto* counts, size_t size) { seen_counts_.assign(counts, counts + size); });
   }
 
   py::object type_, grad_, is_neg_, resolve_neg_, increment_version_;
