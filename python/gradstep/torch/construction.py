@@ -41,7 +41,10 @@ class Constructed(torch.optim.Optimizer):
 
     def __init__(self, params: Any, *by_place: Any, copies: Any = None, **by_name: Any) -> None:
         cls: Any = type(self)
-        given = signature_of(cls).bind(params, *by_place, **by_name).arguments
+        try:
+            given = signature_of(cls).bind(params, *by_place, **by_name).arguments
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.__init__() {error}") from None
         del given["params"]
         for name, value in given.items():
             refuse(name, value)

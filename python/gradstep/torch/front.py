@@ -117,6 +117,15 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
         self._turn.during("step()", self._in_backward.finish)
         self.last_info = DONE
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Let go of all gradients, or fill them with zeros, as torch.optim does."""
+        if not set_to_none or _profiling():
+            super().zero_grad(set_to_none)
+            return
+        for group in self.param_groups:
+            for param in group["params"]:
+                param.grad = None
+
     def _in_line(self) -> Holding:
         """What there is to step, in line with groups, state and backend as they are now."""
         holding = self._holding
