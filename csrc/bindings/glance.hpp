@@ -8,6 +8,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -17,7 +18,9 @@
 #include "bindings/dlpack.hpp"
 #include "bindings/gradients.hpp"
 #include "bindings/intervals.hpp"
+#include "bindings/readable.hpp"
 #include "bindings/stored_array.hpp"
+#include "bindings/tensors.hpp"
 #include "engine/param_table.hpp"
 
 namespace gradstep {
@@ -36,14 +39,14 @@ class Glance {
     if (slots.size() > max_slots) throw py::value_error("too many state slots");
     Tensor tensor{};
     const StoredArray given(param);
-    formats_.learn(given.array);
+    readable_.learn(given.array);
     seen_.emplace_back(given.array, compute_type(given.format));
     const ArrayView& view = seen_.back().param;
     tensor.dtype = view.dtype();
     tensor.span.size = view.size();
     tensor.span.limit = 1;
     tensor.span.param = {view.data(), nullptr, given.format};
-    memory_.add(view.data(), view.bytes());
+    readable_.memory().add(view.data(), view.bytes());
     lay_beside(tensor.span.param, given);
     tensor.span.grad.format = stored(view.dtype());
     for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = along(view, slots[k]);
@@ -65,7 +68,7 @@ class Glance {
 
   // Once all have been added.
   void settle(std::vector<Tensor>& tensors) {
-    memory_.sort();
+    readable_.memory().sort();
     for (size_t i = 0; i < tensors.size(); ++i)
       if (!seen_[i].param.c_contiguous()) tensors[i].numbers = &(seen_[i].numbers = c_order(i));
   }
@@ -73,19 +76,22 @@ class Glance {
   // Sets the gradients of the tensors from number `first` on and lists in `absent` those that
   // have none. Puts arrays in the place of those that it cannot take as they are; the tuple must
   // live as long as the addresses are used. So must what is returned, all that was made on the way:
-  // to let go of it may run anybody's code.
+  // to let go of it may run anybody's code. With `of` the parameters are those tensors', and
+  // gradients may be tensors that are read without an array.
   std::vector<py::tuple> take(std::vector<Tensor>& tensors, size_t first, py::tuple& grads,
-                              std::vector<size_t>& absent) {
+                              std::vector<size_t>& absent, const Tensors* of = nullptr) {
     std::vector<py::tuple> held;
     py::tuple given = grads;
     bool ran = false;
-    for (int look = 1; ran || !look_at(tensors, first, grads, absent); ++look) {
+    for (int look = 1; ran || !look_at(tensors, first, grads, absent, of); ++look) {
       if (look == most_looks) throw std::runtime_error(unsettled);
+      if (of) of->check();
       held.push_back(given);
       held.push_back(grads);
-      ran = convert(tensors, first, given, grads);
+      ran = convert(tensors, first, given, grads, of);
       held.push_back(given);
     }
+    if (of) of->check();
     return held;
   }
 
@@ -100,8 +106,8 @@ class Glance {
     if (object.is_none()) return {};
     const StoredArray given(object);
     const auto* proxy = py::detail::array_proxy(given.array.ptr());
-    if (!is_ndarray(given.array.ptr()) || !param.same_shape(proxy) || !param.in_this_order(proxy) ||
-        (is_plain(given.format) && !param.matches(proxy)))
+    if (!readable_.is_ndarray(given.array.ptr()) || !param.same_shape(proxy) ||
+        !param.in_this_order(proxy) || (is_plain(given.format) && !param.matches(proxy)))
       throw py::value_error("state must have its parameter's shape, order and compute type");
     if (!given.array.writeable()) throw py::value_error("state must be writeable");
     Array array{watched(given.array), nullptr, given.format};
@@ -123,7 +129,7 @@ class Glance {
   // The address of an array that a step writes.
   void* watched(const py::array& array) {
     void* data = py::detail::array_proxy(array.ptr())->data;
-    memory_.add(data, static_cast<size_t>(array.nbytes()));
+    readable_.memory().add(data, static_cast<size_t>(array.nbytes()));
     beside_.emplace_back(array);
     return data;
   }
@@ -140,35 +146,40 @@ class Glance {
     return axes;
   }
 
-  // A parameter as it was handed over, and what is known of its gradient.
-  struct Seen {
-    Seen(const py::array& array, DType dtype) : param(array, dtype) {}
-    ArrayView param;
-    std::uint32_t gap = 0;  // between the optimizer's arrays in memory, where the last one lay
-    Axes axes{};            // of one that does not lie as its parameter
-    Axes numbers{};         // of the parameter's elements in C order, where it lies in the other
-  };
-
   // False where a gradient cannot be read, or its parameter and state not written, as they are.
   bool look_at(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads,
-               std::vector<size_t>& absent) {
+               std::vector<size_t>& absent, const Tensors* of) {
+    if (!of)
+      return look_with(tensors, first, grads, absent,
+                       [this](Tensor& tensor, Seen& seen, PyObject* grad, size_t) {
+                         return readable_.array(tensor, seen, grad);
+                       });
+    return look_with(tensors, first, grads, absent,
+                     [this, of](Tensor& tensor, Seen& seen, PyObject* grad, size_t i) {
+                       return of->is_tensor(grad)
+                                  ? readable_.tensor(tensor, seen, grad, of->param(i))
+                                  : readable_.array(tensor, seen, grad);
+                     });
+  }
+
+  template <class Read>
+  bool look_with(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads,
+                 std::vector<size_t>& absent, Read read) {
     absent.clear();
     const auto count = static_cast<size_t>(PyTuple_GET_SIZE(grads.ptr()));
     const bool all_writeable = writeable_beside(first, first + count);
     PyObject* const* const items = PySequence_Fast_ITEMS(grads.ptr());
     Tensor* tensor = tensors.data() + first;
     Seen* seen = seen_.data() + first;
-    for (size_t i = 0; i < count; ++i, ++tensor, ++seen) {
-      PyObject* grad = items[i];
+    for (size_t i = first; i < first + count; ++i, ++tensor, ++seen) {
+      PyObject* grad = items[i - first];
       if (grad == Py_None) {
         tensor->span.grad.data = nullptr;
-        absent.push_back(first + i);
+        absent.push_back(i);
         continue;
       }
-      if (!readable(*tensor, *seen, grad) ||
-          !(all_writeable || writeable_beside(first + i, first + i + 1)))
+      if (!read(*tensor, *seen, grad, i) || !(all_writeable || writeable_beside(i, i + 1)))
         return false;
-      tensor->span.grad.data = py::detail::array_proxy(grad)->data;
     }
     return true;
   }
@@ -176,7 +187,8 @@ class Glance {
   // Sets `arrays` to the given gradients, with arrays in the place of tensors. Where one cannot be
   // taken as it is, what Python's reader makes of it is given from then on. Returns whether Python
   // code has run, after which all must be read once more.
-  bool convert(std::vector<Tensor>& tensors, size_t first, py::tuple& given, py::tuple& arrays) {
+  bool convert(std::vector<Tensor>& tensors, size_t first, py::tuple& given, py::tuple& arrays,
+               const Tensors* of) {
     const size_t count = given.size();
     py::tuple next(count), read(count);
     bool ran = false;
@@ -184,14 +196,20 @@ class Glance {
     std::vector<bool> offered(count);
     for (size_t i = 0; i < count; ++i) {
       const py::object grad = given[i];
-      if (grad.is_none() || is_ndarray(grad.ptr())) continue;
+      if (of || grad.is_none() || readable_.is_ndarray(grad.ptr())) continue;
       ran |= exchange_.meet(grad.ptr());
       offered[i] = exchange_.offers(grad.ptr());
     }
     for (size_t i = 0; i < count; ++i) {
       const size_t t = first + i;
       py::object grad = given[i], array = grad;
-      if (!grad.is_none() && !is_ndarray(grad.ptr())) {
+      if (of && of->is_tensor(grad.ptr()) &&
+          readable_.tensor(tensors[t], seen_[t], grad.ptr(), of->param(t))) {
+        next[i] = grad;
+        read[i] = std::move(grad);
+        continue;
+      }
+      if (!of && !grad.is_none() && !readable_.is_ndarray(grad.ptr())) {
         py::object view;
         if (offered[i] && (view = exchange_.view(grad.ptr()))) {
           array = std::move(view);
@@ -201,8 +219,8 @@ class Glance {
         }
       }
       if (!grad.is_none() &&
-          !(readable(tensors[t], seen_[t], array.ptr()) && writeable_beside(t, t + 1))) {
-        formats_.learn(array = grad = convert_(t, grad));
+          !(readable_.array(tensors[t], seen_[t], array.ptr()) && writeable_beside(t, t + 1))) {
+        readable_.learn(array = grad = convert_(t, grad));
         ran = true;
       }
       next[i] = std::move(grad);
@@ -213,35 +231,6 @@ class Glance {
     return ran;
   }
 
-  // Whether the engine can read a gradient, and write its parameter. Notes how it is stored.
-  bool readable(Tensor& tensor, Seen& seen, PyObject* grad) {
-    if (!is_ndarray(grad)) return false;
-    const ArrayView& param = seen.param;
-    const auto* array = py::detail::array_proxy(grad);
-    if (!param.unchanged()) return false;
-    if (!param.matches(array)) return readable_staged(tensor, seen, array);
-    if (tensor.staged != tensor.narrow) note(tensor, 0, stored(tensor.dtype), nullptr);
-    return !memory_.overlaps(array->data, param.gradient_bytes(), seen.gap);
-  }
-
-  bool readable_staged(Tensor& tensor, Seen& seen, const ArrayProxy* array) {
-    const ArrayView& param = seen.param;
-    const std::optional<Format> format = formats_.of(array->descr);
-    if (!format || !param.same_shape(array)) return false;
-    const size_t item = item_size(*format);
-    const bool scattered =
-        !param.in_this_order(array) && set_axes(array, param.c_contiguous(), item, seen.axes);
-    note(tensor, grad_role, *format, scattered ? &seen.axes : nullptr);
-    const auto [begin, bytes] = extent(array, item);
-    return !memory_.overlaps(begin, bytes, seen.gap);
-  }
-
-  static void note(Tensor& tensor, std::uint32_t staged, Format format, const Axes* axes) {
-    tensor.staged = tensor.narrow | staged;
-    tensor.span.grad.format = format;
-    tensor.axes = axes;
-  }
-
   // Whether what goes with parameters [first, last) is.
   bool writeable_beside(size_t first, size_t last) const {
     return Beside::unchanged(beside_.data() + beside_from_[first],
@@ -250,20 +239,14 @@ class Glance {
                                                    copies_.data() + copies_from_[last]));
   }
 
-  bool is_ndarray(PyObject* object) const {
-    return reinterpret_cast<PyObject*>(Py_TYPE(object)) == ndarray_;
-  }
-
-  PyObject* ndarray_ = reinterpret_cast<PyObject*>(NumpyApi::get().PyArray_Type_);
   py::function convert_;
   std::vector<Seen> seen_;
   std::vector<Beside> beside_;          // all that steps write beside tensors' parameters
   std::vector<size_t> beside_from_{0};  // where those of each begin
   std::vector<ArrayView> copies_;       // of all tensors that have one
   std::vector<size_t> copies_from_{0};
-  Formats formats_;
   Exchange exchange_;
-  Intervals memory_;
+  Readable readable_;
 };
 
 }  // namespace gradstep

@@ -93,11 +93,26 @@ class BoundTable {
 
   py::tuple step(const py::object& leaves, const py::sequence& rows, double scale, bool with_norm,
                  bool skip_nonfinite) {
+    return take_step(leaves, rows, scale, with_norm, skip_nonfinite, nullptr, 0);
+  }
+
+  // The same of PyTorch's tensors, on whose memory the parameters lie. Without leaves autograd has
+  // left the gradients there. On at most so many threads.
+  py::tuple step_tensors(Tensors& of, const py::object& leaves, const py::sequence& rows,
+                         double scale, bool with_norm, bool skip_nonfinite, int threads) {
+    if (of.size() != tensors_.size()) throw py::value_error("there are other tensors");
+    const py::tuple grads = leaves.is_none() ? of.gradients() : tuple_of(leaves);
+    return take_step(grads, rows, scale, with_norm, skip_nonfinite, &of, threads);
+  }
+
+  py::tuple take_step(const py::object& leaves, const py::sequence& rows, double scale,
+                      bool with_norm, bool skip_nonfinite, Tensors* of, int threads) {
     check_no_step();
     read_rows(rows, scale);
-    const Crew crew(pool_, work_);
+    const Crew crew(of ? PoolKind::openmp : pool_, work_, threads);
     if (tensors_.size() > many) crew.call();
-    const Taken taken = take_all(leaves);
+    const Taken taken = take_all(leaves, of);
+    if (of) of->announce(0, tensors_.size(), absent_);
     double norm = 0;
     bool skipped = false;
     {
@@ -113,6 +128,7 @@ class BoundTable {
     if (!skipped) {
       last_rows_ = rows;
       last_absent_.swap(absent_);
+      if (of) of->count(0, tensors_.size(), last_absent_);
     }
     const std::vector<size_t>& absent = skipped ? absent_ : last_absent_;
     return py::make_tuple(with_norm ? py::object(py::float_(norm)) : py::none(), skipped,
@@ -137,24 +153,29 @@ class BoundTable {
     return limit_gradients(tensors_, rows_, scale_, workspace_, crew);
   }
 
-  void apply(size_t first, const py::object& leaves) {
+  // With `of` as in step_tensors.
+  void apply(size_t first, const py::object& leaves, Tensors* of, int threads) {
+    if (of && of->size() != tensors_.size()) throw py::value_error("there are other tensors");
     check_step();
     py::tuple grads = tuple_of(leaves);
     if (first > tensors_.size() || grads.size() > tensors_.size() - first)
       throw py::value_error("there are not so many tensors");
     const size_t last = first + grads.size();
     check_not_applied(first, last);
-    const auto held = glance_.take(tensors_, first, grads, absent_);
+    if (of) grads = of->positive(grads, first);
+    const auto held = glance_.take(tensors_, first, grads, absent_, of);
     check_step();  // anybody's code may have run
     check_not_applied(first, last);
+    if (of) of->announce(first, last, absent_);
     for (size_t i = first; i < last; ++i)
       if (tensors_[i].factors) tensors_[i].staged |= grad_role;
     {
-      const Crew crew(pool_, work_);
+      const Crew crew(of ? PoolKind::openmp : pool_, work_, threads);
       const GilReleased released;
       update_tensors(first, last, crew);
     }
     for (size_t i = first; i < last; ++i) applied_[i] = present(tensors_[i]);
+    if (of) of->count(first, last, absent_);
   }
 
   // The tensors that the step has left out. It has been taken, in full, for the others.
@@ -216,12 +237,13 @@ class BoundTable {
   };
 
   // Of all tensors.
-  Taken take_all(const py::object& leaves) {
+  Taken take_all(const py::object& leaves, const Tensors* of = nullptr) {
     py::tuple grads = tuple_of(leaves);
     if (grads.size() != tensors_.size())
       throw py::value_error("expected " + std::to_string(tensors_.size()) + " gradients, got " +
                             std::to_string(grads.size()));
-    auto held = glance_.take(tensors_, 0, grads, absent_);
+    if (of) grads = of->positive(std::move(grads), 0);
+    auto held = glance_.take(tensors_, 0, grads, absent_, of);
     return {std::move(grads), std::move(held)};
   }
 
@@ -249,23 +271,6 @@ class BoundTable {
   std::vector<size_t> last_absent_;
 };
 
-// For users with a loop of their own: the same reduction over arrays that are not parameters.
-double sum_of_squares_of(const std::vector<py::array>& arrays) {
-  std::vector<Tensor> tensors;
-  for (const py::array& array : arrays) {
-    Tensor tensor{};
-    tensor.dtype = dtype_of(array);
-    tensor.span.grad = {py::detail::array_proxy(array.ptr())->data, nullptr, stored(tensor.dtype)};
-    tensor.span.size = static_cast<size_t>(array.size());
-    tensors.push_back(tensor);
-  }
-  const GilReleased released;
-  size_t elements = 0;
-  for (const Tensor& tensor : tensors) elements += tensor.span.size;
-  Workspace workspace;
-  return sum_of_squares(tensors, workspace, Crew(PoolKind::parking, elements));
-}
-
 }  // namespace
 
 void register_param_table(py::module_& module) {
@@ -277,9 +282,13 @@ void register_param_table(py::module_& module) {
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
            py::arg("with_norm"), py::arg("skip_nonfinite"))
+      .def("step_tensors", &BoundTable::step_tensors, py::arg("tensors"), py::arg("leaves"),
+           py::arg("rows"), py::arg("grad_scale"), py::arg("with_norm"), py::arg("skip_nonfinite"),
+           py::arg("threads"))
       .def("begin", &BoundTable::begin, py::arg("rows"), py::arg("grad_scale"))
       .def("measure", &BoundTable::measure, py::arg("leaves"))
-      .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"))
+      .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"),
+           py::arg("tensors") = py::none(), py::arg("threads") = 0)
       .def("end", &BoundTable::end)
       .def("abort", &BoundTable::abort)
       .def_property_readonly("last_step", &BoundTable::last_step);
@@ -290,7 +299,6 @@ void register_param_table(py::module_& module) {
                                last_ran_on.threads);
       },
       "The instruction set, the pool and the number of threads of this thread's last step.");
-  module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
 }
 
 }  // namespace gradstep
