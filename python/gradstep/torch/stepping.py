@@ -11,7 +11,7 @@ from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.step_info import DONE, StepInfo
 from gradstep.torch.holding import Holding
 from gradstep.torch.sharding import global_norm, shared_limit
-from gradstep.torch.watch import Watch
+from gradstep.torch.watch import Moved, Watch
 
 SKIPPED = StepInfo(None, True)
 
@@ -27,8 +27,9 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
             return SKIPPED
         if scaler.get("grad_scale") is not None:
             scale = 1.0 / float(scaler["grad_scale"])
-    if holding.pending:
-        holding.show_new()
+    if any(param.grad is not None for param in holding.left_aside):
+        raise Moved
+    shown = holding.show_new() if holding.pending else []
     with_norm, skip = holding.needs_norm, holding.skips_nonfinite
     rows = holding.rows()
     cohorts, watch = holding.cohorts, holding.watch
@@ -60,6 +61,8 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
             if absent:
                 cohorts = after_step(cohorts, absent)
             holding.steps, holding.cohorts = holding.steps + 1, cohorts
+        elif shown:
+            holding.hide(shown)
         raise
     if not skipped:
         holding.steps, holding.cohorts = holding.steps + 1, cohorts
