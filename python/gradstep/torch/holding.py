@@ -73,7 +73,8 @@ class Holding(Layout):
         self.groups_given, self.group_state = groups, state
         # Owners in C++, with which PyTorch describes a tensor three times as fast, and the only
         # ones that torch.utils.swap_tensors allows.
-        self._nodes = [get_gradient_edge(t).node for t in self.tensors if t.requires_grad]
+        with torch.inference_mode(False), torch.enable_grad():
+            self._nodes = [get_gradient_edge(t).node for t in self.tensors if t.requires_grad]
         # Before arrays are made, so that what changes meanwhile is noticed.
         self._looks = [(tensor, look_at(tensor)) for tensor in self.tensors]
         arrays = {n: array_of(t) for n, t in zip(self.names, self.tensors, strict=True)}

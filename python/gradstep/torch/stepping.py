@@ -78,6 +78,7 @@ def in_python(
     """What ``ParamTable.step_tensors`` does, where the compiled kernels cannot read tensors."""
     watch, reader = holding.watch, holding.reader
     given = watch.gradients() if leaves is None else leaves
+    watch.check()
     grads = [None if g is None else reader(i, g) for i, g in enumerate(given)]
     watch.check()
     present = [i for i, grad in enumerate(grads) if grad is not None]
