@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks.loops.loop import MEASURED, NO_OPTIMIZER, Kind, Loop, Running
-from benchmarks.loops.ours import installed
+from benchmarks.loops.ours import apply_setting, installed
 
 HOW: dict[str, dict[str, bool]] = {"torch default": {}, "torch fused": {"fused": True}}
 EPS = 1e-5  # what stable-baselines3 gives to its own
@@ -26,9 +26,12 @@ def optimizer_class(contestant: str, wheel: Path | None) -> type:
                 pass
 
         return Nothing
-    installed(contestant, wheel)
-    ours: type = importlib.import_module("gradstep.torch").Adam
-    return ours
+    gradstep = installed(contestant, wheel)
+
+    class Ours(importlib.import_module("gradstep.torch").Adam):  # type: ignore[misc]
+        setting = apply_setting(gradstep, contestant)
+
+    return Ours
 
 
 class PPO(Kind):
