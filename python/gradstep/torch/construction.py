@@ -7,17 +7,18 @@ from functools import cache
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from gradstep.method.hyperparameters import UNSET
 from gradstep.method.method import Method
-from gradstep.optimizer.storage import is_narrow
+from gradstep.optimizer.storage import check_storage
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.groups import Followed
 from gradstep.torch.sharding import local_of
-from gradstep.torch.tensors import array_of, check_tensor
+from gradstep.torch.tensors import DTYPES, FLOATS
 
-Tensor = torch.Tensor
 Base = torch.optim.Optimizer
 
 # How torch.optim computes; of these two mean something else than the same step.
@@ -34,14 +35,17 @@ REFUSED = {
 }
 
 
-class Constructed(Base):
+class Constructed(torch.optim.Optimizer):
     """The constructor, and groups that are added later."""
 
     method: ClassVar[Method]
 
     def __init__(self, params: Any, *by_place: Any, copies: Any = None, **by_name: Any) -> None:
-        cls = type(self)
-        given = signature_of(cls).bind(params, *by_place, **by_name).arguments
+        cls: Any = type(self)
+        try:
+            given = signature_of(cls).bind(params, *by_place, **by_name).arguments
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.__init__() {error}") from None
         del given["params"]
         for name, value in given.items():
             refuse(name, value)
@@ -50,7 +54,8 @@ class Constructed(Base):
         schedules = {name: given.pop(name) for name in own.parameters if varies(given.get(name))}
         passed = {name: given.pop(name) for name in own.parameters if name in given}
         defaults = {**defaults_of(cls), **given, **schedules}
-        self._turn, self._copies = Turn(), {}
+        self._turn = Turn()
+        self._copies: dict[Tensor, Tensor] = {}
         self._our_defaults = defaults
         if theirs is Base:
             Base.__init__(self, params, defaults)
@@ -64,8 +69,7 @@ class Constructed(Base):
         Raises
         ------
         TypeError, ValueError
-            As torch.optim does, and where an option is not legal or a tensor cannot be stepped in
-            place. Nothing has been added then.
+            As torch.optim does, and where an option is not legal. Nothing has been added then.
         """
         self.defaults.update(self._our_defaults)
         groups = self.param_groups
@@ -76,11 +80,7 @@ class Constructed(Base):
             group = groups[-1]
             for name, value in group.items():
                 refuse(name, value)
-            names = group.get("param_names", range(len(group["params"])))
-            for name, param in zip(names, group["params"], strict=True):
-                check_tensor(f"parameter {str(name)!r}", local_of(param))
-            narrow = any(is_narrow(array_of(local_of(p))) for p in group["params"])
-            Followed(self.method, group, narrow)
+            check_settings(self.method, group)
             if copies is not None:
                 self._copies |= paired(group["params"], copies)
         except BaseException:
@@ -113,6 +113,18 @@ def refuse(name: str, value: Any) -> None:
         )
 
 
+def check_settings(method: Method, group: dict[str, Any]) -> None:
+    """Raise a ValueError where a group's options are not legal, or not for its parameters."""
+    halves = (torch.bfloat16, torch.float16)
+    narrow = any(local_of(p).dtype in halves for p in group["params"])
+    plan = Followed(method, group, narrow).settings.plan
+    names = group.get("param_names", range(len(group["params"])))
+    for name, param in zip(names, group["params"], strict=True):
+        tensor = local_of(param)
+        if tensor.dtype in FLOATS:
+            check_storage(str(name), np.empty(0, DTYPES[tensor.dtype]), plan)
+
+
 def varies(value: Any) -> bool:
     """Whether it is a schedule, or holds one."""
     return any(map(callable, value if isinstance(value, (tuple, list)) else (value,)))
@@ -127,7 +139,7 @@ def theirs_of(cls: type) -> type[Any]:
 
 
 @cache
-def signature_of(cls: type[Constructed]) -> Signature:
+def signature_of(cls: Any) -> Signature:
     """PyTorch's, and our options after it by name."""
     theirs = theirs_of(cls)
     first = [Parameter("params", Parameter.POSITIONAL_OR_KEYWORD)]
@@ -149,7 +161,7 @@ def signature_of(cls: type[Constructed]) -> Signature:
 
 
 @cache
-def defaults_of(cls: type[Constructed]) -> dict[str, Any]:
+def defaults_of(cls: Any) -> dict[str, Any]:
     """Of what PyTorch's class has not: our options, and how to compute."""
     theirs = theirs_of(cls)
     known = set() if theirs is Base else set(signature(theirs.__init__).parameters)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradstep.optimizer.cohorts import after_step
 from gradstep.torch.front import Optimizer
 from gradstep.torch.holding import Holding
 from gradstep.torch.watch import Moved, Watch
-
-Tensor = torch.Tensor
 
 
 def step_in_backward(opt: Optimizer) -> StepInBackward:
@@ -138,7 +137,7 @@ class StepInBackward:
             holding.table.apply(i, (array,))
             holding.watch.count([i])
         else:
-            holding.table.apply_tensors(holding.watch, i, (param.grad,), torch.get_num_threads())
+            holding.table.apply(i, (param.grad,), holding.watch, torch.get_num_threads())
         self._applied.add(i)
 
     def finish(self) -> None:
