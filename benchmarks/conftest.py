@@ -21,7 +21,7 @@ import gradstep as gs
 from benchmarks import machine
 from benchmarks.contestants import NAMES, available
 from benchmarks.interleave import STEP_CLOCK
-from benchmarks.tables import by_names, narrow_table
+from benchmarks.tables import by_names, narrow_table, overhead_table, torch_table
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,7 +67,12 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: An
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     session = getattr(config, "_benchmarksession", None)
     rows = session.benchmarks if session else []
-    write_comparison(terminalreporter, [row for row in rows if "resident" in row.extra_info])
+    on_tensors = [row for row in rows if row.extra_info.get("front") == "torch"]
+    write_comparison(
+        terminalreporter,
+        [row for row in rows if "resident" in row.extra_info and row not in on_tensors],
+    )
+    write_on_tensors(terminalreporter, [row.extra_info for row in on_tensors])
     write_loops(terminalreporter, [row for row in rows if "share" in row.extra_info])
     write_two_at_once(terminalreporter, [row for row in rows if "slowdown" in row.extra_info])
     write_costs(terminalreporter, [row for row in rows if "off_and_on_us" in row.extra_info])
@@ -97,6 +102,16 @@ def write_comparison(terminalreporter: Any, rows: list[Any]) -> None:
                 f"    {name:<20}{info['median_us'][name]:>14,.1f}{info['ratio'][name]:>10.2f}"
                 f"   [{first:.2f}, {third:.2f}]"
             )
+
+
+def write_on_tensors(terminalreporter: Any, infos: list[Any]) -> None:
+    steps = [info for info in infos if "ratio" in info]
+    tables = [torch_table(steps)] if steps else []
+    tables += [overhead_table(info) for info in infos if "call_us" in info]
+    for lines in tables:
+        terminalreporter.section("steps on PyTorch's tensors")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def write_loops(terminalreporter: Any, rows: list[Any]) -> None:

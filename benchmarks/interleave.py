@@ -121,6 +121,16 @@ def spread(values: Sequence[float]) -> list[float]:
     return [first, median(values), third]
 
 
+def compared(times: Mapping[str, list[float]], over: str) -> dict[str, Any]:
+    """Medians in µs, and how many times as long as `over` each takes, as reports have them."""
+    found = ratios(times, over)
+    return {
+        "median_us": {name: 1e6 * median(of_one) for name, of_one in times.items()},
+        "ratio": {name: three[1] for name, three in found.items()},
+        "ratio_quartiles": {name: [three[0], three[2]] for name, three in found.items()},
+    }
+
+
 def ratios(times: Mapping[str, list[float]], over: str) -> dict[str, list[float]]:
     """How many times as long as `over` each contestant takes: first quartile, median and third
     quartile of the rounds' ratios."""

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from benchmarks.loops.loop import MEASURED, NO_OPTIMIZER
 from benchmarks.tables import Info, cell
 
-UNITS = {"training step": "µs per training step", "epoch": "µs per epoch"}
-
 
 def contestants(infos: Iterable[Info], key: str = "median_us") -> list[str]:
     """All that took part, in their order."""
@@ -40,7 +38,7 @@ def loop_tables(infos: list[Info]) -> list[list[str]]:
     tables = []
     for kind, of_one in of_kinds(infos).items():
         others = [name for name in contestants(of_one) if name != MEASURED]
-        title = f"{kind} loops, {UNITS[of_one[0]['unit']]}"
+        title = f"{kind} loops, µs per {of_one[0]['unit']}"
         head = f"| {title} | optimizer's share, {of_one[0]['peer']} → gradstep | gradstep | "
         lines = [head + " | ".join(others) + " |", "|" + "---|" * (len(others) + 3)]
         for info in of_one:

@@ -25,6 +25,7 @@ PACKAGES = (
     "deepspeed",
     "thinc",
     "numba",
+    "stable-baselines3",
 )
 
 

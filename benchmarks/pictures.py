@@ -137,7 +137,7 @@ def figures(
     tests: Mapping[str, list[Info]], machine_info: Mapping[str, Any]
 ) -> Iterator[tuple[str, Figure]]:
     """Of what was measured, whatever can be drawn, by name."""
-    tests = dict(tests)
+    tests = {name: of_one for name, of_one in tests.items() if not name.startswith("test_torch")}
     loops = [i for i in tests.pop("test_loop", []) if NO_OPTIMIZER in i["median_us"]]
     tests.pop("test_two_at_once", None)
     tests.pop("test_narrow", None)

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.cases import Case
-from benchmarks.contestants import ALL, MEASURED, NAMES, ROOFLINE, chosen, tracked_of
+from benchmarks.contestants import ALL, MEASURED, ROOFLINE, chosen, tracked_of
 from benchmarks.contestants.contestant import Contestant, why_missing
 from benchmarks.interleave import Run, interleaved, plain_rounds, ratios, rounds_of
 from benchmarks.stored import bytes_per_parameter
@@ -137,12 +137,13 @@ def race(
     tracked: bool = False,
     rounds: int | None = None,
     seconds: float = SECONDS,
-    names: Sequence[str] = NAMES,
+    names: Sequence[str] | None = None,
+    among: Sequence[Contestant] = ALL,
 ) -> None:
     """Run all heats of a case; everything that a report needs goes into ``extra_info``."""
     work, dtype, threads = case.work, case.dtype, case.threads
     set_threads(threads)
-    field, left_out = chosen(work, shapes, dtype, threads, everything, names)
+    field, left_out = chosen(work, shapes, dtype, threads, everything, names, among)
     if tracked:
         field = tracked_of(field)
     same_results(work, shapes, dtype, field)

@@ -10,13 +10,23 @@ import argparse
 import json
 import os
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.contestants import PEERS
+from benchmarks.contestants import MEASURED, ROOFLINE
 from benchmarks.loop_tables import at_once_table, brief_loops, loop_tables, slower_loops
-from benchmarks.tables import BRIEFLY, Info, by_names, cell, narrow_table, setting, table
+from benchmarks.tables import (
+    BRIEFLY,
+    Info,
+    cell,
+    narrow_table,
+    overhead_table,
+    setting,
+    table,
+    torch_table,
+)
 
 MODELS = ("AdamW", "SGD, momentum", "clip_norm + AdamW")  # measured on more than one set of tensors
 Group = tuple[str, str, int]  # tensor set, dtype, threads
@@ -79,11 +89,12 @@ def brief_table(infos: list[Info]) -> list[str]:
 def slower(infos: Iterable[Info]) -> list[str]:
     """Whom gradstep loses to."""
     lines = [
-        f"- {info['optimizer']}, {info['tensor_set']}, {info['elements']:,} elements, "
+        f"- {info['optimizer']}{' on tensors' if 'front' in info else ''}, {info['tensor_set']}, "
+        f"{info['elements']:,} elements, "
         f"{setting(info['dtype'], info['threads'])}: {name} {cell(info, name)}"
         for info in infos
-        for name in by_names(info["ratio"], PEERS)
-        if info["ratio"][name] < 1
+        for name, ratio in info["ratio"].items()
+        if name not in (MEASURED, ROOFLINE) and ratio < 1
     ]
     return ["gradstep is slower than", "", *lines] if lines else ["gradstep is slower than nobody."]
 
@@ -110,6 +121,8 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
     ]
     loops, at_once = tests.pop("test_loop", []), tests.pop("test_two_at_once", [])
     narrow = tests.pop("test_narrow", [])
+    on_tensors = tests.pop("test_torch_step", []) + tests.pop("test_torch_half", [])
+    overheads = tests.pop("test_torch_overhead", [])
     if brief:
         tables = [brief_loops(loops)] if loops else []
         tables += [brief_table(tests["test_step"])] if "test_step" in tests else []
@@ -121,13 +134,15 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
     step_results += curve_tables(
         tests.get("test_over_sizes", []), tests.get("test_over_tensor_counts", [])
     )
+    step_results += [torch_table(on_tensors)] if on_tensors else []
     if step_results:
-        step_results.append(slower(info for infos in tests.values() for info in infos))
+        step_results.append(slower(chain(*tests.values(), on_tensors)))
     tables += step_results
+    tables += [overhead_table(info) for info in overheads]
     tables += [narrow_table(info) for info in narrow]
     left_out = {
         f"{name}: {reason}": None
-        for infos in (loops, at_once, narrow, *tests.values())
+        for infos in (loops, at_once, narrow, on_tensors, *tests.values())
         for info in infos
         for name, reason in info["left_out"].items()
     }

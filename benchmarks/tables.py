@@ -68,5 +68,33 @@ def narrow_table(info: Info) -> list[str]:
     return lines
 
 
+def torch_table(infos: list[Info]) -> list[str]:
+    """Of steps on PyTorch's tensors: medians in µs, gradstep's first."""
+    names = dict.fromkeys(name for info in infos for name in info["median_us"] if name != MEASURED)
+    title = setting("on PyTorch's tensors, µs per step", infos[0]["threads"])
+    lines = [f"| {title} | gradstep | {' | '.join(names)} |", "|" + "---|" * (len(names) + 2)]
+    for info in infos:
+        cells = [f"{info['median_us'][MEASURED]:,.1f}", *(cell(info, name) for name in names)]
+        lines.append(f"| {info['optimizer']}, {info['tensor_set']} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def overhead_table(info: Info) -> list[str]:
+    """What a call costs and what each tensor adds, and the steps that this was fitted to."""
+    counts = [f"{count:,}" for count in info["counts"]]
+    threads = setting(f"tensors of {info['elements']} elements", info["threads"])
+    lines = [
+        f"| AdamW, {threads}, µs | per call | per tensor | {' | '.join(counts)} |",
+        "|" + "---|" * (len(counts) + 3),
+    ]
+    for name, took in info["median_us"].items():
+        cells = []
+        for first, middle, third in (info["call_us"][name], info["tensor_us"][name]):
+            cells.append(f"{middle:.3f} ± {(third - first) / 2:.3f}")
+        cells += [f"{each:,.2f}" for each in took]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def setting(dtype: str, threads: int) -> str:
     return f"{dtype}, {threads} thread{'s' if threads > 1 else ''}"

@@ -7,14 +7,13 @@ python -m benchmarks.report narrow.json
 from __future__ import annotations
 
 import contextlib
-from statistics import median
 from typing import Any
 
 import pytest
 
 import gradstep as gs
 from benchmarks.cases import LARGE, thread_counts
-from benchmarks.interleave import interleaved, ratios, rounds_of
+from benchmarks.interleave import compared, interleaved, rounds_of
 from benchmarks.narrow import FIELDS, MEASURED
 from benchmarks.tensor_sets import TENSOR_SETS, elements
 
@@ -44,7 +43,6 @@ def test_narrow(benchmark: Any, optimizer: str, place: str, race_options: dict[s
             left_out[name] = str(error).splitlines()[0]
     steps = {name: stepping.step for name, stepping in racing.items()}
     times = interleaved(steps, MEASURED, SECONDS, race_options["rounds"], rounds_of(benchmark))
-    spreads = ratios(times, over=MEASURED)
     benchmark.extra_info.update(
         optimizer=optimizer,
         elements=size,
@@ -52,8 +50,6 @@ def test_narrow(benchmark: Any, optimizer: str, place: str, race_options: dict[s
         isa=gs.runtime.isa(),
         bytes_moved={name: field[name].bytes_moved for name in racing},
         bytes_per_parameter={name: s.bytes_held / size for name, s in racing.items()},
-        median_us={name: 1e6 * median(of_one) for name, of_one in times.items()},
-        ratio={name: spread[1] for name, spread in spreads.items()},
-        ratio_quartiles={name: [spread[0], spread[2]] for name, spread in spreads.items()},
         left_out=left_out,
+        **compared(times, over=MEASURED),
     )

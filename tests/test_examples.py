@@ -6,6 +6,7 @@ import importlib
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,25 @@ def test_digits_resumed_is_digits_uninterrupted(
     again, nothing = digits.train(training, validation, epochs=6, checkpoint=checkpoint)
     assert nothing.steps == []
     assert_same_bits(again, expected)
+
+
+TORCH_CPU = ("torch", "tqdm")
+
+
+def test_torch_cpu_learns_alike_with_both_optimizers(tmp_path: Path) -> None:
+    for module in (*TORCH_CPU, "matplotlib"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    picture = tmp_path / "torch_cpu.png"
+    said = run("torch_cpu", "--steps", "12", "--plot", picture)
+    line = r"^ *(.+): loss ([\d.]+), [\d.]+ ms per step, optimizer [\d.]+ ms, [\d.]+%$"
+    losses = dict(re.findall(line, said, re.MULTILINE))
+    assert list(losses) == ["torch fused", "gradstep"]
+    assert max(map(float, losses.values())) < 4.5  # 5.0 before the first step
+    assert picture.read_bytes().startswith(PNG)
+
+
+def test_torch_cpu_notices_another_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch_cpu = example("torch_cpu", *TORCH_CPU)
+    monkeypatch.setattr(torch_cpu, "AdamW", partial(torch_cpu.AdamW, betas=(0.8, 0.999)))
+    with pytest.raises(AssertionError, match=r"at step \d+ the losses are"):
+        torch_cpu.furthest_apart(torch_cpu.train(12))

@@ -62,12 +62,13 @@ def chosen(
     dtype: str,
     threads: int,
     everything: bool = False,
-    names: Sequence[str] = NAMES,
+    names: Sequence[str] | None = None,
+    among: Sequence[Contestant] = ALL,
 ) -> tuple[list[Contestant], dict[str, str]]:
     """Who takes part in this work, and of those who have it and do not, why."""
     taking_part, left_out = [], {}
-    for contestant in ALL:
-        if contestant.name not in names or not contestant.offers(work):
+    for contestant in among:
+        if (names is not None and contestant.name not in names) or not contestant.offers(work):
             continue
         if dtype not in contestant.dtypes:
             left_out[contestant.name] = f"it has no {dtype}"

@@ -1,11 +1,13 @@
-"""gradstep: the compiled kernels, and the reference in NumPy."""
+"""gradstep: the compiled kernels, on arrays and on tensors, and the reference in NumPy."""
 
 from __future__ import annotations
 
+import importlib
 from typing import ClassVar
 
 import gradstep as gs
 from benchmarks.contestants.contestant import Array, Contestant, Racer
+from benchmarks.contestants.torch_eager import tensors_on
 from benchmarks.works import Work
 
 
@@ -21,6 +23,21 @@ class Native(Contestant):
     def prepare(self, work: Work, params: list[Array], grads: list[Array]) -> Racer:
         opt = work.cls(params, **work.options, clip_norm=work.clip_norm)
         return Racer(lambda: opt.step(grads), lambda: params)
+
+
+class OnTensors(Contestant):
+    """gradstep.torch, which takes as many threads as PyTorch has; measured where it races."""
+
+    name = "gradstep"
+    requires = ("torch",)
+
+    def offers(self, work: Work) -> bool:
+        return True
+
+    def prepare(self, work: Work, params: list[Array], grads: list[Array]) -> Racer:
+        cls = getattr(importlib.import_module("gradstep.torch"), work.cls.__name__)
+        opt = cls(tensors_on(params, grads), **work.options, clip_norm=work.clip_norm)
+        return Racer(opt.step, lambda: params)
 
 
 class Reference(Contestant):

@@ -11,16 +11,25 @@ FUSED = {"SGD", "Adagrad", "Adam", "AdamW"}
 OFFERED = FUSED | {"ASGD", "Adadelta", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop"}
 
 
+def tensors_on(params: list[Array], grads: list[Array]) -> list[Any]:
+    """Parameters and their gradients that share memory with these arrays."""
+    import torch
+
+    tensors = [torch.nn.Parameter(torch.from_numpy(p)) for p in params]
+    for tensor, grad in zip(tensors, grads, strict=True):
+        tensor.grad = torch.from_numpy(grad)
+    return tensors
+
+
 def torch_optimizer(
     work: Work, params: list[Array], grads: list[Array], **how: bool
 ) -> tuple[list[Any], Any]:
     """Tensors that share memory with `params`, and the optimizer over them."""
     import torch
 
-    tensors = [torch.nn.Parameter(torch.from_numpy(p)) for p in params]
-    for tensor, grad in zip(tensors, grads, strict=True):
-        # Clipping scales gradients in place and would leave the others nothing to clip.
-        tensor.grad = torch.from_numpy(grad if work.clip_norm is None else grad.copy())
+    # Clipping scales gradients in place and would leave the others nothing to clip.
+    given = grads if work.clip_norm is None else [grad.copy() for grad in grads]
+    tensors = tensors_on(params, given)
     return tensors, getattr(torch.optim, work.cls.__name__)(tensors, **work.options, **how)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from benchmarks.loops.loop import Kind, Loop
 from benchmarks.loops.numpy_mlp import BesideTorch, NumpyMLP
+from benchmarks.loops.sb3_ppo import PPO
 from benchmarks.loops.sklearn_mlp import SklearnMLP
 from benchmarks.loops.torch_mlp import TorchMLP
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (NumpyMLP(), BesideTorch(), SklearnMLP(), TorchMLP())
+    kind.name: kind for kind in (NumpyMLP(), BesideTorch(), SklearnMLP(), TorchMLP(), PPO())
 }
 
 DIGITS, SQUARE, MNIST, WIDE = NUMPY_WIDTHS = (
@@ -31,6 +32,7 @@ def default_loops() -> list[Loop]:
         Loop("torch", (8, 64, 64, 4), 32),
         Loop("torch", MNIST, 64),
         Loop("torch", (64,) * 41, 32),
+        Loop("stable-baselines3 PPO", (4, 64, 64, 2), 64),
     ]
 
 

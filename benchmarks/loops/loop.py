@@ -51,8 +51,8 @@ class Running:
 class Kind:
     """Loops of one library.
 
-    `others` are all contestants without gradstep; `peer` is the optimizer that its loops use
-    without it, and `pinned` whom runs are tracked against. `ours` are gradstep's contestants
+    `others` are all contestants beside gradstep's for it; `peer` is the optimizer that its loops
+    use without it, and `pinned` whom runs are tracked against. `ours` are gradstep's contestants
     without ``--everything``; each takes part as a wheel, too, where one was installed. `bounds`
     show what no optimizer can change where two processes run at once. `unit` is
     what the time is of. After so many units as `checked` says, losses may differ by a share of

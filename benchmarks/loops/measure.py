@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.interleave import Run, plain_rounds, ratios, rounds_of, spread
+from benchmarks.interleave import Run, compared, plain_rounds, ratios, rounds_of, spread
 from benchmarks.loops.cases import KINDS
 from benchmarks.loops.loop import MEASURED, NO_OPTIMIZER, Loop
 from benchmarks.loops.ours import WHEEL
@@ -94,7 +94,7 @@ def shares(times: Times) -> dict[str, list[float]]:
 def facts(loop: Loop, times: Times) -> dict[str, Any]:
     """What a report needs, but for who was left out."""
     kind = KINDS[loop.kind]
-    over, part = ratios(times, over=MEASURED), shares(times)
+    part = shares(times)
     return {
         "loop": str(loop),
         "kind": loop.kind,
@@ -102,9 +102,7 @@ def facts(loop: Loop, times: Times) -> dict[str, Any]:
         "batch": loop.batch,
         "dtype": loop.dtype,
         "peer": kind.peer,
-        "median_us": {name: 1e6 * median(of_one) for name, of_one in times.items()},
-        "ratio": {name: three[1] for name, three in over.items()},
-        "ratio_quartiles": {name: [three[0], three[2]] for name, three in over.items()},
+        **compared(times, over=MEASURED),
         "share": {name: three[1] for name, three in part.items()},
         "share_quartiles": {name: [three[0], three[2]] for name, three in part.items()},
     }

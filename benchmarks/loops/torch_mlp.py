@@ -1,12 +1,13 @@
-"""A multi-layer perceptron in PyTorch, trained with AdamW: torch.optim's, and gradstep's on NumPy
-views of parameters and gradients."""
+"""A multi-layer perceptron in PyTorch, trained with AdamW: torch.optim's, gradstep.torch's, and
+gradstep's on NumPy views of parameters and gradients."""
 
 from __future__ import annotations
 
+import importlib
 import math
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from benchmarks.loops.loop import (
@@ -25,6 +26,7 @@ from benchmarks.loops.loop import (
 from benchmarks.loops.ours import apply_setting, imported_first, installed
 
 HOW: dict[str, dict[str, bool]] = {"torch default": {}, "torch fused": {"fused": True}}
+VIEWS = "gradstep on NumPy views"
 OPTIONS = {"lr": LR, "weight_decay": 0.01}
 
 
@@ -42,21 +44,30 @@ def model_of(loop: Loop) -> Any:
     return torch.nn.Sequential(*layers[:-1])
 
 
-def adamw_of_ours(params: list[Any], gradstep: Any, contestant: str) -> Callable[[], object]:
-    setting = apply_setting(gradstep, contestant)
-    opt = gradstep.AdamW([p.detach().numpy() for p in params], **OPTIONS)
+def optimizer_of(model: Any, contestant: str, wheel: Path | None, gradstep: Any) -> Any:
+    """What has a ``step()`` and a ``zero_grad()``; gradstep is imported where it has not been."""
+    import torch
 
-    def update(_kept: object = setting) -> None:
-        opt.step([p.grad.numpy() for p in params])
-
-    return update
+    params = list(model.parameters())
+    if contestant == NO_OPTIMIZER:
+        return SimpleNamespace(step=lambda: None, zero_grad=model.zero_grad)
+    if contestant in HOW:
+        return torch.optim.AdamW(params, **OPTIONS, **HOW[contestant])
+    gradstep = gradstep or installed(contestant, wheel)
+    if contestant == VIEWS:
+        opt = gradstep.AdamW([p.detach().numpy() for p in params], **OPTIONS)
+        step = lambda: opt.step([p.grad.numpy() for p in params])  # noqa: E731
+        return SimpleNamespace(step=step, zero_grad=model.zero_grad)
+    opt = importlib.import_module("gradstep.torch").AdamW(params, **OPTIONS)
+    opt.setting = apply_setting(gradstep, contestant)
+    return opt
 
 
 class TorchMLP(Kind):
     name = "torch"
     imports_first = True
     peer, pinned = "torch default", "torch fused"
-    others = (NO_OPTIMIZER, "torch default", "torch fused")
+    others = (NO_OPTIMIZER, "torch default", "torch fused", VIEWS)
     ours = (MEASURED, ONE_THREAD)
     checked = 5  # forty layers make more of a rounding with every step
     tolerance: ClassVar[dict[str, float]] = {"float32": 1e-5, "float64": 1e-9}
@@ -66,23 +77,16 @@ class TorchMLP(Kind):
         import torch
 
         model, (inputs, labels) = model_of(loop), data(loop)
-        params = list(model.parameters())
-        update: Callable[[], object]
-        if contestant == NO_OPTIMIZER:
-            update = lambda: None  # noqa: E731
-        elif contestant in HOW:
-            update = torch.optim.AdamW(params, **OPTIONS, **HOW[contestant]).step
-        else:
-            update = adamw_of_ours(params, gradstep or installed(contestant, wheel), contestant)
+        opt = optimizer_of(model, contestant, wheel, gradstep)
         xs, ys = [torch.from_numpy(x) for x in inputs], [torch.from_numpy(y) for y in labels]
         loss_of, steps, loss = torch.nn.CrossEntropyLoss(), count(), torch.tensor(math.nan)
 
         def step() -> None:
             nonlocal loss
             t = next(steps)
-            model.zero_grad()
+            opt.zero_grad()
             loss = loss_of(model(xs[t % BATCHES]), ys[t % LABELINGS])
             loss.backward()
-            update()
+            opt.step()
 
         return Running(step, lambda: loss.item())

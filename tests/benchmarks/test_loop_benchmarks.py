@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from benchmarks.loops import measure, numpy_mlp, ours, wheel
+from benchmarks.loops import measure, numpy_mlp, ours, torch_mlp, wheel
 from benchmarks.loops.__main__ import answers, turn
 from benchmarks.loops.cases import KINDS, default_loops, every_loop
 from benchmarks.loops.loop import Loop, data, weights
@@ -136,6 +136,26 @@ def test_pytorchs_contestants_have_the_loss_of_gradstep() -> None:
     assert losses["no optimizer"] != losses["gradstep"]
 
 
+def test_pytorchs_contestant_steps_on_tensors() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    model = torch.nn.Linear(2, 1)
+    opt = torch_mlp.optimizer_of(model, "gradstep", None, None)
+    assert isinstance(opt, torch.optim.AdamW)
+    assert type(opt).__module__ == "gradstep.torch.classes"
+
+
+def test_ppos_contestants_have_the_loss_of_gradstep() -> None:
+    pytest.importorskip("stable_baselines3", reason="stable-baselines3 is not installed")
+    loop = next(loop for loop in default_loops() if loop.kind == "stable-baselines3 PPO")
+    kind, losses = KINDS[loop.kind], {}
+    for name in (*kind.others, "gradstep"):
+        running = kind.start(loop, name, None)
+        running.step()
+        losses[name] = running.loss()
+    measure.same_losses(loop, losses)
+    assert losses["no optimizer"] != losses["gradstep"]
+
+
 def test_sklearns_contestants_have_the_loss_of_gradstep(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     from sklearn.neural_network import _multilayer_perceptron
@@ -164,7 +184,7 @@ def test_who_takes_part() -> None:
     ]
     with_wheel = KINDS["torch"].contestants(**{**options, "wheel": True})
     assert with_wheel == [
-        *("no optimizer", "torch default", "torch fused"),
+        *("no optimizer", "torch default", "torch fused", "gradstep on NumPy views"),
         *("gradstep", "gradstep, imported first"),
         *("gradstep, 1 thread", "gradstep, 1 thread, imported first"),
         *("gradstep wheel", "gradstep wheel, imported first"),
@@ -172,6 +192,9 @@ def test_who_takes_part() -> None:
     ]
     everyone = KINDS["NumPy"].contestants(**{**options, "everything": True})
     assert "gradstep, OpenMP pool" in everyone
+    assert KINDS["stable-baselines3 PPO"].contestants(**options) == [
+        *("no optimizer", "torch default", "torch fused", "gradstep")
+    ]
     tracked = KINDS["torch"].contestants(**{**options, "tracked": True})
     assert tracked == ["torch fused", "gradstep", "gradstep, 1 thread"]
 
@@ -251,10 +274,15 @@ def test_a_process_says_why_it_is_left_out_and_how_it_ended() -> None:
         Process(loop, "gradstop")
 
 
-def test_a_module_that_is_missing_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
-    (answer,) = answers(Loop("torch", (2, 2), 1), "torch fused", None, iter([1.0]))
-    assert answer["left_out"].startswith("torch cannot be imported (")
+@pytest.mark.parametrize(
+    ("kind", "module"), [("torch", "torch"), ("stable-baselines3 PPO", "stable_baselines3")]
+)
+def test_a_module_that_is_missing_leaves_out(
+    monkeypatch: pytest.MonkeyPatch, kind: str, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    (answer,) = answers(Loop(kind, (2, 2), 1), "torch fused", None, iter([1.0]))
+    assert answer["left_out"].startswith(f"{module} cannot be imported (")
 
 
 def test_a_turn_is_warm_and_takes_a_step_at_the_least() -> None:
