@@ -30,19 +30,60 @@ struct Tensor {
   std::uint64_t byte_offset;
 };
 
+// A tensor that is kept from going away. What follows is not read here.
+struct Managed {
+  std::uint32_t major, minor;
+  void* context;
+  void (*release)(Managed* self);
+};
+
 struct ExchangeApi {
   std::uint32_t major, minor;
   const ExchangeApi* older;
   void* allocate;
-  void* managed_from_object;
+  int (*managed_from_object)(void* object, Managed** out);
   void* managed_to_object;
   int (*tensor_from_object)(void* object, Tensor* out);  // may be null
   void* current_work_stream;
 };
 
 constexpr std::int32_t cpu = 1;
-constexpr std::uint8_t floating = 2;
+constexpr std::uint8_t floating = 2, bfloat = 4;
 constexpr int most_axes = 32;
+
+inline std::optional<Format> format_of(const Tensor& tensor) {
+  if (tensor.lanes != 1) return std::nullopt;
+  if (tensor.code == bfloat && tensor.bits == 16) return Format::bfloat16;
+  if (tensor.code != floating) return std::nullopt;
+  if (tensor.bits == 32) return Format::float32;
+  if (tensor.bits == 64) return Format::float64;
+  return tensor.bits == 16 ? std::optional(Format::float16) : std::nullopt;
+}
+
+inline char* first_byte(const Tensor& tensor) {
+  return static_cast<char*>(tensor.data) + tensor.byte_offset;
+}
+
+// PyTorch's imaginary part of a conjugate is the other's memory, and a flag that DLPack has no
+// word for. Its elements have real parts between them.
+inline bool may_be_negated(const Tensor& tensor) {
+  for (int axis = 0; axis < tensor.ndim; ++axis)
+    if (tensor.shape[axis] != 1 && (!tensor.strides || tensor.strides[axis] == 1)) return false;
+  return true;
+}
+
+// The table of functions that a type offers; null where it has none that is known here.
+inline const ExchangeApi* exchange_api(const pybind11::handle type) {
+  const char* const name = "__dlpack_c_exchange_api__";
+  // A subclass may have changed what its tensors mean.
+  if (!type.attr("__dict__").contains(name)) return nullptr;
+  const pybind11::object capsule = type.attr(name);
+  void* table = PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api");
+  if (!table) PyErr_Clear();
+  const auto* api = static_cast<const ExchangeApi*>(table);
+  while (api && api->major != 1) api = api->older;
+  return api && api->tensor_from_object ? api : nullptr;
+}
 
 }  // namespace dlpack
 
@@ -75,7 +116,7 @@ class Exchange {
     const Type* type = known(Py_TYPE(object));
     dlpack::Tensor tensor{};
     return type && !type->requires_grad(object) && describe(*type, object, tensor) &&
-           !(may_be_negated(tensor) && type->is_negated(object));
+           !(dlpack::may_be_negated(tensor) && type->is_negated(object));
   }
 
   // What offers that as an ndarray that keeps it; null where that is for Python's reader to do or
@@ -91,17 +132,10 @@ class Exchange {
   bool meet(PyObject* object) {
     const pybind11::handle type(reinterpret_cast<PyObject*>(Py_TYPE(object)));
     if (known(Py_TYPE(object))) return false;
-    const char* const name = "__dlpack_c_exchange_api__";
-    // A subclass may have changed what its tensors mean.
-    if (!type.attr("__dict__").contains(name)) return false;
-    const pybind11::object capsule = type.attr(name);
-    void* table = PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api");
-    if (!table) PyErr_Clear();
-    const auto* api = static_cast<const dlpack::ExchangeApi*>(table);
-    while (api && api->major != 1) api = api->older;
+    const dlpack::ExchangeApi* const api = dlpack::exchange_api(type);
     const pybind11::object flag = pybind11::getattr(type, "requires_grad", pybind11::none());
     const bool in_c = Py_TYPE(flag.ptr()) == &PyGetSetDescr_Type;
-    if (!api || !api->tensor_from_object || !(flag.is_none() || in_c)) return false;
+    if (!api || !(flag.is_none() || in_c)) return false;
     types_.push_back({pybind11::reinterpret_borrow<pybind11::object>(type), api, flag,
                       pybind11::getattr(type, "is_neg", pybind11::none())});
     return true;
@@ -131,14 +165,6 @@ class Exchange {
       return value.ptr() != Py_False;
     }
   };
-
-  // PyTorch's imaginary part of a conjugate is the other's memory, and a flag that DLPack has no
-  // word for. Its elements have real parts between them.
-  static bool may_be_negated(const dlpack::Tensor& tensor) {
-    for (int axis = 0; axis < tensor.ndim; ++axis)
-      if (tensor.shape[axis] != 1 && (!tensor.strides || tensor.strides[axis] == 1)) return false;
-    return true;
-  }
 
   static bool describe(const Type& type, PyObject* object, dlpack::Tensor& tensor) {
     if (type.api->tensor_from_object(object, &tensor) == 0) return true;
@@ -175,7 +201,7 @@ class Exchange {
     auto array = pybind11::reinterpret_steal<pybind11::object>(numpy.PyArray_NewFromDescr_(
         numpy.PyArray_Type_, descr, tensor.ndim, shape.data(),
         tensor.strides ? strides.data() : nullptr,
-        static_cast<char*>(tensor.data) + tensor.byte_offset, 0, nullptr));
+        dlpack::first_byte(tensor), 0, nullptr));
     if (!array) throw pybind11::error_already_set();
     Py_INCREF(owner);  // as does this
     if (numpy.PyArray_SetBaseObject_(array.ptr(), owner) < 0) throw pybind11::error_already_set();

@@ -8,6 +8,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -18,6 +19,7 @@
 #include "bindings/gradients.hpp"
 #include "bindings/intervals.hpp"
 #include "bindings/stored_array.hpp"
+#include "bindings/tensors.hpp"
 #include "engine/param_table.hpp"
 
 namespace gradstep {
@@ -73,19 +75,22 @@ class Glance {
   // Sets the gradients of the tensors from number `first` on and lists in `absent` those that
   // have none. Puts arrays in the place of those that it cannot take as they are; the tuple must
   // live as long as the addresses are used. So must what is returned, all that was made on the way:
-  // to let go of it may run anybody's code.
+  // to let go of it may run anybody's code. With `of` the parameters are those tensors', and
+  // gradients may be tensors that are read without an array.
   std::vector<py::tuple> take(std::vector<Tensor>& tensors, size_t first, py::tuple& grads,
-                              std::vector<size_t>& absent) {
+                              std::vector<size_t>& absent, const Tensors* of = nullptr) {
     std::vector<py::tuple> held;
     py::tuple given = grads;
     bool ran = false;
-    for (int look = 1; ran || !look_at(tensors, first, grads, absent); ++look) {
+    for (int look = 1; ran || !look_at(tensors, first, grads, absent, of); ++look) {
       if (look == most_looks) throw std::runtime_error(unsettled);
+      if (of) of->check();
       held.push_back(given);
       held.push_back(grads);
-      ran = convert(tensors, first, given, grads);
+      ran = convert(tensors, first, given, grads, of);
       held.push_back(given);
     }
+    if (of) of->check();
     return held;
   }
 
@@ -151,7 +156,7 @@ class Glance {
 
   // False where a gradient cannot be read, or its parameter and state not written, as they are.
   bool look_at(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads,
-               std::vector<size_t>& absent) {
+               std::vector<size_t>& absent, const Tensors* of) {
     absent.clear();
     const auto count = static_cast<size_t>(PyTuple_GET_SIZE(grads.ptr()));
     const bool all_writeable = writeable_beside(first, first + count);
@@ -165,10 +170,10 @@ class Glance {
         absent.push_back(first + i);
         continue;
       }
-      if (!readable(*tensor, *seen, grad) ||
-          !(all_writeable || writeable_beside(first + i, first + i + 1)))
-        return false;
-      tensor->span.grad.data = py::detail::array_proxy(grad)->data;
+      const bool read = of && of->is_tensor(grad)
+                            ? readable_tensor(*tensor, *seen, grad, of->param(first + i))
+                            : readable(*tensor, *seen, grad);
+      if (!read || !(all_writeable || writeable_beside(first + i, first + i + 1))) return false;
     }
     return true;
   }
@@ -176,7 +181,8 @@ class Glance {
   // Sets `arrays` to the given gradients, with arrays in the place of tensors. Where one cannot be
   // taken as it is, what Python's reader makes of it is given from then on. Returns whether Python
   // code has run, after which all must be read once more.
-  bool convert(std::vector<Tensor>& tensors, size_t first, py::tuple& given, py::tuple& arrays) {
+  bool convert(std::vector<Tensor>& tensors, size_t first, py::tuple& given, py::tuple& arrays,
+               const Tensors* of) {
     const size_t count = given.size();
     py::tuple next(count), read(count);
     bool ran = false;
@@ -184,14 +190,20 @@ class Glance {
     std::vector<bool> offered(count);
     for (size_t i = 0; i < count; ++i) {
       const py::object grad = given[i];
-      if (grad.is_none() || is_ndarray(grad.ptr())) continue;
+      if (of || grad.is_none() || is_ndarray(grad.ptr())) continue;
       ran |= exchange_.meet(grad.ptr());
       offered[i] = exchange_.offers(grad.ptr());
     }
     for (size_t i = 0; i < count; ++i) {
       const size_t t = first + i;
       py::object grad = given[i], array = grad;
-      if (!grad.is_none() && !is_ndarray(grad.ptr())) {
+      if (of && of->is_tensor(grad.ptr()) &&
+          readable_tensor(tensors[t], seen_[t], grad.ptr(), of->param(t))) {
+        next[i] = grad;
+        read[i] = std::move(grad);
+        continue;
+      }
+      if (!of && !grad.is_none() && !is_ndarray(grad.ptr())) {
         py::object view;
         if (offered[i] && (view = exchange_.view(grad.ptr()))) {
           array = std::move(view);
@@ -221,6 +233,7 @@ class Glance {
     if (!param.unchanged()) return false;
     if (!param.matches(array)) return readable_staged(tensor, seen, array);
     if (tensor.staged != tensor.narrow) note(tensor, 0, stored(tensor.dtype), nullptr);
+    tensor.span.grad.data = array->data;
     return !memory_.overlaps(array->data, param.gradient_bytes(), seen.gap);
   }
 
@@ -228,11 +241,53 @@ class Glance {
     const ArrayView& param = seen.param;
     const std::optional<Format> format = formats_.of(array->descr);
     if (!format || !param.same_shape(array)) return false;
-    const size_t item = item_size(*format);
+    const Strided elements = strided(array, item_size(*format));
+    const auto c_order = [](int k) { return k; };
+    const auto fortran_order = [array](int k) { return array->nd - 1 - k; };
     const bool scattered =
-        !param.in_this_order(array) && set_axes(array, param.c_contiguous(), item, seen.axes);
+        !param.in_this_order(array) &&
+        (param.c_contiguous() ? set_axes(elements, c_order, seen.axes)
+                              : set_axes(elements, fortran_order, seen.axes));
     note(tensor, grad_role, *format, scattered ? &seen.axes : nullptr);
-    const auto [begin, bytes] = extent(array, item);
+    return apart(tensor, seen, elements);
+  }
+
+  // The same of a gradient that is a tensor beside one that is the parameter.
+  bool readable_tensor(Tensor& tensor, Seen& seen, PyObject* grad, const WatchedTensor& param) {
+    dlpack::Tensor given;
+    if (!seen.param.unchanged() || !param.describe(grad, given) || !param.same_shape(given))
+      return false;
+    const std::optional<Format> format = dlpack::format_of(given);
+    if (!format || (!given.data && tensor.span.size > 0)) return false;
+    const size_t item = item_size(*format);
+    std::array<Py_intptr_t, dlpack::most_axes> lengths, strides;
+    const Strided elements{dlpack::first_byte(given), given.ndim, lengths.data(), strides.data(),
+                           item};
+    const bool in_order = param.lies_like(given);
+    if (in_order && *format == stored(tensor.dtype)) {
+      if (tensor.staged != tensor.narrow) note(tensor, 0, *format, nullptr);
+    } else if (in_order) {
+      note(tensor, grad_role, *format, nullptr);
+    } else {
+      if (given.ndim > dlpack::most_axes || dlpack::may_be_negated(given)) return false;
+      for (int axis = 0; axis < given.ndim; ++axis) {
+        lengths[axis] = static_cast<Py_intptr_t>(given.shape[axis]);
+        strides[axis] = static_cast<Py_intptr_t>(given.strides[axis] * static_cast<int64_t>(item));
+      }
+      const auto order = [&param](int k) { return param.order()[k]; };
+      const bool scattered = set_axes(elements, order, seen.axes);
+      const bool plain = !scattered && *format == stored(tensor.dtype);
+      note(tensor, plain ? 0 : grad_role, *format, scattered ? &seen.axes : nullptr);
+      if (tensor.span.size > 0) return apart(tensor, seen, elements);
+    }
+    // Of an empty tensor there is no address, and null stands for no gradient.
+    tensor.span.grad.data = tensor.span.size > 0 ? dlpack::first_byte(given) : &nothing_;
+    return !memory_.overlaps(tensor.span.grad.data, tensor.span.size * item, seen.gap);
+  }
+
+  bool apart(Tensor& tensor, Seen& seen, const Strided& grad) {
+    const auto [begin, bytes] = grad.extent();
+    tensor.span.grad.data = const_cast<char*>(grad.data);
     return !memory_.overlaps(begin, bytes, seen.gap);
   }
 
@@ -264,6 +319,7 @@ class Glance {
   Formats formats_;
   Exchange exchange_;
   Intervals memory_;
+  char nothing_ = 0;
 };
 
 }  // namespace gradstep

@@ -41,27 +41,42 @@ class Formats {
   std::vector<pybind11::object> bfloat16_;
 };
 
-// The address of an array's first byte in memory, and how many there are up to its last.
-inline std::pair<const char*, std::size_t> extent(const ArrayProxy* array, std::size_t item) {
-  const char *low = array->data, *high = array->data + item;
-  for (int axis = 0; axis < array->nd; ++axis) {
-    if (array->dimensions[axis] == 0) return {low, 0};
-    const Py_intptr_t reach = (array->dimensions[axis] - 1) * array->strides[axis];
-    (reach < 0 ? low : high) += reach;
+// Where the elements of an array of any package lie: its lengths, and strides in bytes.
+struct Strided {
+  const char* data;
+  int axes;
+  const Py_intptr_t* lengths;
+  const Py_intptr_t* strides;
+  std::size_t item;
+
+  // The address of its first byte in memory, and how many there are up to its last.
+  std::pair<const char*, std::size_t> extent() const {
+    const char *low = data, *high = data + item;
+    for (int axis = 0; axis < axes; ++axis) {
+      if (lengths[axis] == 0) return {low, 0};
+      const Py_intptr_t reach = (lengths[axis] - 1) * strides[axis];
+      (reach < 0 ? low : high) += reach;
+    }
+    return {low, static_cast<std::size_t>(high - low)};
   }
-  return {low, static_cast<std::size_t>(high - low)};
+};
+
+inline Strided strided(const ArrayProxy* array, std::size_t item) {
+  return {array->data, array->nd, array->dimensions, array->strides, item};
 }
 
-// Sets the axes of an array in C's or Fortran's order: without those of length one, and those that
-// follow one another in memory as one. False where all elements do.
-inline bool set_axes(const ArrayProxy* array, bool c_order, std::size_t item, Axes& axes) {
+// Sets the axes of an array in the order that `axis_at(k)` gives, the outermost first: without
+// those of length one, and those that follow one another in memory as one. False where all elements
+// do.
+template <class AxisAt>
+bool set_axes(const Strided& array, AxisAt axis_at, Axes& axes) {
   constexpr std::ptrdiff_t cache_line = 64;
   axes.of.clear();
   axes.turned = false;
-  for (int k = 0; k < array->nd; ++k) {
-    const int axis = c_order ? k : array->nd - 1 - k;
-    const auto length = static_cast<std::size_t>(array->dimensions[axis]);
-    const std::ptrdiff_t stride = array->strides[axis];
+  for (int k = 0; k < array.axes; ++k) {
+    const int axis = axis_at(k);
+    const auto length = static_cast<std::size_t>(array.lengths[axis]);
+    const std::ptrdiff_t stride = array.strides[axis];
     if (length == 1) continue;
     if (!axes.of.empty() && axes.of.back().stride == static_cast<std::ptrdiff_t>(length) * stride)
       axes.of.back() = {axes.of.back().length * length, stride};
@@ -70,7 +85,7 @@ inline bool set_axes(const ArrayProxy* array, bool c_order, std::size_t item, Ax
   }
   if (axes.of.empty()) return false;
   const std::ptrdiff_t along = std::abs(axes.of.back().stride);
-  if (axes.of.size() == 1) return axes.of[0].stride != static_cast<std::ptrdiff_t>(item);
+  if (axes.of.size() == 1) return axes.of[0].stride != static_cast<std::ptrdiff_t>(array.item);
   const std::ptrdiff_t across = std::abs(axes.of[axes.of.size() - 2].stride);
   axes.turned = along >= cache_line && across < cache_line;
   return true;

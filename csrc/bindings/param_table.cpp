@@ -93,11 +93,26 @@ class BoundTable {
 
   py::tuple step(const py::object& leaves, const py::sequence& rows, double scale, bool with_norm,
                  bool skip_nonfinite) {
+    return take_step(leaves, rows, scale, with_norm, skip_nonfinite, nullptr, 0);
+  }
+
+  // The same of PyTorch's tensors, on whose memory the parameters lie. Without leaves autograd has
+  // left the gradients there. On at most so many threads.
+  py::tuple step_tensors(Tensors& of, const py::object& leaves, const py::sequence& rows,
+                         double scale, bool with_norm, bool skip_nonfinite, int threads) {
+    if (of.size() != tensors_.size()) throw py::value_error("there are other tensors");
+    const py::tuple grads = leaves.is_none() ? of.gradients() : tuple_of(leaves);
+    return take_step(grads, rows, scale, with_norm, skip_nonfinite, &of, threads);
+  }
+
+  py::tuple take_step(const py::object& leaves, const py::sequence& rows, double scale,
+                      bool with_norm, bool skip_nonfinite, Tensors* of, int threads) {
     check_no_step();
     read_rows(rows, scale);
-    const Crew crew(pool_, work_);
+    const Crew crew(pool_, work_, threads);
     if (tensors_.size() > many) crew.call();
-    const Taken taken = take_all(leaves);
+    const Taken taken = take_all(leaves, of);
+    if (of) of->announce(0, tensors_.size(), absent_);
     double norm = 0;
     bool skipped = false;
     {
@@ -113,6 +128,7 @@ class BoundTable {
     if (!skipped) {
       last_rows_ = rows;
       last_absent_.swap(absent_);
+      if (of) of->count(0, tensors_.size(), last_absent_);
     }
     const std::vector<size_t>& absent = skipped ? absent_ : last_absent_;
     return py::make_tuple(with_norm ? py::object(py::float_(norm)) : py::none(), skipped,
@@ -138,23 +154,35 @@ class BoundTable {
   }
 
   void apply(size_t first, const py::object& leaves) {
+    apply_some(first, leaves, nullptr, 0);
+  }
+
+  void apply_tensors(Tensors& of, size_t first, const py::object& leaves, int threads) {
+    if (of.size() != tensors_.size()) throw py::value_error("there are other tensors");
+    apply_some(first, leaves, &of, threads);
+  }
+
+  void apply_some(size_t first, const py::object& leaves, Tensors* of, int threads) {
     check_step();
     py::tuple grads = tuple_of(leaves);
     if (first > tensors_.size() || grads.size() > tensors_.size() - first)
       throw py::value_error("there are not so many tensors");
     const size_t last = first + grads.size();
     check_not_applied(first, last);
-    const auto held = glance_.take(tensors_, first, grads, absent_);
+    if (of) grads = of->positive(grads, first);
+    const auto held = glance_.take(tensors_, first, grads, absent_, of);
     check_step();  // anybody's code may have run
     check_not_applied(first, last);
+    if (of) of->announce(first, last, absent_);
     for (size_t i = first; i < last; ++i)
       if (tensors_[i].factors) tensors_[i].staged |= grad_role;
     {
-      const Crew crew(pool_, work_);
+      const Crew crew(pool_, work_, threads);
       const GilReleased released;
       update_tensors(first, last, crew);
     }
     for (size_t i = first; i < last; ++i) applied_[i] = present(tensors_[i]);
+    if (of) of->count(first, last, absent_);
   }
 
   // The tensors that the step has left out. It has been taken, in full, for the others.
@@ -216,12 +244,13 @@ class BoundTable {
   };
 
   // Of all tensors.
-  Taken take_all(const py::object& leaves) {
+  Taken take_all(const py::object& leaves, const Tensors* of = nullptr) {
     py::tuple grads = tuple_of(leaves);
     if (grads.size() != tensors_.size())
       throw py::value_error("expected " + std::to_string(tensors_.size()) + " gradients, got " +
                             std::to_string(grads.size()));
-    auto held = glance_.take(tensors_, 0, grads, absent_);
+    if (of) grads = of->positive(std::move(grads), 0);
+    auto held = glance_.take(tensors_, 0, grads, absent_, of);
     return {std::move(grads), std::move(held)};
   }
 
@@ -269,6 +298,16 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
 }  // namespace
 
 void register_param_table(py::module_& module) {
+  py::class_<Snapshot>(module, "Snapshot")
+      .def(py::init<const py::object&, int>(), py::arg("root"), py::arg("depth"))
+      .def("same", &Snapshot::same);
+  py::class_<Tensors>(module, "Tensors")
+      .def(py::init<const py::dict&, const std::vector<py::object>&, const std::vector<py::object>&,
+                    const py::object&, py::object, py::object>(),
+           py::arg("parts"), py::arg("params"), py::arg("beside"), py::arg("state"),
+           py::arg("counts"), py::arg("moved"))
+      .def("gradients", &Tensors::gradients)
+      .def("unchanged", &Tensors::unchanged);
   py::class_<BoundTable>(module, "ParamTable")
       .def(py::init<const Objects&, const std::vector<Objects>&, const Objects&, const Objects&,
                     const std::vector<std::uint64_t>&, py::function>(),
@@ -277,6 +316,11 @@ void register_param_table(py::module_& module) {
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
            py::arg("with_norm"), py::arg("skip_nonfinite"))
+      .def("step_tensors", &BoundTable::step_tensors, py::arg("tensors"), py::arg("leaves"),
+           py::arg("rows"), py::arg("grad_scale"), py::arg("with_norm"), py::arg("skip_nonfinite"),
+           py::arg("threads"))
+      .def("apply_tensors", &BoundTable::apply_tensors, py::arg("tensors"), py::arg("first"),
+           py::arg("leaves"), py::arg("threads"))
       .def("begin", &BoundTable::begin, py::arg("rows"), py::arg("grad_scale"))
       .def("measure", &BoundTable::measure, py::arg("leaves"))
       .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"))

@@ -72,10 +72,11 @@ int parked_workers() {
   return there ? there->workers() : 0;
 }
 
-Crew::Crew(PoolKind wished, std::size_t work)
+Crew::Crew(PoolKind wished, std::size_t work, int most)
     : kind_(available(wished)), work_(work), least_(least_awake) {
   if (work < 2 * least_) return;
-  threads_ = num_threads();
+  const int chosen = chosen_threads;
+  threads_ = most == 0 ? num_threads() : chosen == 0 ? most : std::min(most, chosen);
   if (threads_ == 1 || kind_ == PoolKind::openmp) return;
   pool_ = &pool();
   const Pool::Begun begun = pool_->begin_step(work < least_anyway);

@@ -44,8 +44,8 @@ struct Division {
 // The threads of one step: of jobs that follow one another at once.
 class Crew {
  public:
-  // `work` is that of its largest job.
-  Crew(PoolKind wished, std::size_t work);
+  // `work` is that of its largest job, `most` how many threads there may be; 0: as set for all.
+  Crew(PoolKind wished, std::size_t work, int most = 0);
   ~Crew();
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;

@@ -116,6 +116,11 @@ def set_backend(name: str) -> Setting:
     return Setting(lambda: set_backend(before))
 
 
+def native() -> Any:
+    """The compiled kernels' module; None while the backend is another."""
+    return _native if _backend == "native" else None
+
+
 def available_isas() -> list[str]:
     """The instruction sets that are built in and that this CPU has, narrowest first."""
     return list(_native.available_isas()) if _native else []

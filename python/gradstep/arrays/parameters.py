@@ -18,9 +18,15 @@ Look = tuple[Any, ...]
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16))
 
 
+# For arrays on the memory of tensors, as NumPy has no bfloat16.
+BFLOAT16_BITS = np.dtype([("bfloat16", np.uint16)])
+
+
 def is_bfloat16(dtype: np.dtype[Any]) -> bool:
-    """That of the package ml_dtypes, which need not be there."""
-    return dtype.name == "bfloat16" and (dtype.kind, dtype.itemsize) == ("V", 2) and dtype.isnative
+    """That of the package ml_dtypes, which need not be there, or its bits."""
+    if dtype.kind != "V" or dtype.itemsize != 2:
+        return False
+    return dtype == BFLOAT16_BITS or (dtype.name == "bfloat16" and dtype.isnative)
 
 
 def check_param(name: str, param: Any) -> Array:

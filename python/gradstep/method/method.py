@@ -100,9 +100,10 @@ class Method:
     state_dtype = Choice(
         None,
         "What the state is stored in, beside parameters of at most 32 bits: float32 by default; "
-        '``"8bit"`` for tensors of 4,096 elements and more. Narrower than float32 it is dithered: '
+        '``"8bit"`` for tensors of 4,096 elements and more; ``"param"`` for each parameter\'s own '
+        "format, but float32 for squares beside float16. Narrower than float32 it is dithered: "
         "rounded up or down, right on average.",
-        among=("float32", "bfloat16", "float16", "8bit"),
+        among=("float32", "bfloat16", "float16", "8bit", "param"),
     )
     ema_dtype = Choice(
         None,

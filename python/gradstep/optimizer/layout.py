@@ -232,7 +232,7 @@ class Layout:
             if plan.averages:
                 written[f"the average of {name!r}"] = ema[name]
             named.append(written)
-        reader = GradientReader(self.params, self.seen, named, self.copies)
+        reader = self._reader(named)
         for i in range(len(self.params)):
             reader.check_state(i)
         copies = [self.copies.stored(name) for name in self.params]
@@ -250,6 +250,10 @@ class Layout:
         self.align, self.skips_nonfinite, self.needs_norm = align, skips_nonfinite, needs_norm
         self.draws = drawing
         self.plans, self.prepared_for, self.assigned = plans, settings, cohorts
+
+    def _reader(self, written: Sequence[Mapping[str, Array]]) -> GradientReader:
+        """What makes gradients readable; with the parameters steps write these arrays."""
+        return GradientReader(self.params, self.seen, written, self.copies)
 
     def check_params(self, names: Iterable[str]) -> None:
         """Raise a ValueError where one of these can no longer be written."""

@@ -47,6 +47,11 @@ def raw_beside(param: Array, rounding: str) -> str:
 
 
 def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | None:
+    if state_dtype == "param":
+        state_dtype = format_of_param(param, "nearest")
+        # Squares below 6e-8 would be zero in it.
+        if state_dtype == "float16" and slot.values == "squares":
+            return None
     if state_dtype in (None, "float32") or param.dtype == np.float64:
         return None
     if state_dtype != "8bit":
@@ -75,7 +80,7 @@ def check_storage(name: str, param: Array, plan: Plan) -> None:
             f"{name!r} is {param.dtype}: use rounding='kahan' or 'stochastic'"
         )
     for option, value in (("state_dtype", plan.state_dtype), ("ema_dtype", plan.ema_dtype)):
-        if value is not None and param.dtype == np.float64:
+        if value not in (None, "param") and param.dtype == np.float64:
             raise ValueError(
                 f"{option}={value!r} is for parameters of at most 32 bits, and {name!r} is "
                 f"float64; leave {option} out, or give it for a group of its own"

@@ -1,0 +1,218 @@
+// PyTorch's tensors as parameters: what a step looks at beside its arrays, and what it tells them.
+//
+// A table holds arrays on the memory of tensors. Users may give these other memory, another shape
+// or dtype, or put other tensors into the state, so all of it is looked at in every step, by
+// descriptions that run no Python code (dlpack.hpp).
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bindings/dlpack.hpp"
+#include "bindings/snapshot.hpp"
+
+namespace gradstep {
+
+// A tensor as it was when it was handed over.
+class WatchedTensor {
+ public:
+  WatchedTensor(const dlpack::ExchangeApi* api, py::object tensor)
+      : api_(api), tensor_(std::move(tensor)), kept_(keep(api, tensor_.ptr())) {
+    if (!describe(tensor_.ptr(), seen_)) throw py::type_error("not a tensor on this CPU");
+    shape_.assign(seen_.shape, seen_.shape + seen_.ndim);
+    strides_.assign(seen_.strides, seen_.strides + seen_.ndim);
+    for (const std::int64_t length : shape_) size_ *= length;
+    for (int axis = 0; axis < seen_.ndim; ++axis) order_.push_back(axis);
+    std::stable_sort(order_.begin(), order_.end(),
+                     [this](int a, int b) { return strides_[a] > strides_[b]; });
+  }
+
+  const py::object& tensor() const { return tensor_; }
+  std::int64_t size() const { return size_; }
+
+  bool unchanged() const {
+    dlpack::Tensor now;
+    return describe(tensor_.ptr(), now) && now.data == seen_.data &&
+           now.byte_offset == seen_.byte_offset && now.code == seen_.code &&
+           now.bits == seen_.bits && now.device_type == seen_.device_type && lies_like(now);
+  }
+
+  // Whether the elements of another one follow one another as those of this one.
+  bool lies_like(const dlpack::Tensor& other) const {
+    return same_shape(other) && std::equal(strides_.begin(), strides_.end(), other.strides);
+  }
+
+  bool same_shape(const dlpack::Tensor& other) const {
+    return other.ndim == static_cast<int>(shape_.size()) &&
+           std::equal(shape_.begin(), shape_.end(), other.shape);
+  }
+
+  // Its axes in the order of memory, the outermost first.
+  const std::vector<int>& order() const { return order_; }
+
+  bool describe(PyObject* object, dlpack::Tensor& tensor) const {
+    if (api_->tensor_from_object(object, &tensor) == 0) return tensor.device_type == dlpack::cpu;
+    forget_error();
+    return false;
+  }
+
+ private:
+  struct Release {
+    void operator()(dlpack::Managed* kept) const { kept->release(kept); }
+  };
+  using Kept = std::unique_ptr<dlpack::Managed, Release>;
+
+  // A second owner in C++: with a single one PyTorch 2.13 takes three times as long to describe it.
+  static Kept keep(const dlpack::ExchangeApi* api, PyObject* tensor) {
+    dlpack::Managed* kept = nullptr;
+    if (api->managed_from_object(tensor, &kept) != 0) forget_error();
+    return Kept(kept);
+  }
+
+  const dlpack::ExchangeApi* api_;
+  py::object tensor_;
+  Kept kept_;
+  dlpack::Tensor seen_{};
+  std::vector<std::int64_t> shape_, strides_;
+  std::vector<int> order_;
+  std::int64_t size_ = 1;
+};
+
+class Tensors {
+ public:
+  // `parts` are of PyTorch: the type of its tensors, how to read a gradient, whether a tensor is
+  // negated, its positive, and what tells autograd of a write. `beside` is what a step writes with
+  // the parameters, `state` the dict that users see it in, `counts` has the steps that each
+  // parameter has taken, or is None, and `moved` is the exception for what was changed.
+  Tensors(const py::dict& parts, const std::vector<py::object>& params,
+          const std::vector<py::object>& beside, const py::object& state, py::object counts,
+          py::object moved)
+      : type_(parts["Tensor"]),
+        grad_(parts["grad"]),
+        is_neg_(parts["is_neg"]),
+        resolve_neg_(parts["resolve_neg"]),
+        increment_version_(parts["increment_version"]),
+        state_(state, 2),
+        counts_(std::move(counts)),
+        moved_(std::move(moved)) {
+    const dlpack::ExchangeApi* const api = dlpack::exchange_api(type_);
+    if (!api || !api->managed_from_object) throw py::type_error("no exchange API");
+    get_grad_ = Py_TYPE(grad_.ptr())->tp_descr_get;
+    if (!get_grad_) throw py::type_error("grad must be a descriptor");
+    for (const py::object& param : params) params_.emplace_back(api, param);
+    for (const py::object& tensor : beside) beside_.emplace_back(api, tensor);
+    for (const WatchedTensor& param : params_) all_.append(param.tensor());
+    see_counts();
+  }
+
+  size_t size() const { return params_.size(); }
+  const WatchedTensor& param(size_t i) const { return params_[i]; }
+  bool is_tensor(PyObject* object) const {
+    return reinterpret_cast<PyObject*>(Py_TYPE(object)) == type_.ptr();
+  }
+
+  // The gradients that autograd has left. A mode of PyTorch's may run anybody's code meanwhile.
+  py::tuple gradients() const {
+    py::tuple grads(params_.size());
+    for (size_t i = 0; i < params_.size(); ++i) {
+      PyObject* const param = params_[i].tensor().ptr();
+      PyObject* const grad = get_grad_(grad_.ptr(), param, type_.ptr());
+      if (!grad) throw py::error_already_set();
+      PyTuple_SET_ITEM(grads.ptr(), static_cast<Py_ssize_t>(i), grad);
+    }
+    return grads;
+  }
+
+  // The same with positive ones in the place of those of one element that are negated, which their
+  // descriptions do not tell. Of others the strides do: see Glance.
+  py::tuple positive(py::tuple grads, size_t first) const {
+    for (size_t i = 0; i < grads.size(); ++i) {
+      const py::object grad = grads[i];
+      if (params_[first + i].size() > 1 || !is_tensor(grad.ptr())) continue;
+      if (is_neg_(grad).ptr() != Py_True) continue;
+      py::list changed(grads);
+      changed[i] = resolve_neg_(grad);
+      grads = py::tuple(changed);
+    }
+    return grads;
+  }
+
+  // Whether all are what they were. Runs no Python code.
+  bool unchanged() const {
+    const auto same = [](const WatchedTensor& each) { return each.unchanged(); };
+    return state_.same() && std::all_of(params_.begin(), params_.end(), same) &&
+           std::all_of(beside_.begin(), beside_.end(), same) && counts_unchanged();
+  }
+
+  void check() const {
+    if (unchanged()) return;
+    PyErr_SetNone(moved_.ptr());
+    throw py::error_already_set();
+  }
+
+  // Tells autograd that parameters [first, last) are written, but for those of `absent`: graphs
+  // that have kept one can no longer be walked.
+  void announce(size_t first, size_t last, const std::vector<size_t>& absent) const {
+    if (first == 0 && last == params_.size() && absent.empty()) {
+      increment_version_(all_);
+      return;
+    }
+    py::list written;
+    for (size_t i = first; i < last; ++i)
+      if (std::find(absent.begin(), absent.end(), i) == absent.end())
+        written.append(params_[i].tensor());
+    increment_version_(written);
+  }
+
+  // Counts a step of parameters [first, last), but for those of `absent`.
+  void count(size_t first, size_t last, const std::vector<size_t>& absent) {
+    with_counts([&](auto* counts, size_t) {
+      auto next = absent.begin();
+      for (size_t i = first; i < last; ++i)
+        if (next != absent.end() && *next == i)
+          ++next;
+        else
+          counts[i] += 1;
+    });
+    see_counts();
+  }
+
+ private:
+  // Calls act(counts, size) with what users see of them, in the dtype that they have.
+  template <class Act>
+  void with_counts(Act act) const {
+    if (counts_.is_none()) return;
+    const auto* array = py::detail::array_proxy(counts_.ptr());
+    const auto size = static_cast<size_t>(array->dimensions[0]);
+    if (array->descr == float32_descr())
+      act(reinterpret_cast<float*>(array->data), size);
+    else
+      act(reinterpret_cast<double*>(array->data), size);
+  }
+
+  bool counts_unchanged() const {
+    bool same = true;
+    with_counts([&](const auto* counts, size_t size) {
+      same = std::equal(counts, counts + size, seen_counts_.begin(), seen_counts_.end());
+    });
+    return same;
+  }
+
+  void see_counts() {
+    with_counts([&](const auto* counts, size_t size) { seen_counts_.assign(counts, counts + size); });
+  }
+
+  py::object type_, grad_, is_neg_, resolve_neg_, increment_version_;
+  descrgetfunc get_grad_ = nullptr;
+  std::vector<WatchedTensor> params_, beside_;
+  py::list all_;
+  Snapshot state_;
+  py::object counts_, moved_;
+  std::vector<double> seen_counts_;
+};
+
+}  // namespace gradstep

@@ -1,0 +1,61 @@
+"""gradstep's optimizers for PyTorch, in the place of torch.optim's.
+
+>>> import torch
+>>> from gradstep.torch import AdamW
+>>> model = torch.nn.Linear(2, 1)
+>>> opt = AdamW(model.parameters(), lr=1e-3, weight_decay=0.01, clip_norm=1.0)
+>>> model(torch.ones(4, 2)).square().mean().backward()
+>>> opt.step()
+>>> sorted(opt.state[model.weight])
+['exp_avg', 'exp_avg_sq', 'step']
+"""
+
+from gradstep.torch.classes import (
+    ADOPT,
+    ASGD,
+    FTRL,
+    SGD,
+    AdaBelief,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Adan,
+    AdEMAMix,
+    LaProp,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SignSGD,
+    Signum,
+    Yogi,
+)
+from gradstep.torch.front import Optimizer
+
+__all__ = [
+    "ADOPT",
+    "ASGD",
+    "FTRL",
+    "SGD",
+    "AdEMAMix",
+    "AdaBelief",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Adan",
+    "LaProp",
+    "Lion",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SignSGD",
+    "Signum",
+    "Yogi",
+]

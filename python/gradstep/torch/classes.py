@@ -1,0 +1,93 @@
+"""The optimizers for PyTorch: a front for each method, in the place of torch.optim's where it has
+one of that name."""
+
+from __future__ import annotations
+
+import torch
+
+from gradstep.optimizer import classes as numpy_front
+from gradstep.torch.front import Optimizer
+
+
+class SGD(Optimizer, torch.optim.SGD):
+    method = numpy_front.SGD.method
+
+
+class SignSGD(Optimizer):
+    method = numpy_front.SignSGD.method
+
+
+class Signum(SignSGD):
+    method = numpy_front.Signum.method
+
+
+class Lion(Optimizer):
+    method = numpy_front.Lion.method
+
+
+class ASGD(Optimizer, torch.optim.ASGD):
+    method = numpy_front.ASGD.method
+
+
+class Rprop(Optimizer, torch.optim.Rprop):
+    method = numpy_front.Rprop.method
+
+
+class Adagrad(Optimizer, torch.optim.Adagrad):
+    method = numpy_front.Adagrad.method
+
+
+class Adadelta(Optimizer, torch.optim.Adadelta):
+    method = numpy_front.Adadelta.method
+
+
+class RMSprop(Optimizer, torch.optim.RMSprop):
+    method = numpy_front.RMSprop.method
+
+
+class FTRL(Optimizer):
+    method = numpy_front.FTRL.method
+
+
+class Adam(Optimizer, torch.optim.Adam):
+    method = numpy_front.Adam.method
+
+
+class AdamW(Optimizer, torch.optim.AdamW):
+    method = numpy_front.AdamW.method
+
+
+class NAdam(Optimizer, torch.optim.NAdam):
+    method = numpy_front.NAdam.method
+
+
+class RAdam(Optimizer, torch.optim.RAdam):
+    method = numpy_front.RAdam.method
+
+
+class Adamax(Optimizer, torch.optim.Adamax):
+    method = numpy_front.Adamax.method
+
+
+class AdaBelief(Optimizer):
+    method = numpy_front.AdaBelief.method
+
+
+class Yogi(Optimizer):
+    method = numpy_front.Yogi.method
+
+
+class ADOPT(Optimizer):
+    method = numpy_front.ADOPT.method
+
+
+class LaProp(Optimizer):
+    method = numpy_front.LaProp.method
+
+
+class Adan(Optimizer):
+    method = numpy_front.Adan.method
+
+
+class AdEMAMix(Optimizer):
+    method = numpy_front.AdEMAMix.method

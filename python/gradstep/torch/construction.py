@@ -1,0 +1,162 @@
+"""How an optimizer over tensors is made: PyTorch's arguments, then our options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from inspect import Parameter, Signature, signature
+from typing import Any, ClassVar
+
+import torch
+
+from gradstep.method.hyperparameters import UNSET
+from gradstep.method.method import Method
+from gradstep.optimizer.storage import is_narrow
+from gradstep.optimizer.turn import Turn
+from gradstep.torch.groups import Followed
+from gradstep.torch.sharding import local_of
+from gradstep.torch.tensors import array_of, check_tensor
+
+Tensor = torch.Tensor
+Base = torch.optim.Optimizer
+
+# How torch.optim computes; of these two mean something else than the same step.
+HOW = {
+    "foreach": None,
+    "maximize": False,
+    "capturable": False,
+    "differentiable": False,
+    "fused": None,
+}
+REFUSED = {
+    "capturable": "it is for graphs of a GPU, and steps here run on the CPU",
+    "differentiable": "steps here write in place, and autograd does not see how",
+}
+
+
+class Constructed(Base):
+    """The constructor, and groups that are added later."""
+
+    method: ClassVar[Method]
+
+    def __init__(self, params: Any, *by_place: Any, copies: Any = None, **by_name: Any) -> None:
+        cls = type(self)
+        given = signature_of(cls).bind(params, *by_place, **by_name).arguments
+        del given["params"]
+        for name, value in given.items():
+            refuse(name, value)
+        theirs = theirs_of(cls)
+        own = Signature() if theirs is Base else signature(theirs.__init__)
+        schedules = {name: given.pop(name) for name in own.parameters if varies(given.get(name))}
+        passed = {name: given.pop(name) for name in own.parameters if name in given}
+        defaults = {**defaults_of(cls), **given, **schedules}
+        self._turn, self._copies = Turn(), {}
+        self._our_defaults = defaults
+        if theirs is Base:
+            Base.__init__(self, params, defaults)
+        else:
+            theirs.__init__(self, params, **passed)
+        self._take_copies(copies)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters, with their options and perhaps ``"copies"`` of them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As torch.optim does, and where an option is not legal or a tensor cannot be stepped in
+            place. Nothing has been added then.
+        """
+        self.defaults.update(self._our_defaults)
+        groups = self.param_groups
+        count = len(groups)
+        copies = param_group.pop("copies", None) if isinstance(param_group, dict) else None
+        try:
+            super().add_param_group(param_group)
+            group = groups[-1]
+            for name, value in group.items():
+                refuse(name, value)
+            names = group.get("param_names", range(len(group["params"])))
+            for name, param in zip(names, group["params"], strict=True):
+                check_tensor(f"parameter {str(name)!r}", local_of(param))
+            narrow = any(is_narrow(array_of(local_of(p))) for p in group["params"])
+            Followed(self.method, group, narrow)
+            if copies is not None:
+                self._copies |= paired(group["params"], copies)
+        except BaseException:
+            del groups[count:]
+            raise
+
+    def _take_copies(self, copies: Any) -> None:
+        if copies is not None:
+            params = [p for group in self.param_groups for p in group["params"]]
+            self._copies |= paired(params, copies)
+
+
+def paired(params: list[Tensor], copies: Any) -> dict[Tensor, Tensor]:
+    """Copies by their parameters; None stands for a parameter that has none."""
+    if isinstance(copies, Tensor):
+        copies = [copies]
+    copies = list(copies)
+    if len(copies) != len(params):
+        raise ValueError(
+            f"copies must be one for each of the {len(params)} parameters, or None for those "
+            f"without; got {len(copies)}"
+        )
+    return {p: copy for p, copy in zip(params, copies, strict=True) if copy is not None}
+
+
+def refuse(name: str, value: Any) -> None:
+    if name in REFUSED and value:
+        raise ValueError(
+            f"{name}=True cannot be had: {REFUSED[name]}; leave it out, or use torch.optim"
+        )
+
+
+def varies(value: Any) -> bool:
+    """Whether it is a schedule, or holds one."""
+    return any(map(callable, value if isinstance(value, (tuple, list)) else (value,)))
+
+
+def theirs_of(cls: type) -> type[Any]:
+    """The class of torch.optim that this one is in the place of; their base where there is none."""
+    for klass in cls.__mro__:
+        if klass.__module__.startswith("torch.optim"):
+            return klass
+    return Base
+
+
+@cache
+def signature_of(cls: type[Constructed]) -> Signature:
+    """PyTorch's, and our options after it by name."""
+    theirs = theirs_of(cls)
+    first = [Parameter("params", Parameter.POSITIONAL_OR_KEYWORD)]
+    if theirs is not Base:
+        first = list(signature(theirs.__init__).parameters.values())[1:]
+    parameters = {parameter.name: parameter for parameter in first}
+    has_place = set(cls.method.positional) if theirs is Base else set()
+    options: Mapping[str, Any] = {
+        name: declared.default for name, declared in cls.method.hyperparameters.items()
+    }
+    for name, default in {**options, **HOW}.items():
+        if name not in parameters:
+            kind = Parameter.POSITIONAL_OR_KEYWORD if name in has_place else Parameter.KEYWORD_ONLY
+            default = Parameter.empty if default is UNSET else default
+            parameters[name] = Parameter(name, kind, default=default)
+    parameters["copies"] = Parameter("copies", Parameter.KEYWORD_ONLY, default=None)
+    ordered = sorted(parameters.values(), key=lambda parameter: parameter.kind)
+    return Signature(ordered)
+
+
+@cache
+def defaults_of(cls: type[Constructed]) -> dict[str, Any]:
+    """Of what PyTorch's class has not: our options, and how to compute."""
+    theirs = theirs_of(cls)
+    known = set() if theirs is Base else set(signature(theirs.__init__).parameters)
+    defaults = {
+        name: declared.default
+        for name, declared in cls.method.hyperparameters.items()
+        if declared.default is not UNSET
+    }
+    defaults = {**HOW, **defaults, "clip_adaptive_axis": 0}  # (fan_out, fan_in) weights
+    return {name: value for name, value in defaults.items() if name not in known}

@@ -1,0 +1,146 @@
+"""PyTorch's front of a method: a torch.optim.Optimizer whose steps are gradstep's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, ClassVar
+
+import torch
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+
+from gradstep import runtime
+from gradstep.method.method import Method
+from gradstep.optimizer.averages import exchanged, pairs_of
+from gradstep.optimizer.step_info import StepInfo
+from gradstep.optimizer.turn import STEP, Turn
+from gradstep.torch.construction import Constructed
+from gradstep.torch.holding import Holding
+from gradstep.torch.loading import Loadable
+from gradstep.torch.stepping import take
+from gradstep.torch.watch import Moved
+
+Tensor = torch.Tensor
+Closure = Callable[[], Any]
+
+_profiling = torch.autograd._profiler_enabled
+
+
+class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
+    """Steps parameters in place on the memory of their tensors."""
+
+    method: ClassVar[Method]
+    # torch.amp.GradScaler hands over its scale, which the step takes off in its one pass.
+    _step_supports_amp_scaling = True
+    last_info: StepInfo | None = None  # of the last step
+
+    def step(self, closure: Closure | None = None) -> Any:
+        """Take one step; what `closure`, which computes the gradients anew, returns.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter, gradient, hyperparameter or state is not legal. Nothing has been changed
+            then.
+        RuntimeError
+            If another step of this optimizer is running.
+        """
+        if (
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or _global_optimizer_pre_hooks
+            or _global_optimizer_post_hooks
+            or _profiling()
+        ):
+            return self._hooked_step(*(() if closure is None else (closure,)))
+        return self._step(closure)
+
+    # So that torch.optim does not wrap it: hooks and the profiler's record are honoured above.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _hooked_step(self, *args: Any) -> Any:
+        kwargs: dict[str, Any] = {}
+        with torch.autograd.profiler.record_function(f"Optimizer.step#{type(self).__name__}.step"):
+            for pre_hook in chain(
+                _global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values()
+            ):
+                result = pre_hook(self, (self, *args), kwargs)
+                if result is not None:
+                    if not (isinstance(result, tuple) and len(result) == 2):
+                        raise RuntimeError(
+                            f"{pre_hook} must return None or a tuple of (new_args, new_kwargs), "
+                            f"but got {result}."
+                        )
+                    (_, *args), kwargs = result  # type: ignore[assignment]
+            loss = self._step(*args, **kwargs)
+            for post_hook in chain(
+                self._optimizer_step_post_hooks.values(), _global_optimizer_post_hooks.values()
+            ):
+                post_hook(self, (self, *args), kwargs)
+        return loss
+
+    def _step(self, closure: Closure | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        turn = self._turn
+        give = turn.give
+        try:
+            turn.take()
+        except IndexError:
+            raise turn.busy("step again") from None
+        except BaseException:
+            give(None)
+            raise
+        try:
+            holding = self._in_line()
+            try:
+                self.last_info = take(holding, vars(self))
+            except Moved:
+                self.last_info = take(self._made_anew(), vars(self))
+        finally:
+            give(None)
+        return loss
+
+    def _in_line(self) -> Holding:
+        """What there is to step, in line with groups, state and backend as they are now."""
+        holding = self._holding
+        if holding is not None and holding.table_type is runtime.table_type:
+            if holding.groups_given is self.param_groups and holding.groups_seen.same():
+                return holding
+            if holding.follow(self.param_groups):
+                return holding
+        return self._made_anew()
+
+    @property
+    def ema(self) -> Mapping[Tensor, Tensor]:
+        """The live averages of parameters in groups with ``ema_decay``, by parameter."""
+        return {p: entry["ema"] for p, entry in self.state.items() if "ema" in entry}
+
+    @contextmanager
+    def swap_averages(self) -> Iterator[None]:
+        """Within ``with opt.swap_averages():`` the parameters hold their averages, for evaluation.
+
+        Afterwards they are what they were, to the bit. The optimizer takes no step meanwhile.
+
+        Raises
+        ------
+        RuntimeError
+            If there are no averages, or the optimizer is busy.
+        """
+        mine: list[None] = []
+        give = self._turn.give
+        try:
+            self._turn.take_for("swap_averages()", mine)
+            holding = self._in_line()
+            if not holding.watch.unchanged():
+                holding = self._made_anew()
+            torch.autograd.graph.increment_version(holding.tensors)
+            yield from exchanged(pairs_of(holding))
+            torch.autograd.graph.increment_version(holding.tensors)
+        finally:
+            if mine:
+                self._turn.now = STEP
+                give(None)

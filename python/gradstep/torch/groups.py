@@ -1,0 +1,102 @@
+"""Hyperparameters as PyTorch's groups have them, plain dicts that anybody may change at any time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from gradstep.method.hyperparameters import Choice, Flag, Number, Numbers
+from gradstep.method.method import Method
+from gradstep.optimizer.settings import Settings, settings_of
+
+Group = dict[str, Any]
+
+
+class Live:
+    """A number that is read from its group at every step, as a schedule is."""
+
+    def __init__(self, group: Group, name: str, place: int | None = None) -> None:
+        self._group, self._name, self._place = group, name, place
+
+    def __call__(self, step: int) -> Any:
+        value = self._group[self._name]
+        if self._place is not None:
+            value = value[self._place]
+        return value.item() if isinstance(value, torch.Tensor) else value
+
+
+class Followed:
+    """A group's settings, and the values in the group that they were made of."""
+
+    def __init__(self, method: Method, group: Group, narrow: bool) -> None:
+        self.method, self.group, self.narrow = method, group, narrow
+        self.params = list(group["params"])
+        self._live: set[str] = {
+            name for name, value in group.items() if any(map(is_tensor, parts_of(value)))
+        }
+        self.settings = self._made()
+
+    def follow(self) -> bool:
+        """Take over what has changed in the group; False where that asks for other state."""
+        group, params = self.group, self.params
+        now = group["params"]
+        if len(now) != len(params) or any(a is not b for a, b in zip(now, params, strict=True)):
+            return False
+        changed = {n for n, value in self._seen.items() if group.get(n, value) is not value}
+        if not changed - self._live:
+            self._seen |= {name: group[name] for name in changed}
+            return True
+        declared = self.method.hyperparameters
+        before = self._live
+        self._live = before | {n for n in changed if can_vary(declared[n], group[n])}
+        plan = self.settings.plan
+        try:
+            made = self._made()
+        except BaseException:
+            self._live = before
+            raise
+        if made.plan != plan:
+            return False
+        self.settings = made
+        return True
+
+    def _made(self) -> Settings:
+        declared = self.method.hyperparameters
+        seen = {name: self.group.get(name, declared[name].default) for name in declared}
+        values = dict(seen)
+        for name, value in seen.items():
+            if name in self._live:
+                values[name] = self._reading(name, value)
+            elif isinstance(declared[name], Flag):
+                values[name] = bool(value)
+            elif isinstance(declared[name], Numbers) and isinstance(value, list):
+                values[name] = tuple(value)
+        if values["state_dtype"] is None and self.narrow:
+            values["state_dtype"] = "param"
+        made = settings_of(self.method, values)
+        self._seen = seen
+        return made
+
+    def _reading(self, name: str, value: Any) -> Any:
+        """Schedules in the place of numbers."""
+        if not isinstance(value, (tuple, list)):
+            return value if callable(value) else Live(self.group, name)
+        return tuple(
+            part if callable(part) else Live(self.group, name, i) for i, part in enumerate(value)
+        )
+
+
+def parts_of(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
+
+
+def can_vary(declared: Any, value: Any) -> bool:
+    """Whether a value is a number that may be another one in the next step."""
+    if isinstance(declared, (Flag, Choice)) or not isinstance(declared, (Number, Numbers)):
+        return False
+    return all(part is not None and not callable(part) for part in parts_of(value))

@@ -1,0 +1,237 @@
+"""What an optimizer over tensors works on: arrays on their memory, and tensors on its state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gradstep.arrays.copies import Copies
+from gradstep.arrays.parameters import look
+from gradstep.method.method import Method
+from gradstep.optimizer import half_copies
+from gradstep.optimizer.cohorts import regroup
+from gradstep.optimizer.group import Chosen, Group
+from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.storage import BESIDE_PARAM, is_narrow
+from gradstep.saving.torch_kinds import derived
+from gradstep.torch.gradients import TensorReader
+from gradstep.torch.groups import Followed
+from gradstep.torch.sharding import local_of, whole_of
+from gradstep.torch.state import adopted, check_apart, count_of, dtype_of_state
+from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, tensor_on
+from gradstep.torch.watch import snapshot, watch
+
+Array = NDArray[Any]
+Tensor = torch.Tensor
+State = dict[Any, Any]
+
+
+class Holding(Layout):
+    """Made of the groups and the state that users see, which are the truth; made anew where they
+    ask for more than other numbers.
+
+    Parameters
+    ----------
+    kind, method
+        The optimizer's name and what it is.
+    groups, state
+        Those of a ``torch.optim.Optimizer``.
+    copies
+        Copies in half precision by their parameters.
+    before
+        What there was before; of it step counts are known that users do not see.
+    steps
+        The number of completed steps, if that is known.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        method: Method,
+        groups: list[dict[str, Any]],
+        state: State,
+        copies: Mapping[Tensor, Tensor],
+        before: Holding | None = None,
+        steps: int | None = None,
+    ) -> None:
+        self.given_params = list(dict.fromkeys(p for group in groups for p in group["params"]))
+        self.names = names_of(groups, self.given_params)
+        self.tensors = [local_of(p) for p in self.given_params]
+        self.sharded = any(t is not p for t, p in zip(self.tensors, self.given_params, strict=True))
+        for name, tensor in zip(self.names, self.tensors, strict=True):
+            check_tensor(f"parameter {name!r}", tensor)
+        self.groups_given, self.group_state = groups, state
+        arrays = {n: array_of(t) for n, t in zip(self.names, self.tensors, strict=True)}
+        name_of = dict(zip(self.given_params, self.names, strict=True))
+        self.followed = []
+        members: list[dict[str, Array]] = []
+        taken: set[str] = set()
+        for group in groups:
+            own = {n: arrays[n] for p in group["params"] if (n := name_of[p]) not in taken}
+            taken |= set(own)
+            members.append(own)
+            narrow = any(map(is_narrow, own.values()))
+            self.followed.append(Followed(method, group, narrow))
+        chosen = Chosen(*(each.settings for each in self.followed))
+        own_groups = [Group(method, own, chosen, i) for i, own in enumerate(members)]
+        for group_of_ours in own_groups:
+            group_of_ours.check_storage(group_of_ours.plan)
+        found = {n: adopted(n, t, state.get(p) or {}, method) for p, n, t in self._each()}
+        check_apart(
+            {f"parameter {name!r}": array for name, array in arrays.items()}
+            | {
+                f"state[{k!r}] of {n!r}": a
+                for n, f in found.items()
+                for k, (a, _) in f.tensors.items()
+            }
+        )
+        known = {} if before is None else before.steps_taken()
+        counts = [
+            count_of(kind, name, state.get(p) or {}, known.get(p)) for p, name, _ in self._each()
+        ]
+        if steps is None:
+            steps = max([0 if before is None else before.steps, *counts])
+        vars(self).update(
+            kind=kind, method=method, defaults={}, grouped=True, structures=[], given=arrays,
+            params=arrays, seen={name: look(array) for name, array in arrays.items()},
+            copies=copies_of(copies, arrays, name_of), groups=own_groups, chosen=chosen,
+            cohorts=cohorts_of(members, self.names, counts, steps),
+            state={n: dict(f.arrays) for n, f in found.items()},
+            formats={n: dict(f.formats) for n, f in found.items()},
+            ema={n: f.average for n, f in found.items() if f.average is not None},
+            plans=[], prepared_for=(), assigned=None, table=None, table_type=None, steps=steps,
+        )  # fmt: skip
+        self.kept = {n: dict(f.tensors) for n, f in found.items()}
+        self.refresh()
+        half_copies.write(self.copies, self.params)
+        dtype = np.float64 if torch.get_default_dtype() == torch.float64 else np.float32
+        self.counts = np.array(counts, dtype)
+        self.derived = {key: np.zeros(len(counts), dtype) for key in derived_keys(kind)}
+        self.copy_tensors = list(copies.values())
+        self.pending = [i for i, (p, *_) in enumerate(self._each()) if not self._is_public(i, p)]
+        self.derive()
+
+    def steps_taken(self) -> dict[Tensor, int]:
+        """Of parameters whose state does not say it: those that have none, or count in secret."""
+        slots = {name for name, kept in self.kept.items() if kept}
+        return {
+            param: int(self.counts[i])
+            for i, (param, name, _) in enumerate(self._each())
+            if name not in slots or self.group_state.get(param)
+        }
+
+    def _each(self) -> Any:
+        return zip(self.given_params, self.names, self.tensors, strict=True)
+
+    def _is_public(self, i: int, param: Tensor) -> bool:
+        """Whether users see the state of a parameter: from its first step on."""
+        return bool(self.group_state.get(param)) or self.counts[i] > 0
+
+    def _reader(self, written: Sequence[Mapping[str, Array]]) -> TensorReader:
+        orders = [in_memory_order(tensor) for tensor in self.tensors]
+        self.reader = TensorReader(self.params, self.seen, written, self.copies, orders=orders)
+        return self.reader
+
+    def publish(self, also: Sequence[int] = ()) -> None:
+        """Put into users' state what they are to see of it, and look at all from now on."""
+        show = set(also)
+        self.pending = [i for i in self.pending if i not in show]
+        hidden = set(self.pending)
+        beside = list(self.copy_tensors)
+        for i, (param, name, tensor) in enumerate(self._each()):
+            if i in hidden:
+                continue
+            shown = self._shown(i, name, tensor)
+            if not shown:
+                continue
+            entry = self.group_state[param]
+            for key in BESIDE_PARAM.values():
+                if key not in shown:
+                    entry.pop(key, None)
+            for key, value in shown.items():
+                if local_of(entry.get(key)) is not value:
+                    entry[key] = whole_of(value, param)
+                if key != "step" and key not in self.derived:
+                    beside.append(value)
+        self.watch = watch(self.tensors, beside, self.group_state, self.counts)
+        self.groups_seen = snapshot(self.groups_given, 3)
+
+    def _shown(self, i: int, name: str, tensor: Tensor) -> dict[str, Tensor]:
+        shown: dict[str, Tensor] = {}
+        arrays = self.state[name]
+        if name in self.ema:
+            arrays = arrays | {"ema": self.ema[name]}
+        kept = self.kept[name]
+        for key, array in arrays.items():
+            known = kept.get(key)
+            if known is None or known[0] is not array:
+                made = tensor_on(array, tensor, dtype_of_state(key, self.formats[name], array))
+                kept[key] = array, made
+            shown[key] = kept[key][1]
+        if self.kind != "SGD" or self.draws:
+            steps = torch.from_numpy(self.counts)
+            numbers = {"step": steps[i]}
+            numbers |= {k: torch.from_numpy(v)[i] for k, v in self.derived.items()}
+            shown = {**numbers, **shown}
+        return shown
+
+    def show_new(self) -> None:
+        """Publish the state of parameters that have a gradient for the first time."""
+        if also := [i for i in self.pending if self.given_params[i].grad is not None]:
+            self.publish(also)
+
+    def derive(self) -> None:
+        """Bring in line what follows from the step counts."""
+        for key, values in self.derived.items():
+            for cohort in self.cohorts:
+                h = self.chosen.settings[cohort.group].at(self.steps)
+                values[cohort.members] = derived(self.kind, h, self.steps - cohort.behind)[key]
+
+    def follow(self, groups: list[dict[str, Any]]) -> bool:
+        """Take over what was changed in the groups; False where all has to be made anew."""
+        if groups is not self.groups_given or len(groups) != len(self.followed):
+            return False
+        for group, followed in zip(groups, self.followed, strict=True):
+            if group is not followed.group or not followed.follow():
+                return False
+        settings = tuple(followed.settings for followed in self.followed)
+        if any(a is not b for a, b in zip(settings, self.chosen.settings, strict=True)):
+            self.chosen.settings = settings
+        self.groups_seen = snapshot(groups, 3)
+        return True
+
+
+def derived_keys(kind: str) -> tuple[str, ...]:
+    return {"NAdam": ("mu_product",), "ASGD": ("eta", "mu")}.get(kind, ())
+
+
+def names_of(groups: Sequence[Mapping[str, Any]], params: Sequence[Tensor]) -> list[str]:
+    """Those that were given, where they differ, or the parameters' numbers."""
+    given: dict[Tensor, str] = {}
+    for group in groups:
+        given |= dict(zip(group["params"], group.get("param_names", ()), strict=False))
+    names = [given.get(param, str(i)) for i, param in enumerate(params)]
+    return names if len(set(names)) == len(names) else [str(i) for i in range(len(params))]
+
+
+def copies_of(
+    copies: Mapping[Tensor, Tensor], params: Mapping[str, Array], names: Mapping[Tensor, str]
+) -> Copies:
+    for param, copy in copies.items():
+        check_tensor(f"the copy of {names[param]!r}", copy)
+    return Copies({names[p]: array_of(copy) for p, copy in copies.items()}, params)
+
+
+def cohorts_of(
+    members: Sequence[Mapping[str, Array]], names: Sequence[str], counts: Sequence[int], steps: int
+) -> Any:
+    positions = {name: i for i, name in enumerate(names)}
+    return regroup(
+        (positions[name], place, steps - counts[positions[name]])
+        for place, own in enumerate(members)
+        for name in own
+    )

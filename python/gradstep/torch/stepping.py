@@ -1,0 +1,77 @@
+"""One step of an optimizer over tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from gradstep.optimizer.cohorts import after_step
+from gradstep.optimizer.step_info import DONE, StepInfo
+from gradstep.torch.holding import Holding
+from gradstep.torch.watch import Watch
+
+SKIPPED = StepInfo(None, True)
+
+
+def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
+    """Take it, with what torch.amp.GradScaler has left as attributes.
+
+    Raises Moved where tensors are not what they were. Nothing has been changed then.
+    """
+    scale = 1.0
+    if "found_inf" in scaler or "grad_scale" in scaler:
+        if scaler.get("found_inf"):
+            return SKIPPED
+        if scaler.get("grad_scale") is not None:
+            scale = 1.0 / float(scaler["grad_scale"])
+    if holding.pending:
+        holding.show_new()
+    with_norm, skip = holding.needs_norm, holding.skips_nonfinite
+    leaves = None
+    rows = holding.rows()
+    cohorts = holding.cohorts
+    watch = holding.watch
+    try:
+        if type(watch) is Watch:
+            taken = in_python(holding, leaves, rows, scale, with_norm, skip)
+        else:
+            taken = holding.table.step_tensors(
+                watch, leaves, rows, scale, with_norm, skip, torch.get_num_threads()
+            )
+        norm, skipped, absent = taken
+        if absent and not skipped:
+            cohorts = after_step(cohorts, absent)
+    except BaseException:
+        # An interrupt waits for the kernels: the step may have been taken by now.
+        last, absent = holding.table.last_step
+        if last is rows:
+            if absent:
+                cohorts = after_step(cohorts, absent)
+            holding.steps, holding.cohorts = holding.steps + 1, cohorts
+        raise
+    if not skipped:
+        holding.steps, holding.cohorts = holding.steps + 1, cohorts
+        if holding.derived:
+            holding.derive()
+    return DONE if norm is None else StepInfo(norm, skipped)
+
+
+def in_python(
+    holding: Holding, leaves: Any, rows: Any, scale: float, with_norm: bool, skip: bool
+) -> tuple[float | None, bool, tuple[int, ...]]:
+    """What ``ParamTable.step_tensors`` does, where the compiled kernels cannot read tensors."""
+    watch, reader = holding.watch, holding.reader
+    given = watch.gradients() if leaves is None else leaves
+    grads = [None if g is None else reader(i, g) for i, g in enumerate(given)]
+    watch.check()
+    present = [i for i, grad in enumerate(grads) if grad is not None]
+    watch.announce(present)
+    try:
+        taken: tuple[float | None, bool, tuple[int, ...]] = holding.table.step(
+            grads, rows, scale, with_norm, skip
+        )
+    finally:
+        if holding.table.last_step[0] is rows:
+            watch.count(present)
+    return taken
