@@ -200,8 +200,7 @@ class Exchange {
     Py_INCREF(descr);  // which the array takes
     auto array = pybind11::reinterpret_steal<pybind11::object>(numpy.PyArray_NewFromDescr_(
         numpy.PyArray_Type_, descr, tensor.ndim, shape.data(),
-        tensor.strides ? strides.data() : nullptr,
-        dlpack::first_byte(tensor), 0, nullptr));
+        tensor.strides ? strides.data() : nullptr, dlpack::first_byte(tensor), 0, nullptr));
     if (!array) throw pybind11::error_already_set();
     Py_INCREF(owner);  // as does this
     if (numpy.PyArray_SetBaseObject_(array.ptr(), owner) < 0) throw pybind11::error_already_set();

@@ -244,10 +244,9 @@ class Glance {
     const Strided elements = strided(array, item_size(*format));
     const auto c_order = [](int k) { return k; };
     const auto fortran_order = [array](int k) { return array->nd - 1 - k; };
-    const bool scattered =
-        !param.in_this_order(array) &&
-        (param.c_contiguous() ? set_axes(elements, c_order, seen.axes)
-                              : set_axes(elements, fortran_order, seen.axes));
+    const bool scattered = !param.in_this_order(array) &&
+                           (param.c_contiguous() ? set_axes(elements, c_order, seen.axes)
+                                                 : set_axes(elements, fortran_order, seen.axes));
     note(tensor, grad_role, *format, scattered ? &seen.axes : nullptr);
     return apart(tensor, seen, elements);
   }

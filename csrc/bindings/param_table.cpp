@@ -153,9 +153,7 @@ class BoundTable {
     return limit_gradients(tensors_, rows_, scale_, workspace_, crew);
   }
 
-  void apply(size_t first, const py::object& leaves) {
-    apply_some(first, leaves, nullptr, 0);
-  }
+  void apply(size_t first, const py::object& leaves) { apply_some(first, leaves, nullptr, 0); }
 
   void apply_tensors(Tensors& of, size_t first, const py::object& leaves, int threads) {
     if (of.size() != tensors_.size()) throw py::value_error("there are other tensors");
@@ -298,16 +296,6 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
 }  // namespace
 
 void register_param_table(py::module_& module) {
-  py::class_<Snapshot>(module, "Snapshot")
-      .def(py::init<const py::object&, int>(), py::arg("root"), py::arg("depth"))
-      .def("same", &Snapshot::same);
-  py::class_<Tensors>(module, "Tensors")
-      .def(py::init<const py::dict&, const std::vector<py::object>&, const std::vector<py::object>&,
-                    const py::object&, py::object, py::object>(),
-           py::arg("parts"), py::arg("params"), py::arg("beside"), py::arg("state"),
-           py::arg("counts"), py::arg("moved"))
-      .def("gradients", &Tensors::gradients)
-      .def("unchanged", &Tensors::unchanged);
   py::class_<BoundTable>(module, "ParamTable")
       .def(py::init<const Objects&, const std::vector<Objects>&, const Objects&, const Objects&,
                     const std::vector<std::uint64_t>&, py::function>(),

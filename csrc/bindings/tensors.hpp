@@ -131,8 +131,9 @@ class Tensors {
   // descriptions do not tell. Of others the strides do: see Glance.
   py::tuple positive(py::tuple grads, size_t first) const {
     for (size_t i = 0; i < grads.size(); ++i) {
+      if (params_[first + i].size() > 1) continue;
       const py::object grad = grads[i];
-      if (params_[first + i].size() > 1 || !is_tensor(grad.ptr())) continue;
+      if (!is_tensor(grad.ptr())) continue;
       if (is_neg_(grad).ptr() != Py_True) continue;
       py::list changed(grads);
       changed[i] = resolve_neg_(grad);
@@ -203,7 +204,8 @@ class Tensors {
   }
 
   void see_counts() {
-    with_counts([&](const auto* counts, size_t size) { seen_counts_.assign(counts, counts + size); });
+    with_counts(
+        [&](const auto* counts, size_t size) { seen_counts_.assign(counts, counts + size); });
   }
 
   py::object type_, grad_, is_neg_, resolve_neg_, increment_version_;

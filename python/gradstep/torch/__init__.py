@@ -34,6 +34,8 @@ from gradstep.torch.classes import (
     Yogi,
 )
 from gradstep.torch.front import Optimizer
+from gradstep.torch.in_backward import step_in_backward
+from gradstep.torch.lists import accumulate, adamw_step, global_norm
 
 __all__ = [
     "ADOPT",
@@ -58,4 +60,8 @@ __all__ = [
     "SignSGD",
     "Signum",
     "Yogi",
+    "accumulate",
+    "adamw_step",
+    "global_norm",
+    "step_in_backward",
 ]

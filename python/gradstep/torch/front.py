@@ -13,8 +13,8 @@ from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimize
 from gradstep import runtime
 from gradstep.method.method import Method
 from gradstep.optimizer.averages import exchanged, pairs_of
-from gradstep.optimizer.step_info import StepInfo
-from gradstep.optimizer.turn import STEP, Turn
+from gradstep.optimizer.step_info import DONE, StepInfo
+from gradstep.optimizer.turn import STEP
 from gradstep.torch.construction import Constructed
 from gradstep.torch.holding import Holding
 from gradstep.torch.loading import Loadable
@@ -34,6 +34,7 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
     # torch.amp.GradScaler hands over its scale, which the step takes off in its one pass.
     _step_supports_amp_scaling = True
     last_info: StepInfo | None = None  # of the last step
+    _in_backward: Any = None  # where each parameter steps in its backward pass
 
     def step(self, closure: Closure | None = None) -> Any:
         """Take one step; what `closure`, which computes the gradients anew, returns.
@@ -85,6 +86,9 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if self._in_backward is not None:
+            self._finish_backward()
+            return loss
         turn = self._turn
         give = turn.give
         try:
@@ -103,6 +107,15 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
         finally:
             give(None)
         return loss
+
+    def _finish_backward(self) -> None:
+        if vars(self).get("grad_scale") is not None:
+            raise RuntimeError(
+                "the steps were taken in the backward pass, with gradients that GradScaler had "
+                "scaled; use step_in_backward without it, in bfloat16 or float32"
+            )
+        self._turn.during("step()", self._in_backward.finish)
+        self.last_info = DONE
 
     def _in_line(self) -> Holding:
         """What there is to step, in line with groups, state and backend as they are now."""

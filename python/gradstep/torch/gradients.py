@@ -13,7 +13,7 @@ from gradstep.arrays.copies import Copies
 from gradstep.arrays.gradients import GradientReader
 from gradstep.arrays.parameters import Look
 from gradstep.torch.sharding import local_of
-from gradstep.torch.tensors import FLOATS
+from gradstep.torch.tensors import check_gradient
 
 Array = NDArray[Any]
 Tensor = torch.Tensor
@@ -57,22 +57,3 @@ class TensorReader(GradientReader):
         if gradient.dtype == torch.bfloat16:
             gradient = gradient.float()  # NumPy has no name for it
         return super().__call__(i, np.asarray(gradient.resolve_neg().detach().numpy()))
-
-
-def check_gradient(name: str, gradient: Tensor) -> None:
-    """Raise a TypeError where a gradient cannot be read: what came and what to do."""
-    wanted = "expected a dense tensor of float32, float64, bfloat16 or float16 on the CPU"
-    problem = None
-    if gradient.layout != torch.strided:
-        problem, advice = f"has the layout {gradient.layout}", (
-            "Use torch.nn.Embedding(..., sparse=False), or torch.optim.SparseAdam for this "
-            "parameter, or make it dense: p.grad = p.grad.to_dense()."
-        )  # fmt: skip
-    elif gradient.device.type != "cpu":
-        problem = f"is on {gradient.device}"
-        advice = "Move the model to the CPU, model.cpu(), or use torch.optim for it."
-    elif gradient.is_quantized or gradient.dtype not in FLOATS:
-        problem = f"has dtype {gradient.dtype}"
-        advice = "Convert it: p.grad = p.grad.float()."
-    if problem:
-        raise TypeError(f"gradient {name!r} {problem}; {wanted}. {advice}")

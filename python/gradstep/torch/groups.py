@@ -1,4 +1,4 @@
-"""Hyperparameters as PyTorch's groups have them, plain dicts that anybody may change at any time."""
+"""Hyperparameters as groups of PyTorch have them: plain dicts that anybody may change."""
 
 from __future__ import annotations
 

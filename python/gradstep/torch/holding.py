@@ -16,14 +16,15 @@ from gradstep.optimizer import half_copies
 from gradstep.optimizer.cohorts import regroup
 from gradstep.optimizer.group import Chosen, Group
 from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.settings import Settings
 from gradstep.optimizer.storage import BESIDE_PARAM, is_narrow
 from gradstep.saving.torch_kinds import derived
 from gradstep.torch.gradients import TensorReader
 from gradstep.torch.groups import Followed
-from gradstep.torch.sharding import local_of, whole_of
+from gradstep.torch.sharding import local_gradient, local_of, whole_of
 from gradstep.torch.state import adopted, check_apart, count_of, dtype_of_state
 from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, tensor_on
-from gradstep.torch.watch import snapshot, watch
+from gradstep.torch.watch import Moved, snapshot, watch
 
 Array = NDArray[Any]
 Tensor = torch.Tensor
@@ -59,6 +60,7 @@ class Holding(Layout):
         steps: int | None = None,
     ) -> None:
         self.given_params = list(dict.fromkeys(p for group in groups for p in group["params"]))
+        self._place_of = {param: i for i, param in enumerate(self.given_params)}
         self.names = names_of(groups, self.given_params)
         self.tensors = [local_of(p) for p in self.given_params]
         self.sharded = any(t is not p for t, p in zip(self.tensors, self.given_params, strict=True))
@@ -124,6 +126,9 @@ class Holding(Layout):
             if name not in slots or self.group_state.get(param)
         }
 
+    def place_of(self, param: Tensor) -> int:
+        return self._place_of[param]
+
     def _each(self) -> Any:
         return zip(self.given_params, self.names, self.tensors, strict=True)
 
@@ -183,6 +188,17 @@ class Holding(Layout):
         """Publish the state of parameters that have a gradient for the first time."""
         if also := [i for i in self.pending if self.given_params[i].grad is not None]:
             self.publish(also)
+
+    def local_gradients(self) -> list[Any]:
+        """The parts that are here; Moved where that of a parameter is another tensor now."""
+        for param, tensor in zip(self.given_params, self.tensors, strict=True):
+            if local_of(param) is not tensor:
+                raise Moved
+        return [local_gradient(param) for param in self.given_params]
+
+    @property
+    def settings(self) -> tuple[Settings, ...]:
+        return self.chosen.settings
 
     def derive(self) -> None:
         """Bring in line what follows from the step counts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.step_info import DONE, StepInfo
 from gradstep.torch.holding import Holding
+from gradstep.torch.sharding import global_norm, shared_limit
 from gradstep.torch.watch import Watch
 
 SKIPPED = StepInfo(None, True)
@@ -28,10 +30,19 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
     if holding.pending:
         holding.show_new()
     with_norm, skip = holding.needs_norm, holding.skips_nonfinite
-    leaves = None
     rows = holding.rows()
-    cohorts = holding.cohorts
-    watch = holding.watch
+    cohorts, watch = holding.cohorts, holding.watch
+    leaves, norm_of_all = None, None
+    if holding.sharded:
+        leaves = holding.local_gradients()
+        if with_norm:
+            norm_of_all = global_norm(holding.given_params, leaves) * scale
+            if skip and not math.isfinite(norm_of_all):
+                return StepInfo(norm_of_all, True)
+            limit = shared_limit([settings.at(holding.steps) for settings in holding.settings])
+            if limit is not None:
+                scale *= min(1.0, limit / (norm_of_all + 1e-6))
+            with_norm = skip = False
     try:
         if type(watch) is Watch:
             taken = in_python(holding, leaves, rows, scale, with_norm, skip)
@@ -54,6 +65,7 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
         holding.steps, holding.cohorts = holding.steps + 1, cohorts
         if holding.derived:
             holding.derive()
+    norm = norm_of_all if norm is None else norm
     return DONE if norm is None else StepInfo(norm, skipped)
 
 

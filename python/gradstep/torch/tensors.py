@@ -61,6 +61,25 @@ def check_tensor(what: str, tensor: Any) -> None:
         raise kind(f"{what} {problem}; {wanted}. {advice}")
 
 
+def check_gradient(name: str, gradient: Tensor) -> None:
+    """Raise a TypeError where a gradient cannot be read: what came and what to do."""
+    wanted = "expected a dense tensor of float32, float64, bfloat16 or float16 on the CPU"
+    problem = None
+    if gradient.layout != torch.strided:
+        problem, advice = f"has the layout {gradient.layout}", (
+            "Use torch.nn.Embedding(..., sparse=False), or torch.optim.SparseAdam for this "
+            "parameter, or make it dense: p.grad = p.grad.to_dense()."
+        )  # fmt: skip
+    elif gradient.device.type != "cpu":
+        problem = f"is on {gradient.device}"
+        advice = "Move the model to the CPU, model.cpu(), or use torch.optim for it."
+    elif gradient.is_quantized or gradient.dtype not in FLOATS:
+        problem = f"has dtype {gradient.dtype}"
+        advice = "Convert it: p.grad = p.grad.float()."
+    if problem:
+        raise TypeError(f"gradient {name!r} {problem}; {wanted}. {advice}")
+
+
 def is_wrapper(tensor: Tensor) -> bool:
     """Whether a subclass says itself what operations on its tensors do."""
     return type(tensor).__torch_dispatch__ not in (

@@ -1,0 +1,154 @@
+"""Gradient release: parameters that step as soon as their gradient is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from gradstep.optimizer.cohorts import after_step
+from gradstep.torch.front import Optimizer
+from gradstep.torch.holding import Holding
+from gradstep.torch.watch import Moved, Watch
+
+Tensor = torch.Tensor
+
+
+def step_in_backward(opt: Optimizer) -> StepInBackward:
+    """Let each parameter step within the backward pass, and free its gradient at once.
+
+    So at no time all gradients are there: the peak of memory is lower by nearly their size. The
+    results are the same to the bit. ``opt.step()`` then only ends the step, so that schedules go
+    on; without it a parameter's next gradient begins the next step.
+
+    Parameters
+    ----------
+    opt : Optimizer
+        One of :mod:`gradstep.torch`, without options that need all gradients first (``clip_norm``,
+        ``skip_nonfinite``).
+
+    Returns
+    -------
+    StepInBackward
+        Its ``remove()`` brings back the usual order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the optimizer is another one, or has such an option; from ``backward()``, too, where one
+        is set later.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gradstep.torch import SGD, step_in_backward
+    >>> w = torch.nn.Parameter(torch.ones(2))
+    >>> opt = SGD([w], lr=0.25)
+    >>> handle = step_in_backward(opt)
+    >>> w.sum().backward()
+    >>> w.grad is None, w.tolist()
+    (True, [0.75, 0.75])
+    >>> opt.step()
+    """
+    if not isinstance(opt, Optimizer):
+        raise TypeError(
+            f"opt must be an optimizer of gradstep.torch, got a {type(opt).__name__}; make one "
+            "with the class of the same name from there"
+        )
+    return StepInBackward(opt)
+
+
+class StepInBackward:
+    """The hooks on an optimizer's parameters, and the step that is under way."""
+
+    def __init__(self, opt: Optimizer) -> None:
+        self._opt = opt
+        self._holding: Holding | None = None  # of the step that is under way
+        self._rows: Any = None
+        self._applied: set[int] = set()
+        self._checked()
+        params = [p for group in opt.param_groups for p in group["params"]]
+        self._handles = [
+            p.register_post_accumulate_grad_hook(self._on_gradient)
+            for p in params
+            if p.requires_grad
+        ]
+        opt._in_backward = self
+
+    def remove(self) -> None:
+        """End the step that is under way, and step in ``opt.step()`` again."""
+        self.finish()
+        for handle in self._handles:
+            handle.remove()
+        self._opt._in_backward = None
+
+    def _checked(self) -> Holding:
+        holding = self._opt._in_line()
+        if not holding.watch.unchanged():
+            holding = self._opt._made_anew()
+        for settings in holding.settings:
+            for option in ("clip_norm", "clip_tensor_norm", "clip_adaptive", "skip_nonfinite"):
+                if settings.values[option] not in (None, False):
+                    raise ValueError(
+                        f"{option} is decided before anything is written, from gradients that are "
+                        "not all there within the backward pass; leave it out, or call opt.step() "
+                        "after it without step_in_backward"
+                    )
+        if holding.sharded:
+            raise ValueError(
+                "DTensors get their gradients after the backward pass of their shards; call "
+                "opt.step() without step_in_backward"
+            )
+        return holding
+
+    def _on_gradient(self, param: Tensor) -> None:
+        self._opt._turn.during("a step in the backward pass", self._step, param)
+
+    def _step(self, param: Tensor) -> None:
+        if self._holding is None:
+            self._begin()
+        assert self._holding is not None
+        i = self._holding.place_of(param)
+        if i in self._applied:  # in a backward pass before, which no opt.step() has ended
+            self.finish()
+            self._begin()
+        try:
+            self._apply(i, param)
+        except Moved:
+            self.finish()
+            self._begin()
+            self._apply(i, param)
+        param.grad = None
+
+    def _begin(self) -> None:
+        holding = self._checked()
+        self._rows = holding.rows()
+        holding.table.begin(self._rows, 1.0)
+        self._holding, self._applied = holding, set()
+
+    def _apply(self, i: int, param: Tensor) -> None:
+        holding = self._holding
+        assert holding is not None
+        if i in holding.pending:
+            holding.publish([i])
+        if type(holding.watch) is Watch:
+            array = holding.reader(i, param.grad)
+            holding.watch.check()
+            holding.watch.announce([i])
+            holding.table.apply(i, (array,))
+            holding.watch.count([i])
+        else:
+            holding.table.apply_tensors(holding.watch, i, (param.grad,), torch.get_num_threads())
+        self._applied.add(i)
+
+    def finish(self) -> None:
+        """End the step that is under way, if there is one."""
+        holding = self._holding
+        if holding is None:
+            return
+        absent = holding.table.abort()
+        if self._applied:
+            cohorts = after_step(holding.cohorts, absent) if absent else holding.cohorts
+            holding.steps, holding.cohorts = holding.steps + 1, cohorts
+            holding.derive()
+        self._holding = None

@@ -1,0 +1,29 @@
+"""Sums over gradients that are tensors, in float64 and in the order that all sums have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from gradstep import runtime
+from gradstep.loop.clipping import sum_of_squares
+from gradstep.torch.tensors import check_gradient
+
+Tensor = torch.Tensor
+
+
+def norm_of(grads: Sequence[Tensor]) -> float:
+    """The Euclidean norm of all of them together; a TypeError where one cannot be read."""
+    if (native := runtime.native()) is not None:
+        total = native.sum_of_squares_of_lists(Tensor, list(grads), torch.get_num_threads())
+        if total is not None:
+            return math.sqrt(total)
+    arrays = []
+    for i, grad in enumerate(grads):
+        check_gradient(str(i), grad)
+        wide = grad.detach() if grad.dtype == torch.float64 else grad.detach().float()
+        arrays.append(np.ascontiguousarray(wide.resolve_neg().numpy()))
+    return math.sqrt(sum_of_squares(arrays))
