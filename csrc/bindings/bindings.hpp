@@ -8,6 +8,6 @@ namespace gradstep {
 void register_runtime(pybind11::module_& module);
 void register_param_table(pybind11::module_& module);
 void register_tensors(pybind11::module_& module);
-void register_tensor_lists(pybind11::module_& module);
+void register_lists(pybind11::module_& module);
 
 }  // namespace gradstep

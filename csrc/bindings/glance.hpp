@@ -18,6 +18,7 @@
 #include "bindings/dlpack.hpp"
 #include "bindings/gradients.hpp"
 #include "bindings/intervals.hpp"
+#include "bindings/readable.hpp"
 #include "bindings/stored_array.hpp"
 #include "bindings/tensors.hpp"
 #include "engine/param_table.hpp"
@@ -38,7 +39,7 @@ class Glance {
     if (slots.size() > max_slots) throw py::value_error("too many state slots");
     Tensor tensor{};
     const StoredArray given(param);
-    formats_.learn(given.array);
+    readable_.learn(given.array);
     seen_.emplace_back(given.array, compute_type(given.format));
     const ArrayView& view = seen_.back().param;
     tensor.dtype = view.dtype();
@@ -105,8 +106,8 @@ class Glance {
     if (object.is_none()) return {};
     const StoredArray given(object);
     const auto* proxy = py::detail::array_proxy(given.array.ptr());
-    if (!is_ndarray(given.array.ptr()) || !param.same_shape(proxy) || !param.in_this_order(proxy) ||
-        (is_plain(given.format) && !param.matches(proxy)))
+    if (!readable_.is_ndarray(given.array.ptr()) || !param.same_shape(proxy) ||
+        !param.in_this_order(proxy) || (is_plain(given.format) && !param.matches(proxy)))
       throw py::value_error("state must have its parameter's shape, order and compute type");
     if (!given.array.writeable()) throw py::value_error("state must be writeable");
     Array array{watched(given.array), nullptr, given.format};
@@ -145,15 +146,6 @@ class Glance {
     return axes;
   }
 
-  // A parameter as it was handed over, and what is known of its gradient.
-  struct Seen {
-    Seen(const py::array& array, DType dtype) : param(array, dtype) {}
-    ArrayView param;
-    std::uint32_t gap = 0;  // between the optimizer's arrays in memory, where the last one lay
-    Axes axes{};            // of one that does not lie as its parameter
-    Axes numbers{};         // of the parameter's elements in C order, where it lies in the other
-  };
-
   // False where a gradient cannot be read, or its parameter and state not written, as they are.
   bool look_at(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads,
                std::vector<size_t>& absent, const Tensors* of) {
@@ -171,8 +163,8 @@ class Glance {
         continue;
       }
       const bool read = of && of->is_tensor(grad)
-                            ? readable_tensor(*tensor, *seen, grad, of->param(first + i))
-                            : readable(*tensor, *seen, grad);
+                            ? readable_.tensor(*tensor, *seen, grad, of->param(first + i))
+                            : readable_.array(*tensor, *seen, grad);
       if (!read || !(all_writeable || writeable_beside(first + i, first + i + 1))) return false;
     }
     return true;
@@ -190,7 +182,7 @@ class Glance {
     std::vector<bool> offered(count);
     for (size_t i = 0; i < count; ++i) {
       const py::object grad = given[i];
-      if (of || grad.is_none() || is_ndarray(grad.ptr())) continue;
+      if (of || grad.is_none() || readable_.is_ndarray(grad.ptr())) continue;
       ran |= exchange_.meet(grad.ptr());
       offered[i] = exchange_.offers(grad.ptr());
     }
@@ -198,12 +190,12 @@ class Glance {
       const size_t t = first + i;
       py::object grad = given[i], array = grad;
       if (of && of->is_tensor(grad.ptr()) &&
-          readable_tensor(tensors[t], seen_[t], grad.ptr(), of->param(t))) {
+          readable_.tensor(tensors[t], seen_[t], grad.ptr(), of->param(t))) {
         next[i] = grad;
         read[i] = std::move(grad);
         continue;
       }
-      if (!of && !grad.is_none() && !is_ndarray(grad.ptr())) {
+      if (!of && !grad.is_none() && !readable_.is_ndarray(grad.ptr())) {
         py::object view;
         if (offered[i] && (view = exchange_.view(grad.ptr()))) {
           array = std::move(view);
@@ -213,8 +205,8 @@ class Glance {
         }
       }
       if (!grad.is_none() &&
-          !(readable(tensors[t], seen_[t], array.ptr()) && writeable_beside(t, t + 1))) {
-        formats_.learn(array = grad = convert_(t, grad));
+          !(readable_.array(tensors[t], seen_[t], array.ptr()) && writeable_beside(t, t + 1))) {
+        readable_.learn(array = grad = convert_(t, grad));
         ran = true;
       }
       next[i] = std::move(grad);
@@ -225,77 +217,6 @@ class Glance {
     return ran;
   }
 
-  // Whether the engine can read a gradient, and write its parameter. Notes how it is stored.
-  bool readable(Tensor& tensor, Seen& seen, PyObject* grad) {
-    if (!is_ndarray(grad)) return false;
-    const ArrayView& param = seen.param;
-    const auto* array = py::detail::array_proxy(grad);
-    if (!param.unchanged()) return false;
-    if (!param.matches(array)) return readable_staged(tensor, seen, array);
-    if (tensor.staged != tensor.narrow) note(tensor, 0, stored(tensor.dtype), nullptr);
-    tensor.span.grad.data = array->data;
-    return !memory_.overlaps(array->data, param.gradient_bytes(), seen.gap);
-  }
-
-  bool readable_staged(Tensor& tensor, Seen& seen, const ArrayProxy* array) {
-    const ArrayView& param = seen.param;
-    const std::optional<Format> format = formats_.of(array->descr);
-    if (!format || !param.same_shape(array)) return false;
-    const Strided elements = strided(array, item_size(*format));
-    const auto c_order = [](int k) { return k; };
-    const auto fortran_order = [array](int k) { return array->nd - 1 - k; };
-    const bool scattered = !param.in_this_order(array) &&
-                           (param.c_contiguous() ? set_axes(elements, c_order, seen.axes)
-                                                 : set_axes(elements, fortran_order, seen.axes));
-    note(tensor, grad_role, *format, scattered ? &seen.axes : nullptr);
-    return apart(tensor, seen, elements);
-  }
-
-  // The same of a gradient that is a tensor beside one that is the parameter.
-  bool readable_tensor(Tensor& tensor, Seen& seen, PyObject* grad, const WatchedTensor& param) {
-    dlpack::Tensor given;
-    if (!seen.param.unchanged() || !param.describe(grad, given) || !param.same_shape(given))
-      return false;
-    const std::optional<Format> format = dlpack::format_of(given);
-    if (!format || (!given.data && tensor.span.size > 0)) return false;
-    const size_t item = item_size(*format);
-    std::array<Py_intptr_t, dlpack::most_axes> lengths, strides;
-    const Strided elements{dlpack::first_byte(given), given.ndim, lengths.data(), strides.data(),
-                           item};
-    const bool in_order = param.lies_like(given);
-    if (in_order && *format == stored(tensor.dtype)) {
-      if (tensor.staged != tensor.narrow) note(tensor, 0, *format, nullptr);
-    } else if (in_order) {
-      note(tensor, grad_role, *format, nullptr);
-    } else {
-      if (given.ndim > dlpack::most_axes || dlpack::may_be_negated(given)) return false;
-      for (int axis = 0; axis < given.ndim; ++axis) {
-        lengths[axis] = static_cast<Py_intptr_t>(given.shape[axis]);
-        strides[axis] = static_cast<Py_intptr_t>(given.strides[axis] * static_cast<int64_t>(item));
-      }
-      const auto order = [&param](int k) { return param.order()[k]; };
-      const bool scattered = set_axes(elements, order, seen.axes);
-      const bool plain = !scattered && *format == stored(tensor.dtype);
-      note(tensor, plain ? 0 : grad_role, *format, scattered ? &seen.axes : nullptr);
-      if (tensor.span.size > 0) return apart(tensor, seen, elements);
-    }
-    // Of an empty tensor there is no address, and null stands for no gradient.
-    tensor.span.grad.data = tensor.span.size > 0 ? dlpack::first_byte(given) : &nothing_;
-    return !memory_.overlaps(tensor.span.grad.data, tensor.span.size * item, seen.gap);
-  }
-
-  bool apart(Tensor& tensor, Seen& seen, const Strided& grad) {
-    const auto [begin, bytes] = grad.extent();
-    tensor.span.grad.data = const_cast<char*>(grad.data);
-    return !memory_.overlaps(begin, bytes, seen.gap);
-  }
-
-  static void note(Tensor& tensor, std::uint32_t staged, Format format, const Axes* axes) {
-    tensor.staged = tensor.narrow | staged;
-    tensor.span.grad.format = format;
-    tensor.axes = axes;
-  }
-
   // Whether what goes with parameters [first, last) is.
   bool writeable_beside(size_t first, size_t last) const {
     return Beside::unchanged(beside_.data() + beside_from_[first],
@@ -304,21 +225,15 @@ class Glance {
                                                    copies_.data() + copies_from_[last]));
   }
 
-  bool is_ndarray(PyObject* object) const {
-    return reinterpret_cast<PyObject*>(Py_TYPE(object)) == ndarray_;
-  }
-
-  PyObject* ndarray_ = reinterpret_cast<PyObject*>(NumpyApi::get().PyArray_Type_);
   py::function convert_;
   std::vector<Seen> seen_;
   std::vector<Beside> beside_;          // all that steps write beside tensors' parameters
   std::vector<size_t> beside_from_{0};  // where those of each begin
   std::vector<ArrayView> copies_;       // of all tensors that have one
   std::vector<size_t> copies_from_{0};
-  Formats formats_;
   Exchange exchange_;
   Intervals memory_;
-  char nothing_ = 0;
+  Readable readable_{memory_};
 };
 
 }  // namespace gradstep

@@ -109,7 +109,7 @@ class BoundTable {
                       bool with_norm, bool skip_nonfinite, Tensors* of, int threads) {
     check_no_step();
     read_rows(rows, scale);
-    const Crew crew(pool_, work_, threads);
+    const Crew crew(of ? PoolKind::openmp : pool_, work_, threads);
     if (tensors_.size() > many) crew.call();
     const Taken taken = take_all(leaves, of);
     if (of) of->announce(0, tensors_.size(), absent_);
@@ -153,14 +153,9 @@ class BoundTable {
     return limit_gradients(tensors_, rows_, scale_, workspace_, crew);
   }
 
-  void apply(size_t first, const py::object& leaves) { apply_some(first, leaves, nullptr, 0); }
-
-  void apply_tensors(Tensors& of, size_t first, const py::object& leaves, int threads) {
-    if (of.size() != tensors_.size()) throw py::value_error("there are other tensors");
-    apply_some(first, leaves, &of, threads);
-  }
-
-  void apply_some(size_t first, const py::object& leaves, Tensors* of, int threads) {
+  // With `of` as in step_tensors.
+  void apply(size_t first, const py::object& leaves, Tensors* of, int threads) {
+    if (of && of->size() != tensors_.size()) throw py::value_error("there are other tensors");
     check_step();
     py::tuple grads = tuple_of(leaves);
     if (first > tensors_.size() || grads.size() > tensors_.size() - first)
@@ -175,7 +170,7 @@ class BoundTable {
     for (size_t i = first; i < last; ++i)
       if (tensors_[i].factors) tensors_[i].staged |= grad_role;
     {
-      const Crew crew(pool_, work_, threads);
+      const Crew crew(of ? PoolKind::openmp : pool_, work_, threads);
       const GilReleased released;
       update_tensors(first, last, crew);
     }
@@ -276,23 +271,6 @@ class BoundTable {
   std::vector<size_t> last_absent_;
 };
 
-// For users with a loop of their own: the same reduction over arrays that are not parameters.
-double sum_of_squares_of(const std::vector<py::array>& arrays) {
-  std::vector<Tensor> tensors;
-  for (const py::array& array : arrays) {
-    Tensor tensor{};
-    tensor.dtype = dtype_of(array);
-    tensor.span.grad = {py::detail::array_proxy(array.ptr())->data, nullptr, stored(tensor.dtype)};
-    tensor.span.size = static_cast<size_t>(array.size());
-    tensors.push_back(tensor);
-  }
-  const GilReleased released;
-  size_t elements = 0;
-  for (const Tensor& tensor : tensors) elements += tensor.span.size;
-  Workspace workspace;
-  return sum_of_squares(tensors, workspace, Crew(PoolKind::parking, elements));
-}
-
 }  // namespace
 
 void register_param_table(py::module_& module) {
@@ -307,11 +285,10 @@ void register_param_table(py::module_& module) {
       .def("step_tensors", &BoundTable::step_tensors, py::arg("tensors"), py::arg("leaves"),
            py::arg("rows"), py::arg("grad_scale"), py::arg("with_norm"), py::arg("skip_nonfinite"),
            py::arg("threads"))
-      .def("apply_tensors", &BoundTable::apply_tensors, py::arg("tensors"), py::arg("first"),
-           py::arg("leaves"), py::arg("threads"))
       .def("begin", &BoundTable::begin, py::arg("rows"), py::arg("grad_scale"))
       .def("measure", &BoundTable::measure, py::arg("leaves"))
-      .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"))
+      .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"),
+           py::arg("tensors") = py::none(), py::arg("threads") = 0)
       .def("end", &BoundTable::end)
       .def("abort", &BoundTable::abort)
       .def_property_readonly("last_step", &BoundTable::last_step);
@@ -322,7 +299,6 @@ void register_param_table(py::module_& module) {
                                last_ran_on.threads);
       },
       "The instruction set, the pool and the number of threads of this thread's last step.");
-  module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
 }
 
 }  // namespace gradstep

@@ -16,64 +16,83 @@ class Snapshot {
 
   // Whether all hold the same objects in the same order. Runs no Python code.
   bool same() const {
-    for (const Held& held : all_)
-      if (!(held.is_dict ? same_dict(held) : same_list(held))) return false;
+    const py::object* held = objects_.data();
+    for (const Container& each : containers_) {
+      if (!(each.is_dict ? same_dict(each, held) : same_list(each, held))) return false;
+      held += each.count;
+    }
     return true;
   }
 
  private:
-  // The objects are kept, so that no others can be where they were.
-  struct Held {
+  struct Container {
     py::object container;
     bool is_dict;
-    std::vector<py::object> objects;  // of a dict keys and values by turns
+    Py_ssize_t count;  // of the objects it holds: of a dict keys and values by turns
   };
 
   void take(PyObject* container, int depth) {
-    Held held{py::reinterpret_borrow<py::object>(container), PyDict_Check(container) != 0, {}};
-    const auto keep = [&held](PyObject* object) {
-      held.objects.push_back(py::reinterpret_borrow<py::object>(object));
+    const bool is_dict = PyDict_Check(container);
+    if (!is_dict && !PyList_Check(container)) return;
+    const size_t first = objects_.size();
+    const auto keep = [this](PyObject* object) {
+      objects_.push_back(py::reinterpret_borrow<py::object>(object));
     };
-    if (held.is_dict) {
+    if (is_dict) {
       Py_ssize_t at = 0;
       PyObject *key, *value;
       while (PyDict_Next(container, &at, &key, &value)) {
         keep(key);
         keep(value);
       }
-    } else if (PyList_Check(container)) {
+    } else {
       for (Py_ssize_t i = 0; i < PyList_GET_SIZE(container); ++i)
         keep(PyList_GET_ITEM(container, i));
-    } else {
-      return;
     }
-    const std::vector<py::object> within = held.objects;
-    all_.push_back(std::move(held));
-    for (const py::object& object : within)
-      if (depth > 1) take(object.ptr(), depth - 1);
+    const size_t last = objects_.size();
+    containers_.push_back({py::reinterpret_borrow<py::object>(container), is_dict,
+                           static_cast<Py_ssize_t>(last - first)});
+    if (depth > 1) pending_.push_back({first, last, depth - 1});
+    if (first == 0) take_pending();
   }
 
-  static bool same_dict(const Held& held) {
-    PyObject* const dict = held.container.ptr();
-    if (2 * static_cast<size_t>(PyDict_GET_SIZE(dict)) != held.objects.size()) return false;
+  // Breadth first, so that what a container holds follows what the one before it holds.
+  void take_pending() {
+    for (size_t next = 0; next < pending_.size(); ++next) {
+      const Pending of = pending_[next];
+      for (size_t i = of.first; i < of.last; ++i) {
+        const py::object object = objects_[i];
+        take(object.ptr(), of.depth);
+      }
+    }
+    pending_.clear();
+  }
+
+  static bool same_dict(const Container& of, const py::object* held) {
+    if (2 * PyDict_GET_SIZE(of.container.ptr()) != of.count) return false;
     Py_ssize_t at = 0;
     PyObject *key, *value;
-    for (const py::object* object = held.objects.data(); PyDict_Next(dict, &at, &key, &value);
-         object += 2)
-      if (key != object[0].ptr() || value != object[1].ptr()) return false;
+    for (; PyDict_Next(of.container.ptr(), &at, &key, &value); held += 2)
+      if (key != held[0].ptr() || value != held[1].ptr()) return false;
     return true;
   }
 
-  static bool same_list(const Held& held) {
-    PyObject* const list = held.container.ptr();
-    const auto size = static_cast<size_t>(PyList_GET_SIZE(list));
-    if (size != held.objects.size()) return false;
-    for (size_t i = 0; i < size; ++i)
-      if (PyList_GET_ITEM(list, i) != held.objects[i].ptr()) return false;
+  static bool same_list(const Container& of, const py::object* held) {
+    if (PyList_GET_SIZE(of.container.ptr()) != of.count) return false;
+    for (Py_ssize_t i = 0; i < of.count; ++i)
+      if (PyList_GET_ITEM(of.container.ptr(), i) != held[i].ptr()) return false;
     return true;
   }
 
-  std::vector<Held> all_;
+  struct Pending {
+    size_t first, last;
+    int depth;
+  };
+
+  // The objects are kept, so that no others can be where they were.
+  std::vector<py::object> objects_;
+  std::vector<Container> containers_;
+  std::vector<Pending> pending_;
 };
 
 }  // namespace gradstep

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
+#include <numeric>
 #include <vector>
 
 #include "bindings/dlpack.hpp"
@@ -22,37 +22,47 @@ class WatchedTensor {
  public:
   WatchedTensor(const dlpack::ExchangeApi* api, py::object tensor)
       : api_(api), tensor_(std::move(tensor)), kept_(keep(api, tensor_.ptr())) {
-    if (!describe(tensor_.ptr(), seen_)) throw py::type_error("not a tensor on this CPU");
-    shape_.assign(seen_.shape, seen_.shape + seen_.ndim);
-    strides_.assign(seen_.strides, seen_.strides + seen_.ndim);
-    for (const std::int64_t length : shape_) size_ *= length;
-    for (int axis = 0; axis < seen_.ndim; ++axis) order_.push_back(axis);
-    std::stable_sort(order_.begin(), order_.end(),
-                     [this](int a, int b) { return strides_[a] > strides_[b]; });
+    dlpack::Tensor seen;
+    if (!describe(tensor_.ptr(), seen)) throw py::type_error("not a tensor on this CPU");
+    data_ = dlpack::first_byte(seen);
+    code_ = seen.code;
+    bits_ = seen.bits;
+    axes_ = seen.ndim;
+    if (axes_ > few_axes) more_ = std::make_unique<std::int64_t[]>(2 * axes_);
+    std::copy_n(seen.shape, axes_, lengths());
+    std::copy_n(seen.strides, axes_, strides());
   }
 
   const py::object& tensor() const { return tensor_; }
-  std::int64_t size() const { return size_; }
+
+  // Whether there is one element at most.
+  bool is_single() const {
+    return std::all_of(lengths(), lengths() + axes_, [](std::int64_t n) { return n <= 1; });
+  }
 
   bool unchanged() const {
     dlpack::Tensor now;
-    return describe(tensor_.ptr(), now) && now.data == seen_.data &&
-           now.byte_offset == seen_.byte_offset && now.code == seen_.code &&
-           now.bits == seen_.bits && now.device_type == seen_.device_type && lies_like(now);
+    return describe(tensor_.ptr(), now) && dlpack::first_byte(now) == data_ && now.code == code_ &&
+           now.bits == bits_ && lies_like(now);
   }
 
   // Whether the elements of another one follow one another as those of this one.
   bool lies_like(const dlpack::Tensor& other) const {
-    return same_shape(other) && std::equal(strides_.begin(), strides_.end(), other.strides);
+    return same_shape(other) && std::equal(strides(), strides() + axes_, other.strides);
   }
 
   bool same_shape(const dlpack::Tensor& other) const {
-    return other.ndim == static_cast<int>(shape_.size()) &&
-           std::equal(shape_.begin(), shape_.end(), other.shape);
+    return other.ndim == axes_ && std::equal(lengths(), lengths() + axes_, other.shape);
   }
 
   // Its axes in the order of memory, the outermost first.
-  const std::vector<int>& order() const { return order_; }
+  std::vector<int> order() const {
+    std::vector<int> axes(axes_);
+    std::iota(axes.begin(), axes.end(), 0);
+    std::stable_sort(axes.begin(), axes.end(),
+                     [this](int a, int b) { return strides()[a] > strides()[b]; });
+    return axes;
+  }
 
   bool describe(PyObject* object, dlpack::Tensor& tensor) const {
     if (api_->tensor_from_object(object, &tensor) == 0) return tensor.device_type == dlpack::cpu;
@@ -61,6 +71,8 @@ class WatchedTensor {
   }
 
  private:
+  static constexpr int few_axes = 4;
+
   struct Release {
     void operator()(dlpack::Managed* kept) const { kept->release(kept); }
   };
@@ -73,13 +85,19 @@ class WatchedTensor {
     return Kept(kept);
   }
 
+  std::int64_t* lengths() { return more_ ? more_.get() : few_; }
+  const std::int64_t* lengths() const { return more_ ? more_.get() : few_; }
+  std::int64_t* strides() { return lengths() + axes_; }
+  const std::int64_t* strides() const { return lengths() + axes_; }
+
   const dlpack::ExchangeApi* api_;
   py::object tensor_;
   Kept kept_;
-  dlpack::Tensor seen_{};
-  std::vector<std::int64_t> shape_, strides_;
-  std::vector<int> order_;
-  std::int64_t size_ = 1;
+  const char* data_;
+  std::uint8_t code_, bits_;
+  int axes_;
+  std::int64_t few_[2 * few_axes];
+  std::unique_ptr<std::int64_t[]> more_;
 };
 
 class Tensors {
@@ -131,7 +149,7 @@ class Tensors {
   // descriptions do not tell. Of others the strides do: see Glance.
   py::tuple positive(py::tuple grads, size_t first) const {
     for (size_t i = 0; i < grads.size(); ++i) {
-      if (params_[first + i].size() > 1) continue;
+      if (!params_[first + i].is_single()) continue;
       const py::object grad = grads[i];
       if (!is_tensor(grad.ptr())) continue;
       if (is_neg_(grad).ptr() != Py_True) continue;

@@ -138,7 +138,7 @@ class StepInBackward:
             holding.table.apply(i, (array,))
             holding.watch.count([i])
         else:
-            holding.table.apply_tensors(holding.watch, i, (param.grad,), torch.get_num_threads())
+            holding.table.apply(i, (param.grad,), holding.watch, torch.get_num_threads())
         self._applied.add(i)
 
     def finish(self) -> None:

@@ -18,7 +18,7 @@ Tensor = torch.Tensor
 def norm_of(grads: Sequence[Tensor]) -> float:
     """The Euclidean norm of all of them together; a TypeError where one cannot be read."""
     if (native := runtime.native()) is not None:
-        total = native.sum_of_squares_of_lists(Tensor, list(grads), torch.get_num_threads())
+        total = native.sum_of_squares_of_tensors(Tensor, list(grads), torch.get_num_threads())
         if total is not None:
             return math.sqrt(total)
     arrays = []

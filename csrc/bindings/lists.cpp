@@ -1,14 +1,16 @@
-// Steps and sums over lists of PyTorch's tensors, with nothing kept from call to call.
+// Sums over lists of arrays, and sums and steps over lists of PyTorch's tensors, with nothing kept
+// from call to call.
 //
-// What a list holds is looked at by descriptions (dlpack.hpp) and written in the same call. Where
-// something cannot be taken as it is, nothing is done: Python does it in a slower way, or says what
-// is wrong.
+// What a list of tensors holds is looked at by descriptions (dlpack.hpp) and written in the same
+// call. Where something cannot be taken as it is, nothing is done: Python does it in a slower way,
+// or says what is wrong.
 #include <pybind11/stl.h>
 
 #include <algorithm>
 #include <string>
 #include <vector>
 
+#include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/dlpack.hpp"
 #include "bindings/gil.hpp"
@@ -195,7 +197,7 @@ bool step_lists(const std::string& rule, const py::object& type, const Objects& 
 }
 
 // The sum of the squares of all elements; None where that needs Python.
-py::object sum_of_squares_of_lists(const py::object& type, const Objects& grads, int threads) {
+py::object sum_of_squares_of_tensors(const py::object& type, const Objects& grads, int threads) {
   Lists lists(type);
   if (!lists.known() || lists.any_negated(grads)) return py::none();
   std::vector<Tensor> tensors;
@@ -221,15 +223,33 @@ py::object sum_of_squares_of_lists(const py::object& type, const Objects& grads,
   return py::float_(sum);
 }
 
+// For users with a loop of their own: the same reduction over arrays that are not parameters.
+double sum_of_squares_of(const std::vector<py::array>& arrays) {
+  std::vector<Tensor> tensors;
+  for (const py::array& array : arrays) {
+    Tensor tensor{};
+    tensor.dtype = dtype_of(array);
+    tensor.span.grad = {py::detail::array_proxy(array.ptr())->data, nullptr, stored(tensor.dtype)};
+    tensor.span.size = static_cast<size_t>(array.size());
+    tensors.push_back(tensor);
+  }
+  const GilReleased released;
+  size_t elements = 0;
+  for (const Tensor& tensor : tensors) elements += tensor.span.size;
+  Workspace workspace;
+  return sum_of_squares(tensors, workspace, Crew(PoolKind::parking, elements));
+}
+
 }  // namespace
 
-void register_tensor_lists(py::module_& module) {
+void register_lists(py::module_& module) {
+  module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
   module.def("step_lists", &step_lists, py::arg("rule"), py::arg("type"), py::arg("params"),
              py::arg("grads"), py::arg("slots"), py::arg("copies"), py::arg("rows"),
              py::arg("row_of"), py::arg("keys"), py::arg("grad_scale"), py::arg("announce"),
              py::arg("count"), py::arg("threads"));
-  module.def("sum_of_squares_of_lists", &sum_of_squares_of_lists, py::arg("type"), py::arg("grads"),
-             py::arg("threads"));
+  module.def("sum_of_squares_of_tensors", &sum_of_squares_of_tensors, py::arg("type"),
+             py::arg("grads"), py::arg("threads"));
 }
 
 }  // namespace gradstep
