@@ -46,4 +46,4 @@ def train(optimizer_class: Class) -> Tensors:
 
 
 def test_trains_as_with_torch() -> None:
-    assert_trains_alike(train, "Adam", atol=1e-10)
+    assert_trains_alike(train, "Adam", atol=1e-13)

@@ -43,4 +43,4 @@ def train(optimizer_class: Class) -> Tensors:
 
 
 def test_trains_as_with_torch() -> None:
-    assert_trains_alike(train, "SGD", atol=1e-6)
+    assert_trains_alike(train, "SGD")

@@ -49,7 +49,7 @@ def fit(optimizer_class: Class) -> Tensors:
 
 
 def test_trains_as_with_torch() -> None:
-    assert_trains_alike(fit, "SGD", atol=1e-6)
+    assert_trains_alike(fit, "SGD")
 
 
 def test_a_pickled_net_goes_on(tmp_path: Path) -> None:

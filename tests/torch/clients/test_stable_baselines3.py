@@ -49,7 +49,7 @@ def train(optimizer_class: Class) -> Tensors:
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW"])
 def test_trains_as_with_torch(name: str) -> None:
-    assert_trains_alike(train, name, atol=1e-6)
+    assert_trains_alike(train, name)
 
 
 def test_a_loaded_policy_has_its_optimizer(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.torch.clients.training import (
+    AUTOCAST,
+    FLOAT32,
     Class,
     Tensors,
     assert_equal,
@@ -41,7 +43,13 @@ def sentences() -> list[dict[str, torch.Tensor]]:
 
 
 def train(
-    optimizer_class: Class, folder: Path, resume: Path | None = None, **options: Any
+    optimizer_class: Class,
+    folder: Path,
+    resume: Path | None = None,
+    *,
+    clip: float = 0.5,
+    given: dict[str, Any] | None = None,
+    **options: Any,
 ) -> Tensors:
     """Two epochs of twenty batches."""
     arguments = transformers.TrainingArguments(
@@ -50,7 +58,7 @@ def train(
         per_device_train_batch_size=4,
         learning_rate=0.01,
         weight_decay=0.1,
-        max_grad_norm=0.5,
+        max_grad_norm=clip,
         lr_scheduler_type="cosine",
         warmup_steps=4,
         save_steps=13,  # the last is in the midst of an epoch
@@ -64,7 +72,10 @@ def train(
         model(),
         arguments,
         train_dataset=sentences(),
-        optimizer_cls_and_kwargs=(optimizer_class, {"lr": 0.01, "betas": (0.9, 0.95)}),
+        optimizer_cls_and_kwargs=(
+            optimizer_class,
+            {"lr": 0.01, "betas": (0.9, 0.95), **(given or {})},
+        ),
     )
     trainer.train(resume_from_checkpoint=resume)
     assert_stepped(trainer.optimizer.optimizer, optimizer_class, trainer.state.max_steps)
@@ -74,10 +85,9 @@ def train(
 @pytest.mark.parametrize(
     ("options", "atol"),
     [
-        ({}, 1e-6),
-        ({"gradient_accumulation_steps": 2}, 1e-6),
-        # A weight that rounds to another bfloat16 changes a step by this much.
-        ({"bf16": True}, 1e-3),
+        ({}, FLOAT32),
+        ({"gradient_accumulation_steps": 2}, FLOAT32),
+        ({"bf16": True}, AUTOCAST),
     ],
     ids=["float32", "accumulated", "autocast"],
 )
@@ -97,4 +107,10 @@ def test_a_run_goes_on_with_the_other_optimizer(way: tuple[Any, Any], tmp_path: 
     first, then = (module.AdamW for module in way)
     whole = train(first, tmp_path)
     resumed = train(then, tmp_path, tmp_path / "checkpoint-26")
-    torch.testing.assert_close(resumed, whole, rtol=0, atol=1e-6)
+    torch.testing.assert_close(resumed, whole, rtol=0, atol=FLOAT32)
+
+
+def test_the_optimizer_clips_in_the_trainer_s_place(tmp_path: Path) -> None:
+    mine = train(ours.AdamW, tmp_path, clip=0, given={"clip_norm": 0.5}, save_strategy="no")
+    theirs = train(torch.optim.AdamW, tmp_path, save_strategy="no")
+    torch.testing.assert_close(mine, theirs, rtol=0, atol=FLOAT32)
