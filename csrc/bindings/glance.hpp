@@ -46,7 +46,7 @@ class Glance {
     tensor.span.size = view.size();
     tensor.span.limit = 1;
     tensor.span.param = {view.data(), nullptr, given.format};
-    memory_.add(view.data(), view.bytes());
+    readable_.memory().add(view.data(), view.bytes());
     lay_beside(tensor.span.param, given);
     tensor.span.grad.format = stored(view.dtype());
     for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = along(view, slots[k]);
@@ -68,7 +68,7 @@ class Glance {
 
   // Once all have been added.
   void settle(std::vector<Tensor>& tensors) {
-    memory_.sort();
+    readable_.memory().sort();
     for (size_t i = 0; i < tensors.size(); ++i)
       if (!seen_[i].param.c_contiguous()) tensors[i].numbers = &(seen_[i].numbers = c_order(i));
   }
@@ -129,7 +129,7 @@ class Glance {
   // The address of an array that a step writes.
   void* watched(const py::array& array) {
     void* data = py::detail::array_proxy(array.ptr())->data;
-    memory_.add(data, static_cast<size_t>(array.nbytes()));
+    readable_.memory().add(data, static_cast<size_t>(array.nbytes()));
     beside_.emplace_back(array);
     return data;
   }
@@ -149,23 +149,37 @@ class Glance {
   // False where a gradient cannot be read, or its parameter and state not written, as they are.
   bool look_at(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads,
                std::vector<size_t>& absent, const Tensors* of) {
+    if (!of)
+      return look_with(tensors, first, grads, absent,
+                       [this](Tensor& tensor, Seen& seen, PyObject* grad, size_t) {
+                         return readable_.array(tensor, seen, grad);
+                       });
+    return look_with(tensors, first, grads, absent,
+                     [this, of](Tensor& tensor, Seen& seen, PyObject* grad, size_t i) {
+                       return of->is_tensor(grad)
+                                  ? readable_.tensor(tensor, seen, grad, of->param(i))
+                                  : readable_.array(tensor, seen, grad);
+                     });
+  }
+
+  template <class Read>
+  bool look_with(std::vector<Tensor>& tensors, size_t first, const py::tuple& grads,
+                 std::vector<size_t>& absent, Read read) {
     absent.clear();
     const auto count = static_cast<size_t>(PyTuple_GET_SIZE(grads.ptr()));
     const bool all_writeable = writeable_beside(first, first + count);
     PyObject* const* const items = PySequence_Fast_ITEMS(grads.ptr());
     Tensor* tensor = tensors.data() + first;
     Seen* seen = seen_.data() + first;
-    for (size_t i = 0; i < count; ++i, ++tensor, ++seen) {
-      PyObject* grad = items[i];
+    for (size_t i = first; i < first + count; ++i, ++tensor, ++seen) {
+      PyObject* grad = items[i - first];
       if (grad == Py_None) {
         tensor->span.grad.data = nullptr;
-        absent.push_back(first + i);
+        absent.push_back(i);
         continue;
       }
-      const bool read = of && of->is_tensor(grad)
-                            ? readable_.tensor(*tensor, *seen, grad, of->param(first + i))
-                            : readable_.array(*tensor, *seen, grad);
-      if (!read || !(all_writeable || writeable_beside(first + i, first + i + 1))) return false;
+      if (!read(*tensor, *seen, grad, i) || !(all_writeable || writeable_beside(i, i + 1)))
+        return false;
     }
     return true;
   }
@@ -232,8 +246,7 @@ class Glance {
   std::vector<ArrayView> copies_;       // of all tensors that have one
   std::vector<size_t> copies_from_{0};
   Exchange exchange_;
-  Intervals memory_;
-  Readable readable_{memory_};
+  Readable readable_;
 };
 
 }  // namespace gradstep

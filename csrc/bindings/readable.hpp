@@ -29,9 +29,8 @@ struct Seen {
 
 class Readable {
  public:
-  // `memory` is what steps write.
-  explicit Readable(const Intervals& memory) : memory_(memory) {}
-  Readable(const Readable&) = delete;
+  // What steps write, which no gradient may lie on.
+  Intervals& memory() { return memory_; }
 
   bool is_ndarray(PyObject* object) const {
     return reinterpret_cast<PyObject*>(Py_TYPE(object)) == ndarray_;
@@ -40,7 +39,7 @@ class Readable {
   void learn(const py::array& array) { formats_.learn(array); }
 
   // Whether the engine can read a gradient, and write its parameter. Notes how it is stored.
-  bool array(Tensor& tensor, Seen& seen, PyObject* grad) {
+  [[gnu::always_inline]] bool array(Tensor& tensor, Seen& seen, PyObject* grad) {
     if (!is_ndarray(grad)) return false;
     const ArrayView& param = seen.param;
     const auto* array = py::detail::array_proxy(grad);
@@ -85,7 +84,7 @@ class Readable {
   }
 
  private:
-  bool staged_array(Tensor& tensor, Seen& seen, const ArrayProxy* array) {
+  [[gnu::noinline]] bool staged_array(Tensor& tensor, Seen& seen, const ArrayProxy* array) {
     const ArrayView& param = seen.param;
     const std::optional<Format> format = formats_.of(array->descr);
     if (!format || !param.same_shape(array)) return false;
@@ -112,7 +111,7 @@ class Readable {
   }
 
   PyObject* ndarray_ = reinterpret_cast<PyObject*>(NumpyApi::get().PyArray_Type_);
-  const Intervals& memory_;
+  Intervals memory_;
   Formats formats_;
   char nothing_ = 0;
 };

@@ -28,6 +28,43 @@ def divide(
     roots: int, quotients: int, of: NDArray[Any], by: NDArray[Any], to: NDArray[Any]
 ) -> None: ...
 def sum_of_squares(arrays: Sequence[NDArray[Any]]) -> float: ...
+def sum_of_squares_of_tensors(
+    type: type[Any], grads: Sequence[Any], threads: int
+) -> float | None: ...
+
+# One step over lists of tensors; False where something cannot be taken as it is, with nothing done.
+def step_lists(
+    rule: str,
+    type: type[Any],
+    params: Sequence[Any],
+    grads: Sequence[Any],
+    slots: Sequence[Sequence[Any]],
+    copies: Sequence[Any],
+    rows: Sequence[tuple[Any, ...]],
+    row_of: Sequence[int],
+    keys: Sequence[int],
+    grad_scale: float,
+    announce: Callable[[], object],
+    count: Callable[[], object],
+    threads: int,
+) -> bool: ...
+
+class Snapshot:
+    def __init__(self, root: list[Any] | dict[Any, Any], depth: int) -> None: ...
+    def same(self) -> bool: ...
+
+class Tensors:
+    def __init__(
+        self,
+        parts: dict[str, Any],
+        params: Sequence[Any],
+        beside: Sequence[Any],
+        state: dict[Any, Any],
+        counts: NDArray[Any] | None,
+        moved: type[Exception],
+    ) -> None: ...
+    def gradients(self) -> tuple[Any, ...]: ...
+    def unchanged(self) -> bool: ...
 
 class ParamTable:
     def __init__(
@@ -50,11 +87,29 @@ class ParamTable:
         with_norm: bool,
         skip_nonfinite: bool,
     ) -> tuple[float | None, bool, tuple[int, ...]]: ...
+    # The same of PyTorch's tensors, on whose memory the parameters lie; without leaves their own
+    # gradients.
+    def step_tensors(
+        self,
+        tensors: Tensors,
+        leaves: Sequence[object] | None,
+        rows: Sequence[tuple[Any, ...]],
+        grad_scale: float,
+        with_norm: bool,
+        skip_nonfinite: bool,
+        threads: int,
+    ) -> tuple[float | None, bool, tuple[int, ...]]: ...
     # The same in phases. All gradients are measured, where limits need their norms; those of the
     # tensors from `first` on are applied, as often as there are more. What end or abort return has
     # been left out; for all other tensors the step has been taken.
     def begin(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> None: ...
     def measure(self, leaves: Sequence[object]) -> float: ...
-    def apply(self, first: int, leaves: Sequence[object]) -> None: ...
+    def apply(
+        self,
+        first: int,
+        leaves: Sequence[object],
+        tensors: Tensors | None = None,
+        threads: int = 0,
+    ) -> None: ...
     def end(self) -> tuple[int, ...]: ...
     def abort(self) -> tuple[int, ...]: ...

@@ -60,7 +60,7 @@ IN_SQUARES = (
     "which has float32's range, or '8bit', which is relative"
 )
 ROUNDINGS = 'rounding must be "nearest", "stochastic", "kahan" or "split", got '
-STATES = 'state_dtype must be None, "float32", "bfloat16", "float16" or "8bit", got '
+STATES = 'state_dtype must be None, "float32", "bfloat16", "float16", "8bit" or "param", got '
 AVERAGES = 'ema_dtype must be None, "float32", "bfloat16" or "float16", got '
 SEEDS = "seed must be an int in [0, 2**63), got "
 

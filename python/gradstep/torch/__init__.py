@@ -10,6 +10,13 @@
 ['exp_avg', 'exp_avg_sq', 'step']
 """
 
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        'gradstep.torch needs PyTorch: pip install "gradstep[torch]"', name="torch"
+    ) from None
+
 from gradstep.torch.classes import (
     ADOPT,
     ASGD,

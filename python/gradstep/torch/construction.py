@@ -8,6 +8,7 @@ from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from gradstep.method.hyperparameters import UNSET
 from gradstep.method.method import Method
@@ -17,7 +18,6 @@ from gradstep.torch.groups import Followed
 from gradstep.torch.sharding import local_of
 from gradstep.torch.tensors import array_of, check_tensor
 
-Tensor = torch.Tensor
 Base = torch.optim.Optimizer
 
 # How torch.optim computes; of these two mean something else than the same step.
@@ -34,14 +34,17 @@ REFUSED = {
 }
 
 
-class Constructed(Base):
+class Constructed(torch.optim.Optimizer):
     """The constructor, and groups that are added later."""
 
     method: ClassVar[Method]
 
     def __init__(self, params: Any, *by_place: Any, copies: Any = None, **by_name: Any) -> None:
-        cls = type(self)
-        given = signature_of(cls).bind(params, *by_place, **by_name).arguments
+        cls: Any = type(self)
+        try:
+            given = signature_of(cls).bind(params, *by_place, **by_name).arguments
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.__init__() {error}") from None
         del given["params"]
         for name, value in given.items():
             refuse(name, value)
@@ -50,7 +53,8 @@ class Constructed(Base):
         schedules = {name: given.pop(name) for name in own.parameters if varies(given.get(name))}
         passed = {name: given.pop(name) for name in own.parameters if name in given}
         defaults = {**defaults_of(cls), **given, **schedules}
-        self._turn, self._copies = Turn(), {}
+        self._turn = Turn()
+        self._copies: dict[Tensor, Tensor] = {}
         self._our_defaults = defaults
         if theirs is Base:
             Base.__init__(self, params, defaults)
@@ -127,7 +131,7 @@ def theirs_of(cls: type) -> type[Any]:
 
 
 @cache
-def signature_of(cls: type[Constructed]) -> Signature:
+def signature_of(cls: Any) -> Signature:
     """PyTorch's, and our options after it by name."""
     theirs = theirs_of(cls)
     first = [Parameter("params", Parameter.POSITIONAL_OR_KEYWORD)]
@@ -149,7 +153,7 @@ def signature_of(cls: type[Constructed]) -> Signature:
 
 
 @cache
-def defaults_of(cls: type[Constructed]) -> dict[str, Any]:
+def defaults_of(cls: Any) -> dict[str, Any]:
     """Of what PyTorch's class has not: our options, and how to compute."""
     theirs = theirs_of(cls)
     known = set() if theirs is Base else set(signature(theirs.__init__).parameters)

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from gradstep import runtime
@@ -21,7 +22,6 @@ from gradstep.torch.loading import Loadable
 from gradstep.torch.stepping import take
 from gradstep.torch.watch import Moved
 
-Tensor = torch.Tensor
 Closure = Callable[[], Any]
 
 _profiling = torch.autograd._profiler_enabled
@@ -73,7 +73,7 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
                             f"{pre_hook} must return None or a tuple of (new_args, new_kwargs), "
                             f"but got {result}."
                         )
-                    (_, *args), kwargs = result  # type: ignore[assignment]
+                    (_, *args), kwargs = result
             loss = self._step(*args, **kwargs)
             for post_hook in chain(
                 self._optimizer_step_post_hooks.values(), _global_optimizer_post_hooks.values()
@@ -101,9 +101,9 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
         try:
             holding = self._in_line()
             try:
-                self.last_info = take(holding, vars(self))
+                self.last_info = take(holding, self.__dict__)
             except Moved:
-                self.last_info = take(self._made_anew(), vars(self))
+                self.last_info = take(self._made_anew(), self.__dict__)
         finally:
             give(None)
         return loss
@@ -116,6 +116,15 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
             )
         self._turn.during("step()", self._in_backward.finish)
         self.last_info = DONE
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Let go of all gradients, or fill them with zeros, as torch.optim does."""
+        if not set_to_none or _profiling():
+            super().zero_grad(set_to_none)
+            return
+        for group in self.param_groups:
+            for param in group["params"]:
+                param.grad = None
 
     def _in_line(self) -> Holding:
         """What there is to step, in line with groups, state and backend as they are now."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gradstep.arrays.copies import Copies
 from gradstep.arrays.gradients import GradientReader
@@ -16,7 +17,6 @@ from gradstep.torch.sharding import local_of
 from gradstep.torch.tensors import check_gradient
 
 Array = NDArray[Any]
-Tensor = torch.Tensor
 
 
 class TensorReader(GradientReader):
@@ -40,7 +40,7 @@ class TensorReader(GradientReader):
         super().__init__(params, seen, state, copies)
         self._orders = orders
 
-    def __call__(self, i: int, gradient: object) -> Array:
+    def __call__(self, i: int, gradient: Any) -> Array:
         if not isinstance(gradient, Tensor):
             return super().__call__(i, gradient)
         gradient = local_of(gradient)

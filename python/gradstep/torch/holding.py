@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gradstep.arrays.copies import Copies
 from gradstep.arrays.parameters import look
@@ -27,7 +28,6 @@ from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, tens
 from gradstep.torch.watch import Moved, snapshot, watch
 
 Array = NDArray[Any]
-Tensor = torch.Tensor
 State = dict[Any, Any]
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradstep.optimizer.cohorts import after_step
 from gradstep.torch.front import Optimizer
 from gradstep.torch.holding import Holding
 from gradstep.torch.watch import Moved, Watch
-
-Tensor = torch.Tensor
 
 
 def step_in_backward(opt: Optimizer) -> StepInBackward:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from gradstep.methods.adam import AdamW
 from gradstep.methods.sgd import SGD
-from gradstep.torch.lists_step import Tensor, Tensors, step
+from gradstep.torch.lists_step import Tensors, step
 from gradstep.torch.sums import norm_of
 
 ADAMW, PLAIN = AdamW(), SGD()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gradstep import runtime
 from gradstep.arrays.copies import NO_COPIES
@@ -26,7 +27,6 @@ from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, lies
 from gradstep.values import check_grad_scale
 
 Array = NDArray[Any]
-Tensor = torch.Tensor
 Tensors = Sequence[Tensor]
 HALVES = (torch.bfloat16, torch.float16)
 

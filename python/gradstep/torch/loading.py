@@ -8,13 +8,13 @@ from copy import deepcopy
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from gradstep.method.method import Method
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.construction import varies
 from gradstep.torch.holding import Holding
 
-Tensor = torch.Tensor
 Groups = list[dict[str, Any]]
 
 

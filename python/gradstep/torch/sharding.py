@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradstep.torch.sums import norm_of
-
-Tensor = torch.Tensor
 
 
 def local_of(tensor: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gradstep.arrays.memory import byte_range
 from gradstep.method.method import Method
@@ -19,7 +20,6 @@ from gradstep.torch.tensors import array_of, lies_like
 from gradstep.values import shown
 
 Array = NDArray[Any]
-Tensor = torch.Tensor
 NARROW = (torch.bfloat16, torch.float16, torch.uint8)
 
 

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gradstep import runtime
 from gradstep.loop.clipping import sum_of_squares
 from gradstep.torch.tensors import check_gradient
-
-Tensor = torch.Tensor
 
 
 def norm_of(grads: Sequence[Tensor]) -> float:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gradstep.arrays.parameters import BFLOAT16_BITS
 
 Array = NDArray[Any]
-Tensor = torch.Tensor
 
-DTYPES = {
+DTYPES: dict[Any, np.dtype[Any]] = {
     torch.float32: np.dtype(np.float32),
     torch.float64: np.dtype(np.float64),
     torch.float16: np.dtype(np.float16),
@@ -29,7 +29,8 @@ FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 def check_tensor(what: str, tensor: Any) -> None:
     """Raise an error where a tensor cannot be updated in place: what came and what to do."""
     wanted = "expected a dense tensor of float32, float64, bfloat16 or float16 on the CPU"
-    kind, problem, advice = TypeError, None, ""
+    kind: type[Exception] = TypeError
+    problem, advice = None, ""
     if tensor.layout != torch.strided:
         problem = f"has the layout {tensor.layout}"
         advice = "Make it dense, x.to_dense(), or use torch.optim.SparseAdam for it."

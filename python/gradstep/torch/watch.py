@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gradstep import runtime
-
-Tensor = torch.Tensor
 
 PARTS = {
     "Tensor": torch.Tensor,
