@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.graph import get_gradient_edge
 
 from gradstep.arrays.copies import Copies
 from gradstep.arrays.parameters import look
@@ -25,7 +26,7 @@ from gradstep.torch.groups import Followed
 from gradstep.torch.sharding import local_gradient, local_of, whole_of
 from gradstep.torch.state import adopted, check_apart, count_of, dtype_of_state
 from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, tensor_on
-from gradstep.torch.watch import Moved, snapshot, watch
+from gradstep.torch.watch import Moved, look_at, snapshot, watch
 
 Array = NDArray[Any]
 State = dict[Any, Any]
@@ -59,21 +60,30 @@ class Holding(Layout):
         before: Holding | None = None,
         steps: int | None = None,
     ) -> None:
-        self.given_params = list(dict.fromkeys(p for group in groups for p in group["params"]))
+        of_all = list(dict.fromkeys(p for group in groups for p in group["params"]))
+        name_of = dict(zip(of_all, names_of(groups, of_all), strict=True))
+        self.left_aside = [p for p in of_all if p.grad is None and not can_be_stepped(p)]
+        self.given_params = [p for p in of_all if p not in set(self.left_aside)]
         self._place_of = {param: i for i, param in enumerate(self.given_params)}
-        self.names = names_of(groups, self.given_params)
+        self.names = [name_of[p] for p in self.given_params]
         self.tensors = [local_of(p) for p in self.given_params]
         self.sharded = any(t is not p for t, p in zip(self.tensors, self.given_params, strict=True))
         for name, tensor in zip(self.names, self.tensors, strict=True):
             check_tensor(f"parameter {name!r}", tensor)
         self.groups_given, self.group_state = groups, state
+        # Owners in C++, with which PyTorch describes a tensor three times as fast, and the only
+        # ones that torch.utils.swap_tensors allows.
+        with torch.inference_mode(False), torch.enable_grad():
+            self._nodes = [get_gradient_edge(t).node for t in self.tensors if t.requires_grad]
+        # Before arrays are made, so that what changes meanwhile is noticed.
+        self._looks = [(tensor, look_at(tensor)) for tensor in self.tensors]
         arrays = {n: array_of(t) for n, t in zip(self.names, self.tensors, strict=True)}
-        name_of = dict(zip(self.given_params, self.names, strict=True))
         self.followed = []
         members: list[dict[str, Array]] = []
         taken: set[str] = set()
         for group in groups:
-            own = {n: arrays[n] for p in group["params"] if (n := name_of[p]) not in taken}
+            own = {name_of[p]: arrays[name_of[p]] for p in group["params"] if p in self._place_of}
+            own = {name: array for name, array in own.items() if name not in taken}
             taken |= set(own)
             members.append(own)
             narrow = any(map(is_narrow, own.values()))
@@ -108,6 +118,7 @@ class Holding(Layout):
             plans=[], prepared_for=(), assigned=None, table=None, table_type=None, steps=steps,
         )  # fmt: skip
         self.kept = {n: dict(f.tensors) for n, f in found.items()}
+        self._looks += [look for f in found.values() for look in f.looks]
         self.refresh()
         half_copies.write(self.copies, self.params)
         dtype = np.float64 if torch.get_default_dtype() == torch.float64 else np.float32
@@ -141,6 +152,13 @@ class Holding(Layout):
         self.reader = TensorReader(self.params, self.seen, written, self.copies, orders=orders)
         return self.reader
 
+    def hide(self, again: Sequence[int]) -> None:
+        """Take back what was published of parameters that have not stepped after all."""
+        for i in again:
+            self.group_state.pop(self.given_params[i], None)
+        self.pending = sorted({*self.pending, *again})
+        self.publish()
+
     def publish(self, also: Sequence[int] = ()) -> None:
         """Put into users' state what they are to see of it, and look at all from now on."""
         show = set(also)
@@ -164,6 +182,8 @@ class Holding(Layout):
                     beside.append(value)
         self.watch = watch(self.tensors, beside, self.group_state, self.counts)
         self.groups_seen = snapshot(self.groups_given, 3)
+        if any(look_at(tensor) != seen for tensor, seen in self._looks):
+            raise Moved
 
     def _shown(self, i: int, name: str, tensor: Tensor) -> dict[str, Tensor]:
         shown: dict[str, Tensor] = {}
@@ -176,6 +196,7 @@ class Holding(Layout):
             if known is None or known[0] is not array:
                 made = tensor_on(array, tensor, dtype_of_state(key, self.formats[name], array))
                 kept[key] = array, made
+                self._looks.append((made, look_at(made)))
             shown[key] = kept[key][1]
         if self.kind != "SGD" or self.draws:
             steps = torch.from_numpy(self.counts)
@@ -184,10 +205,13 @@ class Holding(Layout):
             shown = {**numbers, **shown}
         return shown
 
-    def show_new(self) -> None:
+    def show_new(self) -> list[int]:
         """Publish the state of parameters that have a gradient for the first time."""
-        if also := [i for i in self.pending if self.given_params[i].grad is not None]:
+        also = [i for i in self.pending if self.given_params[i].grad is not None]
+        also = [i for i in also if not self.group_state.get(self.given_params[i])]
+        if also:
             self.publish(also)
+        return also
 
     def local_gradients(self) -> list[Any]:
         """The parts that are here; Moved where that of a parameter is another tensor now."""
@@ -219,6 +243,14 @@ class Holding(Layout):
             self.chosen.settings = settings
         self.groups_seen = snapshot(groups, 3)
         return True
+
+
+def can_be_stepped(param: Tensor) -> bool:
+    try:
+        check_tensor("", local_of(param))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def derived_keys(kind: str) -> tuple[str, ...]:

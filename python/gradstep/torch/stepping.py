@@ -11,7 +11,7 @@ from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.step_info import DONE, StepInfo
 from gradstep.torch.holding import Holding
 from gradstep.torch.sharding import global_norm, shared_limit
-from gradstep.torch.watch import Watch
+from gradstep.torch.watch import Moved, Watch
 
 SKIPPED = StepInfo(None, True)
 
@@ -27,8 +27,9 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
             return SKIPPED
         if scaler.get("grad_scale") is not None:
             scale = 1.0 / float(scaler["grad_scale"])
-    if holding.pending:
-        holding.show_new()
+    if any(param.grad is not None for param in holding.left_aside):
+        raise Moved
+    shown = holding.show_new() if holding.pending else []
     with_norm, skip = holding.needs_norm, holding.skips_nonfinite
     rows = holding.rows()
     cohorts, watch = holding.cohorts, holding.watch
@@ -60,6 +61,8 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
             if absent:
                 cohorts = after_step(cohorts, absent)
             holding.steps, holding.cohorts = holding.steps + 1, cohorts
+        elif shown:
+            holding.hide(shown)
         raise
     if not skipped:
         holding.steps, holding.cohorts = holding.steps + 1, cohorts
@@ -75,6 +78,7 @@ def in_python(
     """What ``ParamTable.step_tensors`` does, where the compiled kernels cannot read tensors."""
     watch, reader = holding.watch, holding.reader
     given = watch.gradients() if leaves is None else leaves
+    watch.check()
     grads = [None if g is None else reader(i, g) for i, g in enumerate(given)]
     watch.check()
     present = [i for i, grad in enumerate(grads) if grad is not None]
