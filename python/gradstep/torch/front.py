@@ -54,14 +54,14 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
             or _global_optimizer_post_hooks
             or _profiling()
         ):
-            return self._hooked_step(*(() if closure is None else (closure,)))
+            return self._hooked_step({} if closure is None else {"closure": closure})
         return self._step(closure)
 
     # So that torch.optim does not wrap it: hooks and the profiler's record are honoured above.
     step.hooked = True  # type: ignore[attr-defined]
 
-    def _hooked_step(self, *args: Any) -> Any:
-        kwargs: dict[str, Any] = {}
+    def _hooked_step(self, kwargs: dict[str, Any]) -> Any:
+        args: tuple[Any, ...] = ()
         with torch.autograd.profiler.record_function(f"Optimizer.step#{type(self).__name__}.step"):
             for pre_hook in chain(
                 _global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values()
@@ -139,9 +139,11 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
         """What there is to step, in line with groups, state and backend as they are now."""
         holding = self._holding
         if holding is not None and holding.table_type is runtime.table_type:
-            if holding.groups_given is self.param_groups and holding.groups_seen.same():
+            same_state = holding.group_state is self.state
+            same_groups = holding.groups_given is self.param_groups
+            if same_state and same_groups and holding.groups_seen.same():
                 return holding
-            if holding.follow(self.param_groups):
+            if same_state and holding.follow(self.param_groups):
                 return holding
         return self._made_anew()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -36,6 +37,10 @@ class Followed:
             name for name, value in group.items() if any(map(is_tensor, parts_of(value)))
         }
         self.settings = self._made()
+
+    def varies(self, names: Collection[str]) -> bool:
+        """Whether one of these has been another number since."""
+        return not self._live.isdisjoint(names)
 
     def follow(self) -> bool:
         """Take over what has changed in the group; False where that asks for other state."""

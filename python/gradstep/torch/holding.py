@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,14 @@ from gradstep.arrays.copies import Copies
 from gradstep.arrays.parameters import look
 from gradstep.method.method import Method
 from gradstep.optimizer import half_copies
-from gradstep.optimizer.cohorts import regroup
+from gradstep.optimizer.cohorts import Cohort, regroup
 from gradstep.optimizer.group import Chosen, Group
-from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.layout import Layout, Rows
 from gradstep.optimizer.settings import Settings
-from gradstep.optimizer.storage import BESIDE_PARAM, is_narrow
+from gradstep.optimizer.storage import BESIDE_PARAM, Kept, fill, is_narrow
+from gradstep.reference import RULES
 from gradstep.saving.torch_kinds import derived
+from gradstep.torch.carried import DEPENDS_ON, after_step, carried_keys, step_coefficients
 from gradstep.torch.gradients import TensorReader
 from gradstep.torch.groups import Followed
 from gradstep.torch.sharding import local_gradient, local_of, whole_of
@@ -118,15 +121,29 @@ class Holding(Layout):
             plans=[], prepared_for=(), assigned=None, table=None, table_type=None, steps=steps,
         )  # fmt: skip
         self.kept = {n: dict(f.tensors) for n, f in found.items()}
+        if before is not None and before.group_state is state:
+            before.check_complete(self)
         self._looks += [look for f in found.values() for look in f.looks]
         self.refresh()
         half_copies.write(self.copies, self.params)
         dtype = np.float64 if torch.get_default_dtype() == torch.float64 else np.float32
         self.counts = np.array(counts, dtype)
-        self.derived = {key: np.zeros(len(counts), dtype) for key in derived_keys(kind)}
+        self._take_carried()
         self.copy_tensors = list(copies.values())
         self.pending = [i for i, (p, *_) in enumerate(self._each()) if not self._is_public(i, p)]
-        self.derive()
+
+    def check_complete(self, now: Holding) -> None:
+        """Raise a ValueError where a part of a parameter's state is gone since."""
+        names = dict(zip(now.given_params, now.names, strict=True))
+        for param, before, _ in self._each():
+            name = names.get(param)
+            if name is None or not now.group_state.get(param):
+                continue
+            if missing := self.kept[before].keys() - now.kept[name].keys():
+                raise ValueError(
+                    f"the state of parameter {name!r} has lost {sorted(missing)}; put back what "
+                    "was there, or let all of it begin anew: del opt.state[p]"
+                )
 
     def steps_taken(self) -> dict[Tensor, int]:
         """Of parameters whose state does not say it: those that have none, or count in secret."""
@@ -158,6 +175,20 @@ class Holding(Layout):
             self.group_state.pop(self.given_params[i], None)
         self.pending = sorted({*self.pending, *again})
         self.publish()
+
+    def _begin_state(self, members: Sequence[int]) -> None:
+        """Give state that begins from a hyperparameter the value that this has now."""
+        for cohort in self.cohorts:
+            h = self.settings[cohort.group].at(self.steps)
+            for i in set(cohort.members) & set(members):
+                name = self.names[i]
+                kept = Kept(self.params[name], self.state[name], self.formats[name])
+                for slot in RULES[self.settings[cohort.group].rule].slots:
+                    declared = self.method.slots[slot]
+                    if isinstance(declared.first, str):
+                        fill(kept.stored(slot), declared.first_value(h))
+                for key, value in derived(self.kind, h, 0).items():
+                    self.carried[key][i] = self.derived[key][i] = value
 
     def publish(self, also: Sequence[int] = ()) -> None:
         """Put into users' state what they are to see of it, and look at all from now on."""
@@ -210,6 +241,7 @@ class Holding(Layout):
         also = [i for i in self.pending if self.given_params[i].grad is not None]
         also = [i for i in also if not self.group_state.get(self.given_params[i])]
         if also:
+            self._begin_state(also)
             self.publish(also)
         return also
 
@@ -224,12 +256,58 @@ class Holding(Layout):
     def settings(self) -> tuple[Settings, ...]:
         return self.chosen.settings
 
-    def derive(self) -> None:
-        """Bring in line what follows from the step counts."""
-        for key, values in self.derived.items():
-            for cohort in self.cohorts:
-                h = self.chosen.settings[cohort.group].at(self.steps)
-                values[cohort.members] = derived(self.kind, h, self.steps - cohort.behind)[key]
+    def rows(self) -> Rows:
+        if not self.carries:
+            return super().rows()
+        split = split_by(self.cohorts, list(self.carried.values()))
+        if len(split) != len(self.cohorts):
+            self.cohorts = split
+        rows = super().rows()
+        for place, (row, cohort) in enumerate(zip(rows, self.cohorts, strict=True)):
+            h = self.settings[cohort.group].at(self.steps)
+            first = cohort.members[0]
+            carried = {key: float(values[first]) for key, values in self.carried.items()}
+            own = step_coefficients(self.kind, h, self.steps - cohort.behind + 1, carried)
+            rows[place] = (row[0], row[1] | own, *row[2:])
+        return rows
+
+    @property
+    def carries(self) -> bool:
+        """Whether what has been carried differs from what follows from the step counts."""
+        names = DEPENDS_ON.get(self.kind, set())
+        return any(followed.varies(names) for followed in self.followed)
+
+    def carry(self, absent: Collection[int] = ()) -> None:
+        """After a step: numbers that PyTorch carries, of all parameters but the absent ones."""
+        if not self.carried:
+            return
+        carries = self.carries
+        cohorts = split_by(self.cohorts, list(self.carried.values())) if carries else self.cohorts
+        for cohort in cohorts:
+            members = [i for i in cohort.members if i not in absent]
+            if not members:
+                continue
+            h = self.settings[cohort.group].at(max(self.steps - 1, 0))
+            before = {key: float(values[members[0]]) for key, values in self.carried.items()}
+            count = self.steps - cohort.behind
+            after = after_step(self.kind, h, count, before if carries else None)
+            for key, value in after.items():
+                self.carried[key][members] = self.derived[key][members] = value
+
+    def _take_carried(self) -> None:
+        """What the state says, or follows from the step counts."""
+        keys = carried_keys(self.kind)
+        self.carried = {key: np.zeros(len(self.names)) for key in keys}
+        for cohort in self.cohorts if keys else ():
+            h = self.settings[cohort.group].at(max(self.steps - 1, 0))
+            for key, value in derived(self.kind, h, self.steps - cohort.behind).items():
+                self.carried[key][cohort.members] = value
+        for i, param in enumerate(self.given_params):
+            entry = self.group_state.get(param) or {}
+            for key in keys:
+                if key in entry:
+                    self.carried[key][i] = float(entry[key])
+        self.derived = {k: v.astype(self.counts.dtype) for k, v in self.carried.items()}
 
     def follow(self, groups: list[dict[str, Any]]) -> bool:
         """Take over what was changed in the groups; False where all has to be made anew."""
@@ -253,8 +331,15 @@ def can_be_stepped(param: Tensor) -> bool:
     return True
 
 
-def derived_keys(kind: str) -> tuple[str, ...]:
-    return {"NAdam": ("mu_product",), "ASGD": ("eta", "mu")}.get(kind, ())
+def split_by(cohorts: Sequence[Cohort], values: Sequence[Array]) -> list[Cohort]:
+    """Cohorts whose members have equal values, too."""
+    split = []
+    for cohort in cohorts:
+        alike: dict[tuple[float, ...], list[int]] = {}
+        for i in cohort.members:
+            alike.setdefault(tuple(float(each[i]) for each in values), []).append(i)
+        split += [replace(cohort, members=members) for members in alike.values()]
+    return split
 
 
 def names_of(groups: Sequence[Mapping[str, Any]], params: Sequence[Tensor]) -> list[str]:

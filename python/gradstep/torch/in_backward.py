@@ -149,5 +149,5 @@ class StepInBackward:
         if self._applied:
             cohorts = after_step(holding.cohorts, absent) if absent else holding.cohorts
             holding.steps, holding.cohorts = holding.steps + 1, cohorts
-            holding.derive()
+            holding.carry(absent)
         self._holding = None

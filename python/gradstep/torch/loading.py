@@ -44,15 +44,26 @@ class Loadable(torch.optim.Optimizer):
 
         Schedules give their values for the next step.
         """
-        for group in self.param_groups:
-            group["steps"] = self.steps
-        state_dict: dict[str, Any] = super().state_dict()
-        for group in state_dict["param_groups"]:
-            group |= {name: self._number(value) for name, value in group.items() if varies(value)}
+        for pre_hook in self._optimizer_state_dict_pre_hooks.values():
+            pre_hook(self)
+        numbers: dict[Tensor, int] = {}
+        for param in (p for group in self.param_groups for p in group["params"]):
+            numbers.setdefault(param, len(numbers))
+        groups = [
+            {name: self._number(value) for name, value in group.items() if name != "params"}
+            | {"steps": self.steps, "params": [numbers[p] for p in group["params"]]}
+            for group in self.param_groups
+        ]
+        state = {numbers.get(key, key): entry for key, entry in self.state.items()}
+        state_dict: dict[str, Any] = {"state": state, "param_groups": groups}
+        for post_hook in self._optimizer_state_dict_post_hooks.values():
+            if (result := post_hook(self, state_dict)) is not None:
+                state_dict = result
         return state_dict
 
     def _number(self, value: Any) -> Any:
-        if isinstance(value, (tuple, list)):
+        """A schedule's value for the next step, and any other value as it is."""
+        if isinstance(value, (tuple, list)) and varies(value):
             return tuple(map(self._number, value))
         return value(self.steps) if callable(value) else value
 

@@ -50,7 +50,7 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
             continue
         what = f"state[{key!r}] of parameter {name!r}"
         value = local_of(value)
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor) or value.is_complex():
             raise TypeError(f"{what} must be a tensor, got {shown(value)}; delete it or set one")
         if of_elements and value.shape != param.shape:
             raise ValueError(
@@ -125,6 +125,11 @@ def count_of(kind: str, name: str, entry: Mapping[str, Any], before: int | None)
             raise ValueError(f"state['step'] of parameter {name!r} must be ≥ 0, got {value}")
         return int(value)
     if kind != "SGD":
+        if entry:
+            raise ValueError(
+                f"the state of parameter {name!r} has {sorted(map(str, entry))} and no 'step'; "
+                "load the whole of it, or let it begin anew: del opt.state[p]"
+            )
         return 0
     if entry.get("momentum_buffer") is not None:
         return max(1, before or 0)

@@ -66,8 +66,7 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
         raise
     if not skipped:
         holding.steps, holding.cohorts = holding.steps + 1, cohorts
-        if holding.derived:
-            holding.derive()
+        holding.carry(absent)
     norm = norm_of_all if norm is None else norm
     return DONE if norm is None else StepInfo(norm, skipped)
 

@@ -68,6 +68,7 @@ def check_tensor(what: str, tensor: Any) -> None:
 def check_gradient(name: str, gradient: Tensor) -> None:
     """Raise a TypeError where a gradient cannot be read: what came and what to do."""
     wanted = "expected a dense tensor of float32, float64, bfloat16 or float16 on the CPU"
+    kind: type[Exception] = TypeError
     problem = None
     if gradient.layout != torch.strided:
         problem, advice = f"has the layout {gradient.layout}", (
@@ -81,9 +82,10 @@ def check_gradient(name: str, gradient: Tensor) -> None:
         problem = f"has dtype {gradient.dtype}"
         advice = "Convert it: p.grad = p.grad.float()."
     elif not has_memory(gradient):
-        problem, advice = "has no memory, as its storage was freed", "Compute it anew."
+        kind, problem = ValueError, "has no memory, as its storage was freed"
+        advice = "Compute it anew."
     if problem:
-        raise TypeError(f"gradient {name!r} {problem}; {wanted}. {advice}")
+        raise kind(f"gradient {name!r} {problem}; {wanted}. {advice}")
 
 
 def has_memory(tensor: Tensor) -> bool:
