@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers import Array, assert_same_bits, awkward_params, everything, gradients
-from tests.specs import SPECS
 
 import gradstep as gs
+from tests.helpers import Array, assert_same_bits, awkward_params, everything, gradients
+from tests.specs import SPECS
 
 torch = pytest.importorskip("torch")
 fronts = pytest.importorskip("gradstep.torch")

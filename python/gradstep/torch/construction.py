@@ -15,7 +15,7 @@ from gradstep.method.method import Method
 from gradstep.optimizer.storage import is_narrow
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.groups import Followed
-from gradstep.torch.sharding import local_of
+from gradstep.torch.sharding import is_made_by_zero, local_of, share_of
 from gradstep.torch.tensors import array_of, check_tensor
 
 Base = torch.optim.Optimizer
@@ -38,6 +38,7 @@ class Constructed(torch.optim.Optimizer):
     """The constructor, and groups that are added later."""
 
     method: ClassVar[Method]
+    _by_zero = False  # made by a ZeroRedundancyOptimizer for some of its parameters
 
     def __init__(self, params: Any, *by_place: Any, copies: Any = None, **by_name: Any) -> None:
         cls: Any = type(self)
@@ -55,6 +56,7 @@ class Constructed(torch.optim.Optimizer):
         defaults = {**defaults_of(cls), **given, **schedules}
         self._turn = Turn()
         self._copies: dict[Tensor, Tensor] = {}
+        self._by_zero = is_made_by_zero()
         self._our_defaults = defaults
         if theirs is Base:
             Base.__init__(self, params, defaults)
@@ -84,7 +86,9 @@ class Constructed(torch.optim.Optimizer):
             for name, param in zip(names, group["params"], strict=True):
                 check_tensor(f"parameter {str(name)!r}", local_of(param))
             narrow = any(is_narrow(array_of(local_of(p))) for p in group["params"])
-            Followed(self.method, group, narrow)
+            values = Followed(self.method, group, narrow).settings.values
+            members = [p for each in groups for p in each["params"]]
+            share_of(members, self._by_zero).check(values)
             if copies is not None:
                 self._copies |= paired(group["params"], copies)
         except BaseException:

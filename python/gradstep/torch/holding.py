@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from gradstep.arrays.copies import Copies
 from gradstep.arrays.parameters import look
@@ -22,7 +23,14 @@ from gradstep.optimizer.storage import BESIDE_PARAM, is_narrow
 from gradstep.saving.torch_kinds import derived
 from gradstep.torch.gradients import TensorReader
 from gradstep.torch.groups import Followed
-from gradstep.torch.sharding import local_gradient, local_of, whole_of
+from gradstep.torch.sharding import (
+    is_dtensor,
+    local_gradient,
+    local_of,
+    share_of,
+    spread_like,
+    whole_of,
+)
 from gradstep.torch.state import adopted, check_apart, count_of, dtype_of_state
 from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, tensor_on
 from gradstep.torch.watch import Moved, snapshot, watch
@@ -47,6 +55,8 @@ class Holding(Layout):
         What there was before; of it step counts are known that users do not see.
     steps
         The number of completed steps, if that is known.
+    by_zero
+        Whether a ``ZeroRedundancyOptimizer`` gave some of its parameters.
     """
 
     def __init__(
@@ -58,12 +68,14 @@ class Holding(Layout):
         copies: Mapping[Tensor, Tensor],
         before: Holding | None = None,
         steps: int | None = None,
+        by_zero: bool = False,
     ) -> None:
         self.given_params = list(dict.fromkeys(p for group in groups for p in group["params"]))
         self._place_of = {param: i for i, param in enumerate(self.given_params)}
         self.names = names_of(groups, self.given_params)
         self.tensors = [local_of(p) for p in self.given_params]
-        self.sharded = any(t is not p for t, p in zip(self.tensors, self.given_params, strict=True))
+        self.distributed = [p for p in self.given_params if is_dtensor(p)]
+        self.share = share_of(self.given_params, by_zero)
         for name, tensor in zip(self.names, self.tensors, strict=True):
             check_tensor(f"parameter {name!r}", tensor)
         self.groups_given, self.group_state = groups, state
@@ -78,11 +90,12 @@ class Holding(Layout):
             members.append(own)
             narrow = any(map(is_narrow, own.values()))
             self.followed.append(Followed(method, group, narrow))
+        self._check_share()
         chosen = Chosen(*(each.settings for each in self.followed))
         own_groups = [Group(method, own, chosen, i) for i, own in enumerate(members)]
         for group_of_ours in own_groups:
             group_of_ours.check_storage(group_of_ours.plan)
-        found = {n: adopted(n, t, state.get(p) or {}, method) for p, n, t in self._each()}
+        found = {n: adopted(n, t, self._parts(p), method) for p, n, t in self._each()}
         check_apart(
             {f"parameter {name!r}": array for name, array in arrays.items()}
             | {
@@ -92,11 +105,14 @@ class Holding(Layout):
             }
         )
         known = {} if before is None else before.steps_taken()
+        if steps is not None:
+            known = {param: min(count, steps) for param, count in known.items()}
         counts = [
             count_of(kind, name, state.get(p) or {}, known.get(p)) for p, name, _ in self._each()
         ]
         if steps is None:
-            steps = max([0 if before is None else before.steps, *counts])
+            steps = 0 if before is None else before.steps
+        steps = max(steps, *counts, 0)
         vars(self).update(
             kind=kind, method=method, defaults={}, grouped=True, structures=[], given=arrays,
             params=arrays, seen={name: look(array) for name, array in arrays.items()},
@@ -132,6 +148,15 @@ class Holding(Layout):
     def _each(self) -> Any:
         return zip(self.given_params, self.names, self.tensors, strict=True)
 
+    def _check_share(self) -> None:
+        for followed in self.followed:
+            self.share.check(followed.settings.values)
+
+    def _parts(self, param: Tensor) -> State:
+        """What users see of a parameter's state, tensors spread as it is and the parts here."""
+        entry = self.group_state.get(param) or {}
+        return {key: local_of(spread_like(value, param)) for key, value in entry.items()}
+
     def _is_public(self, i: int, param: Tensor) -> bool:
         """Whether users see the state of a parameter: from its first step on."""
         return bool(self.group_state.get(param)) or self.counts[i] > 0
@@ -142,7 +167,12 @@ class Holding(Layout):
         return self.reader
 
     def publish(self, also: Sequence[int] = ()) -> None:
-        """Put into users' state what they are to see of it, and look at all from now on."""
+        """Put into users' state what they are to see of it, and look at all from now on.
+
+        Raises Moved where `also` are to be shown beside others that are not what they were.
+        """
+        if also and not self.watch.unchanged():
+            raise Moved
         show = set(also)
         self.pending = [i for i in self.pending if i not in show]
         hidden = set(self.pending)
@@ -158,9 +188,10 @@ class Holding(Layout):
                 if key not in shown:
                     entry.pop(key, None)
             for key, value in shown.items():
+                of_elements = key != "step" and key not in self.derived
                 if local_of(entry.get(key)) is not value:
-                    entry[key] = whole_of(value, param)
-                if key != "step" and key not in self.derived:
+                    entry[key] = whole_of(value, param) if of_elements else value
+                if of_elements:
                     beside.append(value)
         self.watch = watch(self.tensors, beside, self.group_state, self.counts)
         self.groups_seen = snapshot(self.groups_given, 3)
@@ -189,11 +220,23 @@ class Holding(Layout):
         if also := [i for i in self.pending if self.given_params[i].grad is not None]:
             self.publish(also)
 
+    def unchanged(self) -> bool:
+        """Whether all tensors, and the parts of them that are here, are what they were."""
+        parts = zip(self.given_params, self.tensors, strict=True)
+        return self.watch.unchanged() and not (
+            self.distributed and any(local_of(p) is not tensor for p, tensor in parts)
+        )
+
+    @property
+    def written(self) -> list[Tensor]:
+        """The parameters as autograd knows them: of those that are distributed their parts, too."""
+        return [*self.tensors, *self.distributed]
+
+    def announce(self) -> None:
+        """Tell autograd that those which are distributed were written; their parts are others."""
+        increment_version([p for p in self.distributed if p.grad is not None])
+
     def local_gradients(self) -> list[Any]:
-        """The parts that are here; Moved where that of a parameter is another tensor now."""
-        for param, tensor in zip(self.given_params, self.tensors, strict=True):
-            if local_of(param) is not tensor:
-                raise Moved
         return [local_gradient(param) for param in self.given_params]
 
     @property
@@ -214,6 +257,7 @@ class Holding(Layout):
         for group, followed in zip(groups, self.followed, strict=True):
             if group is not followed.group or not followed.follow():
                 return False
+        self._check_share()
         settings = tuple(followed.settings for followed in self.followed)
         if any(a is not b for a, b in zip(settings, self.chosen.settings, strict=True)):
             self.chosen.settings = settings

@@ -14,6 +14,7 @@ from gradstep.method.method import Method
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.construction import varies
 from gradstep.torch.holding import Holding
+from gradstep.torch.sharding import in_bytes
 
 Groups = list[dict[str, Any]]
 
@@ -25,6 +26,7 @@ class Loadable(torch.optim.Optimizer):
     _holding: Holding | None = None
     _steps: int | None = None  # that were completed before there is a holding
     _turn: Turn
+    _by_zero: bool
     _copies: dict[Tensor, Tensor]
 
     @property
@@ -35,11 +37,15 @@ class Loadable(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """The state as torch.optim has it; every group has the number of completed ``steps``, too.
 
-        Schedules give their values for the next step.
+        Schedules give their values for the next step, and ``trailing_bits`` are in bytes.
         """
         for group in self.param_groups:
             group["steps"] = self.steps
         state_dict: dict[str, Any] = super().state_dict()
+        for i, entry in state_dict["state"].items():
+            if "trailing_bits" in entry:
+                bits = in_bytes(entry["trailing_bits"])
+                state_dict["state"][i] = {**entry, "trailing_bits": bits}
         for group in state_dict["param_groups"]:
             group |= {name: self._number(value) for name, value in group.items() if varies(value)}
         return state_dict
@@ -114,7 +120,8 @@ class Loadable(torch.optim.Optimizer):
         if steps is None and before is None:
             steps = self._steps
         kind = type(self).__name__
-        return Holding(kind, self.method, groups, state, self._copies, before, steps)
+        copies, by_zero = self._copies, self._by_zero
+        return Holding(kind, self.method, groups, state, copies, before, steps, by_zero)
 
     def _made_anew(self) -> Holding:
         holding = self._hold(self.param_groups, self.state)

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from types import FrameType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from gradstep.torch.sums import norm_of
+from gradstep.torch.sums import norm_of, squares_of
+
+# What looks at whole tensors, or at blocks of them, which parts need not begin with.
+OF_WHOLE_TENSORS = {
+    "clip_tensor_norm": "use clip_norm, whose norm is summed over all processes",
+    "clip_adaptive": "use clip_norm, whose norm is summed over all processes",
+    "cautious": "leave it out",
+    "state_dtype": "use 'bfloat16'",
+}
+OF_ALL_TENSORS = ("clip_norm", "skip_nonfinite")
 
 
 def local_of(tensor: Any) -> Any:
     """The part of a DTensor that is here; anything else as it is."""
-    return tensor._local_tensor if is_dtensor(tensor) else tensor
+    if not is_dtensor(tensor):
+        return tensor
+    local = tensor._local_tensor
+    return local.wait() if hasattr(local, "wait") else local  # for a collective under way
 
 
 def is_dtensor(tensor: Any) -> bool:
@@ -24,77 +37,158 @@ def is_dtensor(tensor: Any) -> bool:
     return module is not None and isinstance(tensor, module.DTensor)
 
 
+def dims_of(param: Any) -> tuple[int, ...]:
+    """The dimensions of its mesh over which a parameter is spread."""
+    if not is_dtensor(param):
+        return ()
+    mesh, placements = param.device_mesh, param.placements
+    return tuple(i for i, p in enumerate(placements) if not p.is_replicate() and mesh.size(i) > 1)
+
+
+def is_of_flat_param(param: Any) -> bool:
+    """Whether FullyShardedDataParallel has cut it, which leaves no word of where the rest is."""
+    return getattr(param, "_fsdp_flattened", False)
+
+
+def is_made_by_zero() -> bool:
+    """Whether a ZeroRedundancyOptimizer is making the optimizer, for some of its parameters."""
+    module = sys.modules.get("torch.distributed.optim.zero_redundancy_optimizer")
+    if module is None:
+        return False
+    making = module.ZeroRedundancyOptimizer._init_local_optimizer.__code__
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not making:
+        frame = frame.f_back
+    return frame is not None
+
+
 def whole_of(tensor: Tensor, param: Any) -> Tensor:
     """A tensor that goes with the local part of a parameter, as one that is spread like it."""
-    if not is_dtensor(param) or tensor.shape != param._local_tensor.shape or tensor.ndim == 0:
+    if not is_dtensor(param) or tensor.shape != param._local_tensor.shape:
         return tensor
+    # By from_local it would lie where the mesh is, and not where CPUOffloadPolicy has parameters.
+    whole = torch.empty_like(param, dtype=tensor.dtype, requires_grad=False)
+    whole._local_tensor = tensor
+    return whole
+
+
+def in_bytes(bits: Any) -> Any:
+    """Of 16 bits without a number the two bytes, along one more axis: processes cannot send each
+    other int16."""
+    local = local_of(bits).unsqueeze(-1).view(torch.uint8)
+    if not is_dtensor(bits):
+        return local
     from torch.distributed.tensor import DTensor
 
+    shape, stride = (*bits.shape, 2), (*(2 * step for step in bits.stride()), 1)
     return DTensor.from_local(
-        tensor,
-        param.device_mesh,
-        param.placements,
-        run_check=False,
-        shape=param.shape,
-        stride=param.stride(),
+        local, bits.device_mesh, bits.placements, shape=torch.Size(shape), stride=stride
     )
+
+
+def spread_like(tensor: Any, param: Any) -> Any:
+    """A tensor of the size of a parameter, spread over the same processes."""
+    if not (is_dtensor(tensor) and is_dtensor(param)):
+        return tensor
+    if tensor.placements == param.placements and tensor.device_mesh == param.device_mesh:
+        return tensor
+    return tensor.redistribute(param.device_mesh, param.placements)
 
 
 def local_gradient(param: Any) -> Any:
     """The part of its gradient that goes with the part of a parameter that is here."""
     grad = param.grad
-    if not is_dtensor(grad):
-        return grad
-    if grad.placements != param.placements:
-        grad = grad.redistribute(param.device_mesh, param.placements)
-    local = grad._local_tensor
-    return local.wait() if hasattr(local, "wait") else local
+    return local_of(spread_like(grad, param)) if is_dtensor(grad) else grad
 
 
-def global_norm(params: Sequence[Any], grads: Sequence[Tensor | None]) -> float:
+class Share(NamedTuple):
+    """What this process has of the parameters."""
+
+    of_tensors: bool  # of some it has a part
+    alone: bool  # it cannot ask for what the others have
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raise a ValueError where a group's hyperparameters need more than that."""
+        for option, advice in OF_WHOLE_TENSORS.items() if self.of_tensors else ():
+            value = values.get(option)
+            if value == "8bit" or (value and option != "state_dtype"):
+                what = "state_dtype='8bit'" if value == "8bit" else option
+                raise ValueError(
+                    f"{what} needs whole tensors, and each process has a part of these parameters; "
+                    f"{advice}"
+                )
+        for option in OF_ALL_TENSORS if self.alone else ():
+            if values[option]:
+                raise ValueError(
+                    f"{option} needs all gradients, of which ZeroRedundancyOptimizer or "
+                    "FullyShardedDataParallel leaves this optimizer a part; leave it out, and "
+                    "limit or check them before the step: torch.nn.utils.clip_grad_norm_, or the "
+                    "clip_grad_norm_ of FullyShardedDataParallel"
+                )
+
+
+def share_of(params: Sequence[Any], by_zero: bool) -> Share:
+    flat = any(map(is_of_flat_param, params))
+    return Share(flat or any(map(dims_of, params)), flat or by_zero)
+
+
+def global_norm(
+    names: Sequence[str], params: Sequence[Any], grads: Sequence[Tensor | None]
+) -> float:
     """The norm of all parts of all gradients: each process calls it with its own.
 
-    What is sharded is summed over the mesh, what is replicated is counted once.
+    What is spread is summed over the mesh, what is replicated is counted once.
     """
-    parts: dict[Any, list[Tensor]] = {}
-    for param, grad in zip(params, grads, strict=True):
-        key = None
-        if is_dtensor(param):
-            dims = [i for i, p in enumerate(param.placements) if p.is_shard()]
-            key = param.device_mesh, tuple(dims)
-        parts.setdefault(key, [])
+    parts: dict[Any, dict[str, Tensor]] = {}
+    for name, param, grad in zip(names, params, grads, strict=True):
+        dims = dims_of(param)
+        own = parts.setdefault((param.device_mesh, dims) if dims else (None, ()), {})
         if grad is not None:
-            parts[key].append(grad)
-    total = 0.0
-    for key, of_key in parts.items():
-        squares = torch.tensor(norm_of(of_key) ** 2, dtype=torch.float64)
-        if key is not None:
-            mesh, dims = key
-            for dim in dims:
-                torch.distributed.all_reduce(squares, group=mesh.get_group(dim))
-        total += squares.item()
-    return math.sqrt(total)
+            own[name] = grad
+    squares = {over: squares_of(list(own.values()), list(own)) for over, own in parts.items()}
+    return math.sqrt(sum(summed(own, *over) for over, own in squares.items()))
 
 
-def shared_limit(plans: Sequence[Mapping[str, Any]]) -> float | None:
-    """The ``clip_norm`` of all groups, for parameters that are spread over processes.
+def norm_over_meshes(grads: Sequence[Any]) -> float:
+    """The norm of all parts of gradients that may be spread in any way."""
+    if not any(map(is_dtensor, grads)):
+        return norm_of(grads)
+    wholes = [added_up(grad) if is_dtensor(grad) else grad for grad in grads]
+    return global_norm(list(map(str, range(len(grads)))), wholes, list(map(local_of, wholes)))
 
-    Raises
-    ------
-    ValueError
-        If groups differ in it, or limit norms of which each process has a part.
-    """
-    for option in ("clip_tensor_norm", "clip_adaptive"):
-        if any(values[option] is not None for values in plans):
-            raise ValueError(
-                f"{option} cannot be had for DTensors, of which each process has a part; leave it "
-                "out, or use clip_norm, whose norm is summed over all processes"
-            )
-    limits = {values["clip_norm"] for values in plans}
-    if len(limits) > 1:
+
+def added_up(grad: Any) -> Any:
+    """A DTensor of which no process has a summand only."""
+    from torch.distributed.tensor import Replicate
+
+    placements = [Replicate() if p.is_partial() else p for p in grad.placements]
+    return grad.redistribute(placements=placements)
+
+
+def summed(own: float, mesh: Any, dims: tuple[int, ...]) -> float:
+    """The sum of what each process has, over these dimensions of a mesh."""
+    if not dims:
+        return own
+    if mesh.get_coordinate() is None:
         raise ValueError(
-            f"clip_norm must be the same in all groups for DTensors, got {limits}; set it for the "
-            "optimizer as a whole"
+            "clip_norm and skip_nonfinite need the gradients of the processes "
+            f"{mesh.mesh.flatten().tolist()}, of which this one is none; give parameters to the "
+            "optimizers of those processes that have parts of them"
         )
-    limit: float | None = limits.pop()
-    return limit
+    total = torch.tensor(own, dtype=torch.float64, device=mesh.device_type)
+    for dim in dims:
+        torch.distributed.all_reduce(total, group=mesh.get_group(dim))
+    return total.item()
+
+
+def shared_limit(plans: Iterable[Mapping[str, Any]]) -> float | None:
+    """The ``clip_norm`` of all groups, for parameters that are spread over processes."""
+    first: float | None
+    first, *others = (values["clip_norm"] for values in plans)
+    for other in others:
+        if other != first:
+            raise ValueError(
+                f"clip_norm must be the same in all groups for DTensors, got {first} and {other}; "
+                "set it for the optimizer as a whole"
+            )
+    return first

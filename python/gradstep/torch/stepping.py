@@ -11,7 +11,7 @@ from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.step_info import DONE, StepInfo
 from gradstep.torch.holding import Holding
 from gradstep.torch.sharding import global_norm, shared_limit
-from gradstep.torch.watch import Watch
+from gradstep.torch.watch import Moved, Watch
 
 SKIPPED = StepInfo(None, True)
 
@@ -33,13 +33,15 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
     rows = holding.rows()
     cohorts, watch = holding.cohorts, holding.watch
     leaves, norm_of_all = None, None
-    if holding.sharded:
+    if holding.distributed:
+        if not holding.unchanged():  # which it must know before others wait for its gradients
+            raise Moved
         leaves = holding.local_gradients()
-        if with_norm:
-            norm_of_all = global_norm(holding.given_params, leaves) * scale
+        if with_norm and holding.share.of_tensors:
+            norm_of_all = global_norm(holding.names, holding.given_params, leaves) * scale
             if skip and not math.isfinite(norm_of_all):
                 return StepInfo(norm_of_all, True)
-            limit = shared_limit([settings.at(holding.steps) for settings in holding.settings])
+            limit = shared_limit(settings.at(holding.steps) for settings in holding.settings)
             if limit is not None:
                 scale *= min(1.0, limit / (norm_of_all + 1e-6))
             with_norm = skip = False
@@ -65,6 +67,8 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
         holding.steps, holding.cohorts = holding.steps + 1, cohorts
         if holding.derived:
             holding.derive()
+        if holding.distributed:
+            holding.announce()
     norm = norm_of_all if norm is None else norm
     return DONE if norm is None else StepInfo(norm, skipped)
 
