@@ -20,8 +20,8 @@ namespace gradstep {
 // A tensor as it was when it was handed over.
 class WatchedTensor {
  public:
-  WatchedTensor(const dlpack::ExchangeApi* api, py::object tensor)
-      : api_(api), tensor_(std::move(tensor)), kept_(keep(api, tensor_.ptr())) {
+  WatchedTensor(const dlpack::ExchangeApi* api, py::object tensor, bool kept)
+      : api_(api), tensor_(std::move(tensor)), kept_(kept ? keep(api, tensor_.ptr()) : nullptr) {
     dlpack::Tensor seen;
     if (!describe(tensor_.ptr(), seen)) throw py::type_error("not a tensor on this CPU");
     data_ = dlpack::first_byte(seen);
@@ -121,8 +121,9 @@ class Tensors {
     if (!api || !api->managed_from_object) throw py::type_error("no exchange API");
     get_grad_ = Py_TYPE(grad_.ptr())->tp_descr_get;
     if (!get_grad_) throw py::type_error("grad must be a descriptor");
-    for (const py::object& param : params) params_.emplace_back(api, param);
-    for (const py::object& tensor : beside) beside_.emplace_back(api, tensor);
+    // Parameters have another owner, which torch.utils.swap_tensors allows: see Holding.
+    for (const py::object& param : params) params_.emplace_back(api, param, false);
+    for (const py::object& tensor : beside) beside_.emplace_back(api, tensor, true);
     for (const WatchedTensor& param : params_) all_.append(param.tensor());
     see_counts();
   }

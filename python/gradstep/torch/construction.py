@@ -7,16 +7,17 @@ from functools import cache
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gradstep.method.hyperparameters import UNSET
 from gradstep.method.method import Method
-from gradstep.optimizer.storage import is_narrow
+from gradstep.optimizer.storage import check_storage
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.groups import Followed
-from gradstep.torch.sharding import is_made_by_zero, local_of, share_of
-from gradstep.torch.tensors import array_of, check_tensor
+from gradstep.torch.sharding import Spread, is_made_by_zero, local_of
+from gradstep.torch.tensors import DTYPES, FLOATS
 
 Base = torch.optim.Optimizer
 
@@ -70,8 +71,7 @@ class Constructed(torch.optim.Optimizer):
         Raises
         ------
         TypeError, ValueError
-            As torch.optim does, and where an option is not legal or a tensor cannot be stepped in
-            place. Nothing has been added then.
+            As torch.optim does, and where an option is not legal. Nothing has been added then.
         """
         self.defaults.update(self._our_defaults)
         groups = self.param_groups
@@ -82,13 +82,8 @@ class Constructed(torch.optim.Optimizer):
             group = groups[-1]
             for name, value in group.items():
                 refuse(name, value)
-            names = group.get("param_names", range(len(group["params"])))
-            for name, param in zip(names, group["params"], strict=True):
-                check_tensor(f"parameter {str(name)!r}", local_of(param))
-            narrow = any(is_narrow(array_of(local_of(p))) for p in group["params"])
-            values = Followed(self.method, group, narrow).settings.values
-            members = [p for each in groups for p in each["params"]]
-            share_of(members, self._by_zero).check(values)
+            members = [param for each in groups for param in each["params"]]
+            check_settings(self.method, group, Spread(members, self._by_zero))
             if copies is not None:
                 self._copies |= paired(group["params"], copies)
         except BaseException:
@@ -119,6 +114,19 @@ def refuse(name: str, value: Any) -> None:
         raise ValueError(
             f"{name}=True cannot be had: {REFUSED[name]}; leave it out, or use torch.optim"
         )
+
+
+def check_settings(method: Method, group: dict[str, Any], spread: Spread) -> None:
+    """Raise a ValueError where a group's options are not legal, or not for its parameters."""
+    halves = (torch.bfloat16, torch.float16)
+    narrow = any(local_of(p).dtype in halves for p in group["params"])
+    settings = Followed(method, group, narrow).settings
+    spread.check(settings.values)
+    names = group.get("param_names", range(len(group["params"])))
+    for name, param in zip(names, group["params"], strict=True):
+        tensor = local_of(param)
+        if tensor.dtype in FLOATS:
+            check_storage(str(name), np.empty(0, DTYPES[tensor.dtype]), settings.plan)
 
 
 def varies(value: Any) -> bool:

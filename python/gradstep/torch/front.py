@@ -18,7 +18,7 @@ from gradstep.optimizer.step_info import DONE, StepInfo
 from gradstep.optimizer.turn import STEP
 from gradstep.torch.construction import Constructed
 from gradstep.torch.holding import Holding
-from gradstep.torch.loading import Loadable
+from gradstep.torch.loading import LOOKS, UNSETTLED, Loadable
 from gradstep.torch.stepping import take
 from gradstep.torch.watch import Moved
 
@@ -103,10 +103,19 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
             try:
                 self.last_info = take(holding, self.__dict__)
             except Moved:
-                self.last_info = take(self._made_anew(), self.__dict__)
+                self.last_info = self._taken_anew()
         finally:
             give(None)
         return loss
+
+    def _taken_anew(self) -> StepInfo:
+        for _ in range(LOOKS):
+            holding = self._made_anew()
+            try:
+                return take(holding, self.__dict__)
+            except Moved:
+                pass
+        raise RuntimeError(UNSETTLED)
 
     def _finish_backward(self) -> None:
         if vars(self).get("grad_scale") is not None:
@@ -159,9 +168,10 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
             holding = self._in_line()
             if not holding.unchanged():
                 holding = self._made_anew()
-            torch.autograd.graph.increment_version(holding.written)
+            written = [*holding.tensors, *holding.spread.distributed]
+            torch.autograd.graph.increment_version(written)
             yield from exchanged(pairs_of(holding))
-            torch.autograd.graph.increment_version(holding.written)
+            torch.autograd.graph.increment_version(written)
         finally:
             if mine:
                 self._turn.now = STEP

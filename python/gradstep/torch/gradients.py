@@ -56,4 +56,7 @@ class TensorReader(GradientReader):
             )
         if gradient.dtype == torch.bfloat16:
             gradient = gradient.float()  # NumPy has no name for it
-        return super().__call__(i, np.asarray(gradient.resolve_neg().detach().numpy()))
+        try:
+            return super().__call__(i, np.asarray(gradient.resolve_neg().detach().numpy()))
+        except ValueError as error:
+            raise ValueError(str(error).replace("g.copy()", "p.grad = p.grad.clone()")) from None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.autograd.graph import increment_version
+from torch.autograd.graph import get_gradient_edge
 
 from gradstep.arrays.copies import Copies
 from gradstep.arrays.parameters import look
@@ -23,17 +23,10 @@ from gradstep.optimizer.storage import BESIDE_PARAM, is_narrow
 from gradstep.saving.torch_kinds import derived
 from gradstep.torch.gradients import TensorReader
 from gradstep.torch.groups import Followed
-from gradstep.torch.sharding import (
-    is_dtensor,
-    local_gradient,
-    local_of,
-    share_of,
-    spread_like,
-    whole_of,
-)
+from gradstep.torch.sharding import Spread, local_of, spread_like, whole_of
 from gradstep.torch.state import adopted, check_apart, count_of, dtype_of_state
 from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, tensor_on
-from gradstep.torch.watch import Moved, snapshot, watch
+from gradstep.torch.watch import Moved, look_at, snapshot, watch
 
 Array = NDArray[Any]
 State = dict[Any, Any]
@@ -59,6 +52,8 @@ class Holding(Layout):
         Whether a ``ZeroRedundancyOptimizer`` gave some of its parameters.
     """
 
+    watch: Any
+
     def __init__(
         self,
         kind: str,
@@ -70,27 +65,35 @@ class Holding(Layout):
         steps: int | None = None,
         by_zero: bool = False,
     ) -> None:
-        self.given_params = list(dict.fromkeys(p for group in groups for p in group["params"]))
+        of_all = list(dict.fromkeys(p for group in groups for p in group["params"]))
+        name_of = dict(zip(of_all, names_of(groups, of_all), strict=True))
+        self.left_aside = [p for p in of_all if p.grad is None and not can_be_stepped(p)]
+        self.given_params = [p for p in of_all if p not in set(self.left_aside)]
         self._place_of = {param: i for i, param in enumerate(self.given_params)}
-        self.names = names_of(groups, self.given_params)
-        self.tensors = [local_of(p) for p in self.given_params]
-        self.distributed = [p for p in self.given_params if is_dtensor(p)]
-        self.share = share_of(self.given_params, by_zero)
+        self.names = [name_of[p] for p in self.given_params]
+        self.spread = Spread(self.given_params, by_zero)
+        self.tensors = self.spread.parts
         for name, tensor in zip(self.names, self.tensors, strict=True):
             check_tensor(f"parameter {name!r}", tensor)
         self.groups_given, self.group_state = groups, state
+        # Owners in C++, with which PyTorch describes a tensor three times as fast, and the only
+        # ones that torch.utils.swap_tensors allows.
+        with torch.inference_mode(False), torch.enable_grad():
+            self._nodes = [get_gradient_edge(t).node for t in self.tensors if t.requires_grad]
+        # Before arrays are made, so that what changes meanwhile is noticed.
+        self._looks = [(tensor, look_at(tensor)) for tensor in self.tensors]
         arrays = {n: array_of(t) for n, t in zip(self.names, self.tensors, strict=True)}
-        name_of = dict(zip(self.given_params, self.names, strict=True))
         self.followed = []
         members: list[dict[str, Array]] = []
         taken: set[str] = set()
         for group in groups:
-            own = {n: arrays[n] for p in group["params"] if (n := name_of[p]) not in taken}
+            own = {name_of[p]: arrays[name_of[p]] for p in group["params"] if p in self._place_of}
+            own = {name: array for name, array in own.items() if name not in taken}
             taken |= set(own)
             members.append(own)
             narrow = any(map(is_narrow, own.values()))
             self.followed.append(Followed(method, group, narrow))
-        self._check_share()
+        self.spread.check(*(followed.settings.values for followed in self.followed))
         chosen = Chosen(*(each.settings for each in self.followed))
         own_groups = [Group(method, own, chosen, i) for i, own in enumerate(members)]
         for group_of_ours in own_groups:
@@ -104,9 +107,7 @@ class Holding(Layout):
                 for k, (a, _) in f.tensors.items()
             }
         )
-        known = {} if before is None else before.steps_taken()
-        if steps is not None:
-            known = {param: min(count, steps) for param, count in known.items()}
+        known = {} if before is None or steps is not None else before.steps_taken()
         counts = [
             count_of(kind, name, state.get(p) or {}, known.get(p)) for p, name, _ in self._each()
         ]
@@ -124,6 +125,7 @@ class Holding(Layout):
             plans=[], prepared_for=(), assigned=None, table=None, table_type=None, steps=steps,
         )  # fmt: skip
         self.kept = {n: dict(f.tensors) for n, f in found.items()}
+        self._looks += [look for f in found.values() for look in f.looks]
         self.refresh()
         half_copies.write(self.copies, self.params)
         dtype = np.float64 if torch.get_default_dtype() == torch.float64 else np.float32
@@ -148,10 +150,6 @@ class Holding(Layout):
     def _each(self) -> Any:
         return zip(self.given_params, self.names, self.tensors, strict=True)
 
-    def _check_share(self) -> None:
-        for followed in self.followed:
-            self.share.check(followed.settings.values)
-
     def _parts(self, param: Tensor) -> State:
         """What users see of a parameter's state, tensors spread as it is and the parts here."""
         entry = self.group_state.get(param) or {}
@@ -166,11 +164,15 @@ class Holding(Layout):
         self.reader = TensorReader(self.params, self.seen, written, self.copies, orders=orders)
         return self.reader
 
-    def publish(self, also: Sequence[int] = ()) -> None:
-        """Put into users' state what they are to see of it, and look at all from now on.
+    def hide(self, again: Sequence[int]) -> None:
+        """Take back what was published of parameters that have not stepped after all."""
+        for i in again:
+            self.group_state.pop(self.given_params[i], None)
+        self.pending = sorted({*self.pending, *again})
+        self.publish()
 
-        Raises Moved where `also` are to be shown beside others that are not what they were.
-        """
+    def publish(self, also: Sequence[int] = ()) -> None:
+        """Put into users' state what they are to see of it, and look at all from now on."""
         if also and not self.watch.unchanged():
             raise Moved
         show = set(also)
@@ -195,6 +197,8 @@ class Holding(Layout):
                     beside.append(value)
         self.watch = watch(self.tensors, beside, self.group_state, self.counts)
         self.groups_seen = snapshot(self.groups_given, 3)
+        if any(look_at(tensor) != seen for tensor, seen in self._looks):
+            raise Moved
 
     def _shown(self, i: int, name: str, tensor: Tensor) -> dict[str, Tensor]:
         shown: dict[str, Tensor] = {}
@@ -207,6 +211,7 @@ class Holding(Layout):
             if known is None or known[0] is not array:
                 made = tensor_on(array, tensor, dtype_of_state(key, self.formats[name], array))
                 kept[key] = array, made
+                self._looks.append((made, look_at(made)))
             shown[key] = kept[key][1]
         if self.kind != "SGD" or self.draws:
             steps = torch.from_numpy(self.counts)
@@ -215,29 +220,17 @@ class Holding(Layout):
             shown = {**numbers, **shown}
         return shown
 
-    def show_new(self) -> None:
+    def show_new(self) -> list[int]:
         """Publish the state of parameters that have a gradient for the first time."""
-        if also := [i for i in self.pending if self.given_params[i].grad is not None]:
+        also = [i for i in self.pending if self.given_params[i].grad is not None]
+        also = [i for i in also if not self.group_state.get(self.given_params[i])]
+        if also:
             self.publish(also)
+        return also
 
     def unchanged(self) -> bool:
-        """Whether all tensors, and the parts of them that are here, are what they were."""
-        parts = zip(self.given_params, self.tensors, strict=True)
-        return self.watch.unchanged() and not (
-            self.distributed and any(local_of(p) is not tensor for p, tensor in parts)
-        )
-
-    @property
-    def written(self) -> list[Tensor]:
-        """The parameters as autograd knows them: of those that are distributed their parts, too."""
-        return [*self.tensors, *self.distributed]
-
-    def announce(self) -> None:
-        """Tell autograd that those which are distributed were written; their parts are others."""
-        increment_version([p for p in self.distributed if p.grad is not None])
-
-    def local_gradients(self) -> list[Any]:
-        return [local_gradient(param) for param in self.given_params]
+        """Whether all tensors are what they were."""
+        return self.watch.unchanged() and self.spread.same()
 
     @property
     def settings(self) -> tuple[Settings, ...]:
@@ -257,12 +250,20 @@ class Holding(Layout):
         for group, followed in zip(groups, self.followed, strict=True):
             if group is not followed.group or not followed.follow():
                 return False
-        self._check_share()
+        self.spread.check(*(followed.settings.values for followed in self.followed))
         settings = tuple(followed.settings for followed in self.followed)
         if any(a is not b for a, b in zip(settings, self.chosen.settings, strict=True)):
             self.chosen.settings = settings
         self.groups_seen = snapshot(groups, 3)
         return True
+
+
+def can_be_stepped(param: Tensor) -> bool:
+    try:
+        check_tensor("", local_of(param))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def derived_keys(kind: str) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ class StepInBackward:
                         "not all there within the backward pass; leave it out, or call opt.step() "
                         "after it without step_in_backward"
                     )
-        if holding.distributed:
+        if holding.spread.distributed:
             raise ValueError(
                 "DTensors get their gradients after the backward pass of their shards; call "
                 "opt.step() without step_in_backward"

@@ -15,8 +15,15 @@ from gradstep.optimizer.turn import Turn
 from gradstep.torch.construction import varies
 from gradstep.torch.holding import Holding
 from gradstep.torch.sharding import in_bytes
+from gradstep.torch.watch import Moved
 
 Groups = list[dict[str, Any]]
+
+LOOKS = 4  # the second finds all settled
+UNSETTLED = (
+    "parameters or their state are given other memory while the step looks at them; leave them "
+    "alone until it has returned"
+)
 
 
 class Loadable(torch.optim.Optimizer):
@@ -113,7 +120,10 @@ class Loadable(torch.optim.Optimizer):
         holding = self._hold(groups, state, steps)
         self.__setstate__({"state": state, "param_groups": groups})
         self._holding = holding
-        holding.publish()
+        try:
+            holding.publish()
+        except Moved:
+            self._made_anew()
 
     def _hold(self, groups: Groups, state: Any, steps: int | None = None) -> Holding:
         before = self._holding
@@ -124,10 +134,15 @@ class Loadable(torch.optim.Optimizer):
         return Holding(kind, self.method, groups, state, copies, before, steps, by_zero)
 
     def _made_anew(self) -> Holding:
-        holding = self._hold(self.param_groups, self.state)
-        self._holding = holding
-        holding.publish()
-        return holding
+        for _ in range(LOOKS):
+            holding = self._hold(self.param_groups, self.state)
+            self._holding = holding
+            try:
+                holding.publish()
+            except Moved:
+                continue
+            return holding
+        raise RuntimeError(UNSETTLED)
 
     def __getstate__(self) -> dict[str, Any]:
         own = {"_copies": self._copies, "_steps": self.steps, "_our_defaults": self._our_defaults}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from gradstep.torch.sums import norm_of, squares_of
 
@@ -20,7 +21,13 @@ OF_WHOLE_TENSORS = {
     "cautious": "leave it out",
     "state_dtype": "use 'bfloat16'",
 }
+NOT_WHOLE = "needs whole tensors, and each process has a part of these parameters"
 OF_ALL_TENSORS = ("clip_norm", "skip_nonfinite")
+NOT_ALL = (
+    "needs all gradients, of which ZeroRedundancyOptimizer or FullyShardedDataParallel leaves this "
+    "optimizer a part; leave it out, and limit or check them before the step: "
+    "torch.nn.utils.clip_grad_norm_, or the clip_grad_norm_ of FullyShardedDataParallel"
+)
 
 
 def local_of(tensor: Any) -> Any:
@@ -101,35 +108,51 @@ def local_gradient(param: Any) -> Any:
     return local_of(spread_like(grad, param)) if is_dtensor(grad) else grad
 
 
-class Share(NamedTuple):
-    """What this process has of the parameters."""
+class Spread:
+    """Parameters of which this process may have parts.
 
-    of_tensors: bool  # of some it has a part
-    alone: bool  # it cannot ask for what the others have
+    Parameters
+    ----------
+    params
+        All of an optimizer.
+    by_zero
+        Whether they are those that a ``ZeroRedundancyOptimizer`` has left to this process.
+    """
 
-    def check(self, values: Mapping[str, Any]) -> None:
-        """Raise a ValueError where a group's hyperparameters need more than that."""
-        for option, advice in OF_WHOLE_TENSORS.items() if self.of_tensors else ():
-            value = values.get(option)
-            if value == "8bit" or (value and option != "state_dtype"):
-                what = "state_dtype='8bit'" if value == "8bit" else option
-                raise ValueError(
-                    f"{what} needs whole tensors, and each process has a part of these parameters; "
-                    f"{advice}"
-                )
-        for option in OF_ALL_TENSORS if self.alone else ():
-            if values[option]:
-                raise ValueError(
-                    f"{option} needs all gradients, of which ZeroRedundancyOptimizer or "
-                    "FullyShardedDataParallel leaves this optimizer a part; leave it out, and "
-                    "limit or check them before the step: torch.nn.utils.clip_grad_norm_, or the "
-                    "clip_grad_norm_ of FullyShardedDataParallel"
-                )
+    def __init__(self, params: Sequence[Any], by_zero: bool) -> None:
+        self._params = params
+        self.parts = [local_of(param) for param in params]
+        self.distributed = [param for param in params if is_dtensor(param)]
+        flat = any(map(is_of_flat_param, params))
+        self.in_parts = flat or any(map(dims_of, params))
+        self._alone = flat or by_zero  # it cannot ask for what the others have
 
+    def check(self, *groups: Mapping[str, Any]) -> None:
+        """Raise a ValueError where the hyperparameters of groups need more than there is."""
+        for values in groups:
+            for option, advice in OF_WHOLE_TENSORS.items() if self.in_parts else ():
+                value = values.get(option)
+                if value == "8bit" or (value and option != "state_dtype"):
+                    what = "state_dtype='8bit'" if value == "8bit" else option
+                    raise ValueError(f"{what} {NOT_WHOLE}; {advice}")
+            for option in OF_ALL_TENSORS if self._alone else ():
+                if values[option]:
+                    raise ValueError(f"{option} {NOT_ALL}")
 
-def share_of(params: Sequence[Any], by_zero: bool) -> Share:
-    flat = any(map(is_of_flat_param, params))
-    return Share(flat or any(map(dims_of, params)), flat or by_zero)
+    def same(self) -> bool:
+        """Whether the parts are the tensors that they were."""
+        parts = zip(self._params, self.parts, strict=True)
+        return not self.distributed or all(local_of(param) is part for param, part in parts)
+
+    def gradients(self) -> list[Any]:
+        return [local_gradient(param) for param in self._params]
+
+    def announce(self) -> None:
+        """Tell autograd that those which have a gradient were written: their parts are others."""
+        increment_version([param for param in self.distributed if param.grad is not None])
+
+    def norm(self, names: Sequence[str], grads: Sequence[Tensor | None]) -> float:
+        return global_norm(names, self._params, grads)
 
 
 def global_norm(
@@ -181,14 +204,13 @@ def summed(own: float, mesh: Any, dims: tuple[int, ...]) -> float:
     return total.item()
 
 
-def shared_limit(plans: Iterable[Mapping[str, Any]]) -> float | None:
-    """The ``clip_norm`` of all groups, for parameters that are spread over processes."""
-    first: float | None
-    first, *others = (values["clip_norm"] for values in plans)
+def left_of_all(norm: float, groups: Sequence[Mapping[str, Any]]) -> float:
+    """The factor that ``clip_norm`` leaves of all gradients; a ValueError where groups differ."""
+    limit, *others = (values["clip_norm"] for values in groups)
     for other in others:
-        if other != first:
+        if other != limit:
             raise ValueError(
-                f"clip_norm must be the same in all groups for DTensors, got {first} and {other}; "
+                f"clip_norm must be the same in all groups for DTensors, got {limit} and {other}; "
                 "set it for the optimizer as a whole"
             )
-    return first
+    return 1.0 if limit is None else min(1.0, limit / (norm + 1e-6))

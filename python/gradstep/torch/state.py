@@ -17,6 +17,7 @@ from gradstep.method.method import Method
 from gradstep.optimizer.storage import BESIDE_PARAM, format_of_array, scale_of
 from gradstep.torch.sharding import local_of
 from gradstep.torch.tensors import array_of, lies_like
+from gradstep.torch.watch import look_at
 from gradstep.values import shown
 
 Array = NDArray[Any]
@@ -30,6 +31,7 @@ class Found(NamedTuple):
     formats: dict[str, str | None]
     average: Array | None
     tensors: dict[str, tuple[Array, Tensor]]  # each array with the tensor that it lies on
+    looks: list[tuple[Tensor, Any]]  # at these tensors, before arrays were made
 
 
 def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) -> Found:
@@ -40,7 +42,7 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
     TypeError, ValueError
         If something there is no tensor, or has not the parameter's shape.
     """
-    found = Found({}, {}, None, {})
+    found = Found({}, {}, None, {}, [])
     for key, value in entry.items():
         of_elements = key in method.slots or key == "ema" or key in BESIDE_PARAM.values()
         of_blocks = key.removesuffix("_scale") in method.slots and key.endswith("_scale")
@@ -58,6 +60,7 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
                 "parameter's. Load a state of this model, or delete it: del opt.state[p]"
             )
         tensor = fitting(value, param, key) if of_elements else value.detach().float()
+        found.looks.append((tensor, look_at(tensor)))
         array = array_of(tensor)
         if array.dtype.kind == "V":
             array = array.view(np.uint16)

@@ -53,6 +53,9 @@ def check_tensor(what: str, tensor: Any) -> None:
     elif tensor.is_inference():
         kind, problem = ValueError, "was made in inference mode and cannot be trained"
         advice = "Make a copy outside of it: x = x.clone()."
+    elif not has_memory(tensor):
+        kind, problem = ValueError, "has no memory, as its storage was freed"
+        advice = "Give it memory again before the step, or leave it out."
     elif tensor.is_neg() or in_memory_order(tensor) is None:
         kind = ValueError
         problem = f"does not fill its memory (shape {tuple(tensor.shape)}, strides "
@@ -77,8 +80,18 @@ def check_gradient(name: str, gradient: Tensor) -> None:
     elif gradient.is_quantized or gradient.dtype not in FLOATS:
         problem = f"has dtype {gradient.dtype}"
         advice = "Convert it: p.grad = p.grad.float()."
+    elif not has_memory(gradient):
+        problem, advice = "has no memory, as its storage was freed", "Compute it anew."
     if problem:
         raise TypeError(f"gradient {name!r} {problem}; {wanted}. {advice}")
+
+
+def has_memory(tensor: Tensor) -> bool:
+    if tensor.numel() == 0:
+        return True
+    last = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+    end = (tensor.storage_offset() + last + 1) * tensor.element_size()
+    return end <= tensor.untyped_storage().nbytes()
 
 
 def is_wrapper(tensor: Tensor) -> bool:

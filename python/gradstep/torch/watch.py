@@ -60,7 +60,7 @@ class Watch:
     ) -> None:
         self.params, self._counts = list(params), counts
         self._tensors = [*params, *beside]
-        self._seen = [look(tensor) for tensor in self._tensors]
+        self._seen = [look_at(tensor) for tensor in self._tensors]
         self._state = Snapshot(state, 2)
         self._counted = None if counts is None else counts.copy()
 
@@ -70,7 +70,7 @@ class Watch:
     def unchanged(self) -> bool:
         counted = self._counts is None or bool((self._counts == self._counted).all())
         seen = zip(self._tensors, self._seen, strict=True)
-        return counted and self._state.same() and all(look(t) == before for t, before in seen)
+        return counted and self._state.same() and all(look_at(t) == before for t, before in seen)
 
     def check(self) -> None:
         if not self.unchanged():
@@ -86,7 +86,7 @@ class Watch:
             self._counted = self._counts.copy()
 
 
-def look(tensor: Tensor) -> tuple[Any, ...]:
+def look_at(tensor: Tensor) -> tuple[Any, ...]:
     return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device
 
 
