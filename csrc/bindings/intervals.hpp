@@ -23,12 +23,11 @@ class Intervals {
 
   // `gap` remembers where this question was answered last: a training loop's gradients mostly come
   // back to the same addresses, and then two comparisons are enough.
-  bool overlaps(const void* data, std::size_t bytes, std::uint32_t& gap) const {
+  [[gnu::always_inline]] bool overlaps(const void* data, std::size_t bytes,
+                                       std::uint32_t& gap) const {
     if (bytes == 0) return false;
     const Address begin = address(data), end = begin + bytes;
-    if (in_gap(gap, begin, end)) return false;
-    gap = gap_after(begin);
-    return !in_gap(gap, begin, end);
+    return !in_gap(gap, begin, end) && overlaps_elsewhere(begin, end, gap);
   }
 
  private:
@@ -40,6 +39,11 @@ class Intervals {
       return begin != other.begin ? begin < other.begin : end < other.end;
     }
   };
+
+  bool overlaps_elsewhere(Address begin, Address end, std::uint32_t& gap) const {
+    gap = gap_after(begin);
+    return !in_gap(gap, begin, end);
+  }
 
   static Address address(const void* pointer) { return reinterpret_cast<Address>(pointer); }
 
