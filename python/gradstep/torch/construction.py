@@ -16,7 +16,7 @@ from gradstep.method.method import Method
 from gradstep.optimizer.storage import check_storage
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.groups import Followed
-from gradstep.torch.sharding import local_of
+from gradstep.torch.sharding import Spread, is_made_by_zero, local_of
 from gradstep.torch.tensors import DTYPES, FLOATS
 
 Base = torch.optim.Optimizer
@@ -39,6 +39,7 @@ class Constructed(torch.optim.Optimizer):
     """The constructor, and groups that are added later."""
 
     method: ClassVar[Method]
+    _by_zero = False  # made by a ZeroRedundancyOptimizer for some of its parameters
 
     def __init__(self, params: Any, *by_place: Any, copies: Any = None, **by_name: Any) -> None:
         cls: Any = type(self)
@@ -56,6 +57,7 @@ class Constructed(torch.optim.Optimizer):
         defaults = {**defaults_of(cls), **given, **schedules}
         self._turn = Turn()
         self._copies: dict[Tensor, Tensor] = {}
+        self._by_zero = is_made_by_zero()
         self._our_defaults = defaults
         if theirs is Base:
             Base.__init__(self, params, defaults)
@@ -80,7 +82,8 @@ class Constructed(torch.optim.Optimizer):
             group = groups[-1]
             for name, value in group.items():
                 refuse(name, value)
-            check_settings(self.method, group)
+            members = [param for each in groups for param in each["params"]]
+            check_settings(self.method, group, Spread(members, self._by_zero))
             if copies is not None:
                 self._copies |= paired(group["params"], copies)
         except BaseException:
@@ -113,16 +116,17 @@ def refuse(name: str, value: Any) -> None:
         )
 
 
-def check_settings(method: Method, group: dict[str, Any]) -> None:
+def check_settings(method: Method, group: dict[str, Any], spread: Spread) -> None:
     """Raise a ValueError where a group's options are not legal, or not for its parameters."""
     halves = (torch.bfloat16, torch.float16)
     narrow = any(local_of(p).dtype in halves for p in group["params"])
-    plan = Followed(method, group, narrow).settings.plan
+    settings = Followed(method, group, narrow).settings
+    spread.check(settings.values)
     names = group.get("param_names", range(len(group["params"])))
     for name, param in zip(names, group["params"], strict=True):
         tensor = local_of(param)
         if tensor.dtype in FLOATS:
-            check_storage(str(name), np.empty(0, DTYPES[tensor.dtype]), plan)
+            check_storage(str(name), np.empty(0, DTYPES[tensor.dtype]), settings.plan)
 
 
 def varies(value: Any) -> bool:

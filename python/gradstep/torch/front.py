@@ -168,11 +168,12 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
         try:
             self._turn.take_for("swap_averages()", mine)
             holding = self._in_line()
-            if not holding.watch.unchanged():
+            if not holding.unchanged():
                 holding = self._made_anew()
-            torch.autograd.graph.increment_version(holding.tensors)
+            written = [*holding.tensors, *holding.spread.distributed]
+            torch.autograd.graph.increment_version(written)
             yield from exchanged(pairs_of(holding))
-            torch.autograd.graph.increment_version(holding.tensors)
+            torch.autograd.graph.increment_version(written)
         finally:
             if mine:
                 self._turn.now = STEP

@@ -36,7 +36,7 @@ class Followed:
         self._live: set[str] = {
             name for name, value in group.items() if any(map(is_tensor, parts_of(value)))
         }
-        self.settings = self._made()
+        self.settings, self._seen = self._made(self._live)
 
     def varies(self, names: Collection[str]) -> bool:
         """Whether one of these has been another number since."""
@@ -49,29 +49,24 @@ class Followed:
         if len(now) != len(params) or any(a is not b for a, b in zip(now, params, strict=True)):
             return False
         changed = {n for n, value in self._seen.items() if group.get(n, value) is not value}
-        if not changed - self._live:
+        varying = {n for n in changed if can_vary(self.method.hyperparameters[n], group[n])}
+        if changed <= varying & self._live:
             self._seen |= {name: group[name] for name in changed}
             return True
-        declared = self.method.hyperparameters
-        before = self._live
-        self._live = before | {n for n in changed if can_vary(declared[n], group[n])}
-        plan = self.settings.plan
-        try:
-            made = self._made()
-        except BaseException:
-            self._live = before
-            raise
-        if made.plan != plan:
+        live = self._live - changed | varying
+        made, seen = self._made(live)
+        if made.plan != self.settings.plan:
             return False
-        self.settings = made
+        self.settings, self._seen, self._live = made, seen, live
         return True
 
-    def _made(self) -> Settings:
+    def _made(self, live: set[str]) -> tuple[Settings, dict[str, Any]]:
+        """Settings as the group has them, and what that is."""
         declared = self.method.hyperparameters
         seen = {name: self.group.get(name, declared[name].default) for name in declared}
         values = dict(seen)
         for name, value in seen.items():
-            if name in self._live:
+            if name in live:
                 values[name] = self._reading(name, value)
             elif isinstance(declared[name], Flag):
                 values[name] = bool(value)
@@ -79,9 +74,7 @@ class Followed:
                 values[name] = tuple(value)
         if values["state_dtype"] is None and self.narrow:
             values["state_dtype"] = "param"
-        made = settings_of(self.method, values)
-        self._seen = seen
-        return made
+        return settings_of(self.method, values), seen
 
     def _reading(self, name: str, value: Any) -> Any:
         """Schedules in the place of numbers."""

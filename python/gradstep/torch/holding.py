@@ -26,7 +26,7 @@ from gradstep.saving.torch_kinds import derived
 from gradstep.torch.carried import DEPENDS_ON, after_step, carried_keys, step_coefficients
 from gradstep.torch.gradients import TensorReader
 from gradstep.torch.groups import Followed
-from gradstep.torch.sharding import local_gradient, local_of, whole_of
+from gradstep.torch.sharding import Spread, local_of, spread_like, whole_of
 from gradstep.torch.state import adopted, check_apart, count_of, dtype_of_state
 from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, tensor_on
 from gradstep.torch.watch import Moved, look_at, snapshot, watch
@@ -51,7 +51,11 @@ class Holding(Layout):
         What there was before; of it step counts are known that users do not see.
     steps
         The number of completed steps, if that is known.
+    by_zero
+        Whether a ``ZeroRedundancyOptimizer`` gave some of its parameters.
     """
+
+    watch: Any
 
     def __init__(
         self,
@@ -62,6 +66,7 @@ class Holding(Layout):
         copies: Mapping[Tensor, Tensor],
         before: Holding | None = None,
         steps: int | None = None,
+        by_zero: bool = False,
     ) -> None:
         of_all = list(dict.fromkeys(p for group in groups for p in group["params"]))
         name_of = dict(zip(of_all, names_of(groups, of_all), strict=True))
@@ -69,8 +74,8 @@ class Holding(Layout):
         self.given_params = [p for p in of_all if p not in set(self.left_aside)]
         self._place_of = {param: i for i, param in enumerate(self.given_params)}
         self.names = [name_of[p] for p in self.given_params]
-        self.tensors = [local_of(p) for p in self.given_params]
-        self.sharded = any(t is not p for t, p in zip(self.tensors, self.given_params, strict=True))
+        self.spread = Spread(self.given_params, by_zero)
+        self.tensors = self.spread.parts
         for name, tensor in zip(self.names, self.tensors, strict=True):
             check_tensor(f"parameter {name!r}", tensor)
         self.groups_given, self.group_state = groups, state
@@ -91,11 +96,12 @@ class Holding(Layout):
             members.append(own)
             narrow = any(map(is_narrow, own.values()))
             self.followed.append(Followed(method, group, narrow))
+        self.spread.check(*(followed.settings.values for followed in self.followed))
         chosen = Chosen(*(each.settings for each in self.followed))
         own_groups = [Group(method, own, chosen, i) for i, own in enumerate(members)]
         for group_of_ours in own_groups:
             group_of_ours.check_storage(group_of_ours.plan)
-        found = {n: adopted(n, t, state.get(p) or {}, method) for p, n, t in self._each()}
+        found = {n: adopted(n, t, self._parts(p), method) for p, n, t in self._each()}
         check_apart(
             {f"parameter {name!r}": array for name, array in arrays.items()}
             | {
@@ -104,12 +110,13 @@ class Holding(Layout):
                 for k, (a, _) in f.tensors.items()
             }
         )
-        known = {} if before is None else before.steps_taken()
+        known = {} if before is None or steps is not None else before.steps_taken()
         counts = [
             count_of(kind, name, state.get(p) or {}, known.get(p)) for p, name, _ in self._each()
         ]
         if steps is None:
-            steps = max([0 if before is None else before.steps, *counts])
+            steps = 0 if before is None else before.steps
+        steps = max(steps, *counts, 0)
         vars(self).update(
             kind=kind, method=method, defaults={}, grouped=True, structures=[], given=arrays,
             params=arrays, seen={name: look(array) for name, array in arrays.items()},
@@ -160,6 +167,11 @@ class Holding(Layout):
     def _each(self) -> Any:
         return zip(self.given_params, self.names, self.tensors, strict=True)
 
+    def _parts(self, param: Tensor) -> State:
+        """What users see of a parameter's state, tensors spread as it is and the parts here."""
+        entry = self.group_state.get(param) or {}
+        return {key: local_of(spread_like(value, param)) for key, value in entry.items()}
+
     def _is_public(self, i: int, param: Tensor) -> bool:
         """Whether users see the state of a parameter: from its first step on."""
         return bool(self.group_state.get(param)) or self.counts[i] > 0
@@ -192,6 +204,8 @@ class Holding(Layout):
 
     def publish(self, also: Sequence[int] = ()) -> None:
         """Put into users' state what they are to see of it, and look at all from now on."""
+        if also and not self.watch.unchanged():
+            raise Moved
         show = set(also)
         self.pending = [i for i in self.pending if i not in show]
         hidden = set(self.pending)
@@ -207,9 +221,10 @@ class Holding(Layout):
                 if key not in shown:
                     entry.pop(key, None)
             for key, value in shown.items():
+                of_elements = key != "step" and key not in self.derived
                 if local_of(entry.get(key)) is not value:
-                    entry[key] = whole_of(value, param)
-                if key != "step" and key not in self.derived:
+                    entry[key] = whole_of(value, param) if of_elements else value
+                if of_elements:
                     beside.append(value)
         self.watch = watch(self.tensors, beside, self.group_state, self.counts)
         self.groups_seen = snapshot(self.groups_given, 3)
@@ -245,12 +260,9 @@ class Holding(Layout):
             self.publish(also)
         return also
 
-    def local_gradients(self) -> list[Any]:
-        """The parts that are here; Moved where that of a parameter is another tensor now."""
-        for param, tensor in zip(self.given_params, self.tensors, strict=True):
-            if local_of(param) is not tensor:
-                raise Moved
-        return [local_gradient(param) for param in self.given_params]
+    def unchanged(self) -> bool:
+        """Whether all tensors are what they were."""
+        return self.watch.unchanged() and self.spread.same()
 
     @property
     def settings(self) -> tuple[Settings, ...]:
@@ -316,6 +328,7 @@ class Holding(Layout):
         for group, followed in zip(groups, self.followed, strict=True):
             if group is not followed.group or not followed.follow():
                 return False
+        self.spread.check(*(followed.settings.values for followed in self.followed))
         settings = tuple(followed.settings for followed in self.followed)
         if any(a is not b for a, b in zip(settings, self.chosen.settings, strict=True)):
             self.chosen.settings = settings

@@ -18,7 +18,8 @@ def step_in_backward(opt: Optimizer) -> StepInBackward:
 
     So at no time all gradients are there: the peak of memory is lower by nearly their size. The
     results are the same to the bit. ``opt.step()`` then only ends the step, so that schedules go
-    on; without it a parameter's next gradient begins the next step.
+    on; without it a parameter's next gradient begins the next step. Not with
+    ``DistributedDataParallel``, which takes the mean of gradients later.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ class StepInBackward:
 
     def _checked(self) -> Holding:
         holding = self._opt._in_line()
-        if not holding.watch.unchanged():
+        if not holding.unchanged():
             holding = self._opt._made_anew()
         for settings in holding.settings:
             for option in ("clip_norm", "clip_tensor_norm", "clip_adaptive", "skip_nonfinite"):
@@ -93,7 +94,7 @@ class StepInBackward:
                         "not all there within the backward pass; leave it out, or call opt.step() "
                         "after it without step_in_backward"
                     )
-        if holding.sharded:
+        if holding.spread.distributed:
             raise ValueError(
                 "DTensors get their gradients after the backward pass of their shards; call "
                 "opt.step() without step_in_backward"

@@ -9,7 +9,7 @@ from torch import Tensor
 from gradstep.methods.adam import AdamW
 from gradstep.methods.sgd import SGD
 from gradstep.torch.lists_step import Tensors, step
-from gradstep.torch.sums import norm_of
+from gradstep.torch.sharding import norm_over_meshes
 
 ADAMW, PLAIN = AdamW(), SGD()
 
@@ -120,7 +120,8 @@ def global_norm(grads: Sequence[Tensor | None]) -> float:
     Parameters
     ----------
     grads : list of tensors or None
-        float32, float64, bfloat16 or float16, on the CPU.
+        float32, float64, bfloat16 or float16, on the CPU. Of DTensors all processes that have parts
+        call it with theirs.
 
     Raises
     ------
@@ -134,4 +135,4 @@ def global_norm(grads: Sequence[Tensor | None]) -> float:
     >>> global_norm([torch.tensor([3.0]), torch.tensor([4.0], dtype=torch.bfloat16)])
     5.0
     """
-    return norm_of([grad for grad in grads if grad is not None])
+    return norm_over_meshes([grad for grad in grads if grad is not None])

@@ -14,6 +14,7 @@ from gradstep.method.method import Method
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.construction import varies
 from gradstep.torch.holding import Holding
+from gradstep.torch.sharding import in_bytes
 from gradstep.torch.watch import Moved
 
 Groups = list[dict[str, Any]]
@@ -32,6 +33,7 @@ class Loadable(torch.optim.Optimizer):
     _holding: Holding | None = None
     _steps: int | None = None  # that were completed before there is a holding
     _turn: Turn
+    _by_zero: bool
     _copies: dict[Tensor, Tensor]
 
     @property
@@ -42,7 +44,7 @@ class Loadable(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """The state as torch.optim has it; every group has the number of completed ``steps``, too.
 
-        Schedules give their values for the next step.
+        Schedules give their values for the next step, and ``trailing_bits`` are in bytes.
         """
         for pre_hook in self._optimizer_state_dict_pre_hooks.values():
             pre_hook(self)
@@ -54,7 +56,7 @@ class Loadable(torch.optim.Optimizer):
             | {"steps": self.steps, "params": [numbers[p] for p in group["params"]]}
             for group in self.param_groups
         ]
-        state = {numbers.get(key, key): entry for key, entry in self.state.items()}
+        state = {numbers.get(key, key): storable(entry) for key, entry in self.state.items()}
         state_dict: dict[str, Any] = {"state": state, "param_groups": groups}
         for post_hook in self._optimizer_state_dict_post_hooks.values():
             if (result := post_hook(self, state_dict)) is not None:
@@ -135,7 +137,8 @@ class Loadable(torch.optim.Optimizer):
         if steps is None and before is None:
             steps = self._steps
         kind = type(self).__name__
-        return Holding(kind, self.method, groups, state, self._copies, before, steps)
+        copies, by_zero = self._copies, self._by_zero
+        return Holding(kind, self.method, groups, state, copies, before, steps, by_zero)
 
     def _made_anew(self) -> Holding:
         for _ in range(LOOKS):
@@ -170,3 +173,10 @@ def copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: copied(part) for key, part in value.items()}
     return type(value)(map(copied, value)) if isinstance(value, (list, tuple)) else value
+
+
+def storable(entry: Any) -> Any:
+    """A parameter's state, its bits that are no numbers in bytes, which every backend can send."""
+    if not isinstance(entry, dict) or "trailing_bits" not in entry:
+        return entry
+    return {**entry, "trailing_bits": in_bytes(entry["trailing_bits"])}

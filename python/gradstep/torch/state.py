@@ -52,6 +52,8 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
         value = local_of(value)
         if not isinstance(value, Tensor) or value.is_complex():
             raise TypeError(f"{what} must be a tensor, got {shown(value)}; delete it or set one")
+        if key == "trailing_bits" and value.dtype == torch.uint8:
+            value = value.contiguous().view(torch.int16).squeeze(-1)
         if of_elements and value.shape != param.shape:
             raise ValueError(
                 f"{what} has shape {tuple(value.shape)}; expected {tuple(param.shape)}, its "

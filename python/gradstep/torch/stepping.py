@@ -10,7 +10,7 @@ import torch
 from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.step_info import DONE, StepInfo
 from gradstep.torch.holding import Holding
-from gradstep.torch.sharding import global_norm, shared_limit
+from gradstep.torch.sharding import left_of_all
 from gradstep.torch.watch import Moved, Watch
 
 SKIPPED = StepInfo(None, True)
@@ -32,19 +32,20 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
     shown = holding.show_new() if holding.pending else []
     with_norm, skip = holding.needs_norm, holding.skips_nonfinite
     rows = holding.rows()
-    cohorts, watch = holding.cohorts, holding.watch
+    cohorts, watch, spread = holding.cohorts, holding.watch, holding.spread
     leaves, norm_of_all = None, None
-    if holding.sharded:
-        leaves = holding.local_gradients()
-        if with_norm:
-            norm_of_all = global_norm(holding.given_params, leaves) * scale
-            if skip and not math.isfinite(norm_of_all):
-                return StepInfo(norm_of_all, True)
-            limit = shared_limit([settings.at(holding.steps) for settings in holding.settings])
-            if limit is not None:
-                scale *= min(1.0, limit / (norm_of_all + 1e-6))
-            with_norm = skip = False
     try:
+        if spread.distributed:
+            if not holding.unchanged():  # which it must know before others wait for its gradients
+                raise Moved
+            leaves = spread.gradients()
+            if with_norm and spread.in_parts:
+                norm_of_all = spread.norm(holding.names, leaves) * scale
+                if skip and not math.isfinite(norm_of_all):
+                    return StepInfo(norm_of_all, True)
+                now = [settings.at(holding.steps) for settings in holding.settings]
+                scale *= left_of_all(norm_of_all, now)
+                with_norm = skip = False
         if type(watch) is Watch:
             taken = in_python(holding, leaves, rows, scale, with_norm, skip)
         else:
@@ -67,6 +68,8 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
     if not skipped:
         holding.steps, holding.cohorts = holding.steps + 1, cohorts
         holding.carry(absent)
+        if spread.distributed:
+            spread.announce()
     norm = norm_of_all if norm is None else norm
     return DONE if norm is None else StepInfo(norm, skipped)
 

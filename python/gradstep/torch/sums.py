@@ -16,13 +16,18 @@ from gradstep.torch.tensors import check_gradient
 
 def norm_of(grads: Sequence[Tensor]) -> float:
     """The Euclidean norm of all of them together; a TypeError where one cannot be read."""
+    return math.sqrt(squares_of(grads))
+
+
+def squares_of(grads: Sequence[Tensor], names: Sequence[str] | None = None) -> float:
+    """The sum of their squares; a TypeError that names one that cannot be read."""
     if (native := runtime.native()) is not None:
         total = native.sum_of_squares_of_tensors(Tensor, list(grads), torch.get_num_threads())
         if total is not None:
-            return math.sqrt(total)
+            return float(total)
     arrays = []
     for i, grad in enumerate(grads):
-        check_gradient(str(i), grad)
+        check_gradient(str(i) if names is None else names[i], grad)
         wide = grad.detach() if grad.dtype == torch.float64 else grad.detach().float()
         arrays.append(np.ascontiguousarray(wide.resolve_neg().numpy()))
-    return math.sqrt(sum_of_squares(arrays))
+    return sum_of_squares(arrays)
