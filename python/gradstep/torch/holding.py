@@ -224,8 +224,7 @@ class Holding(Layout):
                 of_elements = key != "step" and key not in self.derived
                 if local_of(entry.get(key)) is not value:
                     entry[key] = whole_of(value, param) if of_elements else value
-                if of_elements:
-                    beside.append(value)
+                beside.append(value)
         self.watch = watch(self.tensors, beside, self.group_state, self.counts)
         self.groups_seen = snapshot(self.groups_given, 3)
         if any(look_at(tensor) != seen for tensor, seen in self._looks):
