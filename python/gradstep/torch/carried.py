@@ -6,34 +6,120 @@ carried numbers remember those of before; then ours are carried, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
 from gradstep.methods.adam_variants import momentum_at
+from gradstep.optimizer.cohorts import Cohort
+from gradstep.optimizer.layout import Rows
+from gradstep.optimizer.settings import Settings
 from gradstep.saving.torch_kinds import derived
 
-CARRIED = {"NAdam": ("mu_product",), "ASGD": ("eta", "mu")}
+KEYS = {"NAdam": ("mu_product",), "ASGD": ("eta", "mu")}
 DEPENDS_ON = {"NAdam": {"betas", "momentum_decay"}, "ASGD": {"lr", "lambd", "alpha", "t0"}}
 
-Numbers = Mapping[str, float]
 
+class Carried:
+    """Those of all parameters of an optimizer, of its kind; mostly there are none.
 
-def carried_keys(kind: str) -> tuple[str, ...]:
-    return CARRIED.get(kind, ())
+    Parameters
+    ----------
+    kind
+        The optimizer's name.
+    states
+        What users see of each parameter's state.
+    cohorts, settings, steps
+        Of the optimizer; where the state does not say it, the numbers follow from the counts.
+    dtype
+        Of what users see.
+    """
 
+    def __init__(
+        self,
+        kind: str,
+        states: Sequence[Mapping[str, Any]],
+        cohorts: Sequence[Cohort],
+        settings: Sequence[Settings],
+        steps: int,
+        dtype: DTypeLike,
+    ) -> None:
+        self._kind = kind
+        self._values = {key: np.zeros(len(states)) for key in KEYS.get(kind, ())}
+        for cohort in cohorts if self._values else ():
+            h = settings[cohort.group].at(max(steps - 1, 0))
+            self._set(cohort.members, derived(kind, h, steps - cohort.behind))
+        for i, state in enumerate(states):
+            self._set([i], {key: float(state[key]) for key in self._values if key in state})
+        self.shown = {key: values.astype(dtype) for key, values in self._values.items()}
 
-def after_step(
-    kind: str, h: Mapping[str, Any], count: int, before: Numbers | None
-) -> dict[str, float]:
-    """What is carried after the `count`-th step; without `before` hyperparameters were constant."""
-    if kind == "NAdam" and before is not None:
-        mu = momentum_at(h["betas"][0], h["momentum_decay"], count)
-        return {"mu_product": before["mu_product"] * mu}
-    return derived(kind, h, count)
+    @property
+    def depends_on(self) -> Collection[str]:
+        """The hyperparameters that have to stay for the numbers to follow from the counts."""
+        return DEPENDS_ON.get(self._kind, set())
+
+    def split(self, cohorts: Sequence[Cohort]) -> list[Cohort]:
+        """Cohorts whose members have carried the same, too."""
+        split = []
+        for cohort in cohorts:
+            alike: dict[tuple[float, ...], list[int]] = {}
+            for i in cohort.members:
+                alike.setdefault(tuple(self._of(i).values()), []).append(i)
+            split += [replace(cohort, members=members) for members in alike.values()]
+        return split
+
+    def into_rows(
+        self, rows: Rows, cohorts: Sequence[Cohort], settings: Sequence[Settings], steps: int
+    ) -> Rows:
+        """Rows with the coefficients that follow from what has been carried."""
+        changed: Rows = []
+        for row, cohort in zip(rows, cohorts, strict=True):
+            h, carried = settings[cohort.group].at(steps), self._of(cohort.members[0])
+            own = step_coefficients(self._kind, h, steps - cohort.behind + 1, carried)
+            changed.append((row[0], row[1] | own, *row[2:]))
+        return changed
+
+    def begin(self, i: int, h: Mapping[str, Any]) -> None:
+        """Before the first step of a parameter."""
+        if self._values:
+            self._set([i], derived(self._kind, h, 0))
+
+    def go_on(
+        self,
+        cohorts: Sequence[Cohort],
+        settings: Sequence[Settings],
+        steps: int,
+        absent: Collection[int],
+        varied: bool,
+    ) -> None:
+        """After a step of all but the absent ones; whether hyperparameters have varied."""
+        for cohort in self.split(cohorts) if varied else cohorts:
+            members = [i for i in cohort.members if i not in absent]
+            if not members:
+                continue
+            h, count = settings[cohort.group].at(max(steps - 1, 0)), steps - cohort.behind
+            if varied and self._kind == "NAdam":
+                mu = momentum_at(h["betas"][0], h["momentum_decay"], count)
+                self._set(members, {"mu_product": self._of(members[0])["mu_product"] * mu})
+            else:
+                self._set(members, derived(self._kind, h, count))
+
+    def _of(self, i: int) -> dict[str, float]:
+        return {key: float(values[i]) for key, values in self._values.items()}
+
+    def _set(self, members: Sequence[int], numbers: Mapping[str, float]) -> None:
+        shown: dict[str, NDArray[Any]] = vars(self).get("shown", {})
+        for key, value in numbers.items():
+            self._values[key][members] = value
+            if key in shown:
+                shown[key][members] = value
 
 
 def step_coefficients(
-    kind: str, h: Mapping[str, Any], t: int, carried: Numbers
+    kind: str, h: Mapping[str, Any], t: int, carried: Mapping[str, float]
 ) -> dict[str, float]:
     """Those of step `t` that depend on what has been carried to it."""
     if kind == "ASGD":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
-from gradstep.arrays.copies import Copies
 from gradstep.arrays.parameters import look
 from gradstep.method.method import Method
 from gradstep.optimizer import half_copies
-from gradstep.optimizer.cohorts import Cohort, regroup
 from gradstep.optimizer.group import Chosen, Group
 from gradstep.optimizer.layout import Layout, Rows
 from gradstep.optimizer.settings import Settings
 from gradstep.optimizer.storage import BESIDE_PARAM, Kept, fill, is_narrow
 from gradstep.reference import RULES
-from gradstep.saving.torch_kinds import derived
-from gradstep.torch.carried import DEPENDS_ON, after_step, carried_keys, step_coefficients
+from gradstep.torch.carried import Carried
 from gradstep.torch.gradients import TensorReader
 from gradstep.torch.groups import Followed
+from gradstep.torch.members import can_be_stepped, cohorts_of, copies_of, members_of, names_of
 from gradstep.torch.sharding import Spread, local_of, spread_like, whole_of
 from gradstep.torch.state import adopted, check_apart, count_of, dtype_of_state
 from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, tensor_on
@@ -86,16 +83,11 @@ class Holding(Layout):
         # Before arrays are made, so that what changes meanwhile is noticed.
         self._looks = [(tensor, look_at(tensor)) for tensor in self.tensors]
         arrays = {n: array_of(t) for n, t in zip(self.names, self.tensors, strict=True)}
-        self.followed = []
-        members: list[dict[str, Array]] = []
-        taken: set[str] = set()
-        for group in groups:
-            own = {name_of[p]: arrays[name_of[p]] for p in group["params"] if p in self._place_of}
-            own = {name: array for name, array in own.items() if name not in taken}
-            taken |= set(own)
-            members.append(own)
-            narrow = any(map(is_narrow, own.values()))
-            self.followed.append(Followed(method, group, narrow))
+        members = members_of(groups, name_of, arrays)
+        self.followed = [
+            Followed(method, group, any(map(is_narrow, own.values())))
+            for group, own in zip(groups, members, strict=True)
+        ]
         self.spread.check(*(followed.settings.values for followed in self.followed))
         chosen = Chosen(*(each.settings for each in self.followed))
         own_groups = [Group(method, own, chosen, i) for i, own in enumerate(members)]
@@ -135,7 +127,8 @@ class Holding(Layout):
         half_copies.write(self.copies, self.params)
         dtype = np.float64 if torch.get_default_dtype() == torch.float64 else np.float32
         self.counts = np.array(counts, dtype)
-        self._take_carried()
+        states = [state.get(param) or {} for param in self.given_params]
+        self.carried = Carried(kind, states, self.cohorts, self.settings, steps, dtype)
         self.copy_tensors = list(copies.values())
         self.pending = [i for i, (p, *_) in enumerate(self._each()) if not self._is_public(i, p)]
 
@@ -199,8 +192,7 @@ class Holding(Layout):
                     declared = self.method.slots[slot]
                     if isinstance(declared.first, str):
                         fill(kept.stored(slot), declared.first_value(h))
-                for key, value in derived(self.kind, h, 0).items():
-                    self.carried[key][i] = self.derived[key][i] = value
+                self.carried.begin(i, h)
 
     def publish(self, also: Sequence[int] = ()) -> None:
         """Put into users' state what they are to see of it, and look at all from now on."""
@@ -221,7 +213,7 @@ class Holding(Layout):
                 if key not in shown:
                     entry.pop(key, None)
             for key, value in shown.items():
-                of_elements = key != "step" and key not in self.derived
+                of_elements = key != "step" and key not in self.carried.shown
                 if local_of(entry.get(key)) is not value:
                     entry[key] = whole_of(value, param) if of_elements else value
                 beside.append(value)
@@ -246,7 +238,7 @@ class Holding(Layout):
         if self.kind != "SGD" or self.draws:
             steps = torch.from_numpy(self.counts)
             numbers = {"step": steps[i]}
-            numbers |= {k: torch.from_numpy(v)[i] for k, v in self.derived.items()}
+            numbers |= {k: torch.from_numpy(v)[i] for k, v in self.carried.shown.items()}
             shown = {**numbers, **shown}
         return shown
 
@@ -268,57 +260,22 @@ class Holding(Layout):
         return self.chosen.settings
 
     def rows(self) -> Rows:
-        if not self.carries:
+        if not self.varied:
             return super().rows()
-        split = split_by(self.cohorts, list(self.carried.values()))
+        split = self.carried.split(self.cohorts)
         if len(split) != len(self.cohorts):
             self.cohorts = split
-        rows = super().rows()
-        for place, (row, cohort) in enumerate(zip(rows, self.cohorts, strict=True)):
-            h = self.settings[cohort.group].at(self.steps)
-            first = cohort.members[0]
-            carried = {key: float(values[first]) for key, values in self.carried.items()}
-            own = step_coefficients(self.kind, h, self.steps - cohort.behind + 1, carried)
-            rows[place] = (row[0], row[1] | own, *row[2:])
-        return rows
+        return self.carried.into_rows(super().rows(), self.cohorts, self.settings, self.steps)
 
     @property
-    def carries(self) -> bool:
-        """Whether what has been carried differs from what follows from the step counts."""
-        names = DEPENDS_ON.get(self.kind, set())
-        return any(followed.varies(names) for followed in self.followed)
+    def varied(self) -> bool:
+        """Whether numbers that PyTorch carries no longer follow from the step counts."""
+        return any(each.varies(self.carried.depends_on) for each in self.followed)
 
     def carry(self, absent: Collection[int] = ()) -> None:
-        """After a step: numbers that PyTorch carries, of all parameters but the absent ones."""
-        if not self.carried:
-            return
-        carries = self.carries
-        cohorts = split_by(self.cohorts, list(self.carried.values())) if carries else self.cohorts
-        for cohort in cohorts:
-            members = [i for i in cohort.members if i not in absent]
-            if not members:
-                continue
-            h = self.settings[cohort.group].at(max(self.steps - 1, 0))
-            before = {key: float(values[members[0]]) for key, values in self.carried.items()}
-            count = self.steps - cohort.behind
-            after = after_step(self.kind, h, count, before if carries else None)
-            for key, value in after.items():
-                self.carried[key][members] = self.derived[key][members] = value
-
-    def _take_carried(self) -> None:
-        """What the state says, or follows from the step counts."""
-        keys = carried_keys(self.kind)
-        self.carried = {key: np.zeros(len(self.names)) for key in keys}
-        for cohort in self.cohorts if keys else ():
-            h = self.settings[cohort.group].at(max(self.steps - 1, 0))
-            for key, value in derived(self.kind, h, self.steps - cohort.behind).items():
-                self.carried[key][cohort.members] = value
-        for i, param in enumerate(self.given_params):
-            entry = self.group_state.get(param) or {}
-            for key in keys:
-                if key in entry:
-                    self.carried[key][i] = float(entry[key])
-        self.derived = {k: v.astype(self.counts.dtype) for k, v in self.carried.items()}
+        """After a step of all parameters but the absent ones."""
+        if self.carried.shown:
+            self.carried.go_on(self.cohorts, self.settings, self.steps, absent, self.varied)
 
     def follow(self, groups: list[dict[str, Any]]) -> bool:
         """Take over what was changed in the groups; False where all has to be made anew."""
@@ -333,50 +290,3 @@ class Holding(Layout):
             self.chosen.settings = settings
         self.groups_seen = snapshot(groups, 3)
         return True
-
-
-def can_be_stepped(param: Tensor) -> bool:
-    try:
-        check_tensor("", local_of(param))
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def split_by(cohorts: Sequence[Cohort], values: Sequence[Array]) -> list[Cohort]:
-    """Cohorts whose members have equal values, too."""
-    split = []
-    for cohort in cohorts:
-        alike: dict[tuple[float, ...], list[int]] = {}
-        for i in cohort.members:
-            alike.setdefault(tuple(float(each[i]) for each in values), []).append(i)
-        split += [replace(cohort, members=members) for members in alike.values()]
-    return split
-
-
-def names_of(groups: Sequence[Mapping[str, Any]], params: Sequence[Tensor]) -> list[str]:
-    """Those that were given, where they differ, or the parameters' numbers."""
-    given: dict[Tensor, str] = {}
-    for group in groups:
-        given |= dict(zip(group["params"], group.get("param_names", ()), strict=False))
-    names = [given.get(param, str(i)) for i, param in enumerate(params)]
-    return names if len(set(names)) == len(names) else [str(i) for i in range(len(params))]
-
-
-def copies_of(
-    copies: Mapping[Tensor, Tensor], params: Mapping[str, Array], names: Mapping[Tensor, str]
-) -> Copies:
-    for param, copy in copies.items():
-        check_tensor(f"the copy of {names[param]!r}", copy)
-    return Copies({names[p]: array_of(copy) for p, copy in copies.items()}, params)
-
-
-def cohorts_of(
-    members: Sequence[Mapping[str, Array]], names: Sequence[str], counts: Sequence[int], steps: int
-) -> Any:
-    positions = {name: i for i, name in enumerate(names)}
-    return regroup(
-        (positions[name], place, steps - counts[positions[name]])
-        for place, own in enumerate(members)
-        for name in own
-    )
