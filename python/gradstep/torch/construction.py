@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ from gradstep.method.method import Method
 from gradstep.optimizer.storage import check_storage
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.groups import Followed
+from gradstep.torch.help import help_of
 from gradstep.torch.sharding import Spread, is_made_by_zero, local_of
 from gradstep.torch.tensors import DTYPES, FLOATS
 
@@ -29,6 +29,7 @@ HOW = {
     "differentiable": False,
     "fused": None,
 }
+OF_OURS = {"clip_adaptive_axis": 0}  # other defaults than NumPy's: weights are (fan_out, fan_in)
 REFUSED = {
     "capturable": "it is for graphs of a GPU, and steps here run on the CPU",
     "differentiable": "steps here write in place, and autograd does not see how",
@@ -40,6 +41,12 @@ class Constructed(torch.optim.Optimizer):
 
     method: ClassVar[Method]
     _by_zero = False  # made by a ZeroRedundancyOptimizer for some of its parameters
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "method" in vars(cls) and "__init__" not in vars(cls):
+            cls.__init__ = initializer(cls)  # type: ignore[method-assign]
+            cls.__doc__ = cls.__doc__ or help_of(cls.__name__, cls.method)
 
     def __init__(self, params: Any, *by_place: Any, copies: Any = None, **by_name: Any) -> None:
         cls: Any = type(self)
@@ -96,6 +103,20 @@ class Constructed(torch.optim.Optimizer):
             self._copies |= paired(params, copies)
 
 
+def initializer(cls: Any) -> Any:
+    """A constructor that shows its arguments, as tools want to know them."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        Constructed.__init__(self, *args, **kwargs)
+
+    own = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
+    shown = signature_of(cls)
+    parameters = [own, *shown.parameters.values()]
+    __init__.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
+    __init__.__doc__ = f"Make the optimizer: see help({cls.__name__})."
+    return __init__
+
+
 def paired(params: list[Tensor], copies: Any) -> dict[Tensor, Tensor]:
     """Copies by their parameters; None stands for a parameter that has none."""
     if isinstance(copies, Tensor):
@@ -146,22 +167,23 @@ def theirs_of(cls: type) -> type[Any]:
 def signature_of(cls: Any) -> Signature:
     """PyTorch's, and our options after it by name."""
     theirs = theirs_of(cls)
-    first = [Parameter("params", Parameter.POSITIONAL_OR_KEYWORD)]
+    first = [Parameter("params", Parameter.POSITIONAL_OR_KEYWORD, annotation=Any)]
     if theirs is not Base:
         first = list(signature(theirs.__init__).parameters.values())[1:]
     parameters = {parameter.name: parameter for parameter in first}
     has_place = set(cls.method.positional) if theirs is Base else set()
-    options: Mapping[str, Any] = {
+    options = {
         name: declared.default for name, declared in cls.method.hyperparameters.items()
-    }
+    } | OF_OURS
     for name, default in {**options, **HOW}.items():
         if name not in parameters:
             kind = Parameter.POSITIONAL_OR_KEYWORD if name in has_place else Parameter.KEYWORD_ONLY
             default = Parameter.empty if default is UNSET else default
-            parameters[name] = Parameter(name, kind, default=default)
-    parameters["copies"] = Parameter("copies", Parameter.KEYWORD_ONLY, default=None)
+            parameters[name] = Parameter(name, kind, default=default, annotation=Any)
+    copies = Parameter("copies", Parameter.KEYWORD_ONLY, default=None, annotation=Any)
+    parameters["copies"] = copies
     ordered = sorted(parameters.values(), key=lambda parameter: parameter.kind)
-    return Signature(ordered)
+    return Signature(ordered, return_annotation=None)
 
 
 @cache
@@ -174,5 +196,5 @@ def defaults_of(cls: Any) -> dict[str, Any]:
         for name, declared in cls.method.hyperparameters.items()
         if declared.default is not UNSET
     }
-    defaults = {**HOW, **defaults, "clip_adaptive_axis": 0}  # (fan_out, fan_in) weights
+    defaults = {**HOW, **defaults, **OF_OURS}
     return {name: value for name, value in defaults.items() if name not in known}

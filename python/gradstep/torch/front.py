@@ -31,8 +31,6 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
     """Steps parameters in place on the memory of their tensors."""
 
     method: ClassVar[Method]
-    # torch.amp.GradScaler hands over its scale, which the step takes off in its one pass.
-    _step_supports_amp_scaling = True
     last_info: StepInfo | None = None  # of the last step
     _in_backward: Any = None  # where each parameter steps in its backward pass
 
@@ -125,6 +123,16 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
             )
         self._turn.during("step()", self._in_backward.finish)
         self.last_info = DONE
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether torch.amp.GradScaler hands over its scale, for the step to take off: as in
+        torch.optim where ``fused=True``, since others clip gradients in between."""
+        return bool(self.defaults.get("fused"))
+
+    @_step_supports_amp_scaling.setter
+    def _step_supports_amp_scaling(self, supports: bool) -> None:
+        """PyTorch's own constructors say so where it is."""
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Let go of all gradients, or fill them with zeros, as torch.optim does."""

@@ -136,7 +136,7 @@ class Loadable(torch.optim.Optimizer):
         before = self._holding
         if steps is None and before is None:
             steps = self._steps
-        kind = type(self).__name__
+        kind = next(cls.__name__ for cls in type(self).__mro__ if "method" in vars(cls))
         copies, by_zero = self._copies, self._by_zero
         return Holding(kind, self.method, groups, state, copies, before, steps, by_zero)
 
