@@ -129,6 +129,7 @@ class Holding(Layout):
         self.counts = np.array(counts, dtype)
         states = [state.get(param) or {} for param in self.given_params]
         self.carried = Carried(kind, states, self.cohorts, self.settings, steps, dtype)
+        self.carries = bool(self.carried.shown)
         self.copy_tensors = list(copies.values())
         self.pending = [i for i, (p, *_) in enumerate(self._each()) if not self._is_public(i, p)]
 
@@ -260,7 +261,7 @@ class Holding(Layout):
         return self.chosen.settings
 
     def rows(self) -> Rows:
-        if not self.varied:
+        if not (self.carries and self.varied):
             return super().rows()
         split = self.carried.split(self.cohorts)
         if len(split) != len(self.cohorts):
@@ -274,7 +275,7 @@ class Holding(Layout):
 
     def carry(self, absent: Collection[int] = ()) -> None:
         """After a step of all parameters but the absent ones."""
-        if self.carried.shown:
+        if self.carries:
             self.carried.go_on(self.cohorts, self.settings, self.steps, absent, self.varied)
 
     def follow(self, groups: list[dict[str, Any]]) -> bool:

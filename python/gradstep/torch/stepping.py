@@ -27,7 +27,7 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
             return SKIPPED
         if scaler.get("grad_scale") is not None:
             scale = 1.0 / float(scaler["grad_scale"])
-    if any(param.grad is not None for param in holding.left_aside):
+    if holding.left_aside and any(param.grad is not None for param in holding.left_aside):
         raise Moved
     shown = holding.show_new() if holding.pending else []
     with_norm, skip = holding.needs_norm, holding.skips_nonfinite
@@ -67,7 +67,8 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
         raise
     if not skipped:
         holding.steps, holding.cohorts = holding.steps + 1, cohorts
-        holding.carry(absent)
+        if holding.carries:
+            holding.carry(absent)
         if spread.distributed:
             spread.announce()
     norm = norm_of_all if norm is None else norm
