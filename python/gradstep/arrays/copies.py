@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.advice import is_torch, towards_copy
 from gradstep.arrays.memory import byte_range
-from gradstep.arrays.parameters import check_unchanged, check_writeable, is_bfloat16, look
+from gradstep.arrays.parameters import (
+    BFLOAT16_BITS,
+    check_unchanged,
+    check_writeable,
+    is_bfloat16,
+    look,
+)
 from gradstep.arrays.stored import Stored
 from gradstep.arrays.structure import Branch, Node, leaves
 
@@ -127,7 +133,7 @@ def check_copy(name: str, copy: Any, param: Array) -> Array:
             f"of the parameter {param.strides}); {wanted}, contiguous in the same order. {make}"
         )
     plain = np.asarray(copy)
-    dtype = np.dtype(plain.dtype.type)
+    dtype = plain.dtype if plain.dtype == BFLOAT16_BITS else np.dtype(plain.dtype.type)
     return plain if plain.dtype is dtype else plain.view(dtype)
 
 

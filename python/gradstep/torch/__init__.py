@@ -72,3 +72,8 @@ __all__ = [
     "global_norm",
     "step_in_backward",
 ]
+
+
+def __dir__() -> list[str]:
+    """What users need; the modules that it comes from are private."""
+    return __all__

@@ -14,8 +14,9 @@ from gradstep.method.hyperparameters import UNSET
 from gradstep.method.method import Method
 from gradstep.optimizer.storage import check_storage
 from gradstep.optimizer.turn import Turn
+from gradstep.torch.copies import begin, paired
 from gradstep.torch.groups import Followed
-from gradstep.torch.help import help_of
+from gradstep.torch.help import OF_OURS, help_of
 from gradstep.torch.sharding import Spread, is_made_by_zero, local_of
 from gradstep.torch.tensors import DTYPES, FLOATS
 
@@ -29,7 +30,6 @@ HOW = {
     "differentiable": False,
     "fused": None,
 }
-OF_OURS = {"clip_adaptive_axis": 0}  # other defaults than NumPy's: weights are (fan_out, fan_in)
 REFUSED = {
     "capturable": "it is for graphs of a GPU, and steps here run on the CPU",
     "differentiable": "steps here write in place, and autograd does not see how",
@@ -70,7 +70,9 @@ class Constructed(torch.optim.Optimizer):
             Base.__init__(self, params, defaults)
         else:
             theirs.__init__(self, params, **passed)
-        self._take_copies(copies)
+        if copies is not None:
+            params = [p for group in self.param_groups for p in group["params"]]
+            self._take_copies(paired(params, copies))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters, with their options and perhaps ``"copies"`` of them.
@@ -92,15 +94,14 @@ class Constructed(torch.optim.Optimizer):
             members = [param for each in groups for param in each["params"]]
             check_settings(self.method, group, Spread(members, self._by_zero))
             if copies is not None:
-                self._copies |= paired(group["params"], copies)
+                self._take_copies(paired(group["params"], copies))
         except BaseException:
             del groups[count:]
             raise
 
-    def _take_copies(self, copies: Any) -> None:
-        if copies is not None:
-            params = [p for group in self.param_groups for p in group["params"]]
-            self._copies |= paired(params, copies)
+    def _take_copies(self, copies: dict[Tensor, Tensor]) -> None:
+        begin(copies)
+        self._copies |= copies
 
 
 def initializer(cls: Any) -> Any:
@@ -115,19 +116,6 @@ def initializer(cls: Any) -> Any:
     __init__.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
     __init__.__doc__ = f"Make the optimizer: see help({cls.__name__})."
     return __init__
-
-
-def paired(params: list[Tensor], copies: Any) -> dict[Tensor, Tensor]:
-    """Copies by their parameters; None stands for a parameter that has none."""
-    if isinstance(copies, Tensor):
-        copies = [copies]
-    copies = list(copies)
-    if len(copies) != len(params):
-        raise ValueError(
-            f"copies must be one for each of the {len(params)} parameters, or None for those "
-            f"without; got {len(copies)}"
-        )
-    return {p: copy for p, copy in zip(params, copies, strict=True) if copy is not None}
 
 
 def refuse(name: str, value: Any) -> None:

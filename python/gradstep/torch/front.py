@@ -99,9 +99,10 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
         try:
             holding = self._in_line()
             try:
-                self.last_info = take(holding, self.__dict__)
+                info = take(holding, self.__dict__)
             except Moved:
-                self.last_info = self._taken_anew()
+                info = self._taken_anew()
+            self.__dict__["last_info"] = info
         finally:
             give(None)
         return loss
@@ -142,6 +143,28 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
         for group in self.param_groups:
             for param in group["params"]:
                 param.grad = None
+
+    def current(self, name: str, group: int | None = None) -> Any:
+        """What the next step will use for the hyperparameter `name`, as a number.
+
+        `group` is the number of a group, which has to be given where groups differ.
+        """
+        groups = self.param_groups if group is None else [self.param_groups[group]]
+        values = [self._number(each[name]) for each in groups]
+        values = [v.item() if isinstance(v, Tensor) else v for v in values]
+        if any(value != values[0] for value in values[1:]):
+            raise ValueError(
+                f"{name} differs between groups: {values}; ask for one: current({name!r}, group=0)"
+            )
+        return values[0]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.method.hyperparameters:
+            raise AttributeError(
+                f"{name} is an option of groups; set it there: "
+                f"for group in opt.param_groups: group[{name!r}] = {value!r}"
+            )
+        super().__setattr__(name, value)
 
     def _in_line(self) -> Holding:
         """What there is to step, in line with groups, state and backend as they are now."""

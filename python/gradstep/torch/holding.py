@@ -20,9 +20,10 @@ from gradstep.optimizer.settings import Settings
 from gradstep.optimizer.storage import BESIDE_PARAM, Kept, fill, is_narrow
 from gradstep.reference import RULES
 from gradstep.torch.carried import Carried
+from gradstep.torch.copies import copies_of
 from gradstep.torch.gradients import TensorReader
 from gradstep.torch.groups import Followed
-from gradstep.torch.members import can_be_stepped, cohorts_of, copies_of, members_of, names_of
+from gradstep.torch.members import can_be_stepped, cohorts_of, members_of, names_of
 from gradstep.torch.sharding import Spread, local_of, spread_like, whole_of
 from gradstep.torch.state import adopted, check_apart, count_of, dtype_of_state
 from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, tensor_on
@@ -81,7 +82,7 @@ class Holding(Layout):
         with torch.inference_mode(False), torch.enable_grad():
             self._nodes = [get_gradient_edge(t).node for t in self.tensors if t.requires_grad]
         # Before arrays are made, so that what changes meanwhile is noticed.
-        self._looks = [(tensor, look_at(tensor)) for tensor in self.tensors]
+        self._looks = [(t, look_at(t)) for t in (*self.tensors, *copies.values())]
         arrays = {n: array_of(t) for n, t in zip(self.names, self.tensors, strict=True)}
         members = members_of(groups, name_of, arrays)
         self.followed = [

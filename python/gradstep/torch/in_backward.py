@@ -55,6 +55,11 @@ def step_in_backward(opt: Optimizer) -> StepInBackward:
             f"opt must be an optimizer of gradstep.torch, got a {type(opt).__name__}; make one "
             "with the class of the same name from there"
         )
+    if opt._in_backward is not None:
+        raise ValueError(
+            "this optimizer steps in the backward pass already; call remove() of what the first "
+            "step_in_backward() returned, to do it anew"
+        )
     return StepInBackward(opt)
 
 

@@ -87,7 +87,7 @@ def adamw_step(
 
 
 def accumulate(sums: Tensors, grads: Sequence[Tensor | None]) -> None:
-    """Add gradients to sums of any wider or equal dtype, in place: ``sums[i] += grads[i]``.
+    """Add gradients to sums of any dtype, in place: ``sums[i] += grads[i]``.
 
     Parameters
     ----------

@@ -21,14 +21,15 @@ from gradstep.method.rows import draws, key_of
 from gradstep.optimizer.settings import settings_of
 from gradstep.optimizer.storage import dithered, format_of_param, stored
 from gradstep.reference import RULES
+from gradstep.torch.copies import HALVES, check_copy
 from gradstep.torch.gradients import TensorReader
 from gradstep.torch.state import check_apart
 from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, lies_like
+from gradstep.torch.watch import look_at
 from gradstep.values import check_grad_scale
 
 Array = NDArray[Any]
 Tensors = Sequence[Tensor]
-HALVES = (torch.bfloat16, torch.float16)
 
 
 def step(
@@ -49,6 +50,11 @@ def step(
     params, given = list(params), list(grads)
     copies = [None] * len(params) if copies is None else list(copies)
     lists = {"grads": given, "copies": copies, **{f"{name}s": s for name, s in slots.items()}}
+    if isinstance(steps, Tensor):
+        raise TypeError(
+            "steps must be a list of one-element tensors, one for each parameter, or an int, the "
+            "completed steps of all; got a tensor"
+        )
     if not isinstance(steps, int):
         steps = lists["steps"] = list(steps)
     for name, each in lists.items():
@@ -61,6 +67,14 @@ def step(
     counts = [counted(steps if isinstance(steps, int) else steps[i], i) for i in there]
     h, parts = settings.fixed or settings.prepared(0)
     seed, rule = values["seed"], settings.rule
+    for name, each in slots.items():
+        if method.slots[name].values == "squares" and any(
+            is_tensor(t) and t.dtype == torch.float16 for t in each
+        ):
+            raise TypeError(
+                f"{name}s cannot be float16, in which squares below 6e-8 are zero; use bfloat16 or "
+                "float32"
+            )
     times = sorted(set(counts))
     half = any(s[i].dtype in HALVES for s in slots.values() for i in there if is_tensor(s[i]))
     rows = [
@@ -109,8 +123,8 @@ class Call:
             scale,
         )
         self.keys = list(map(key_of, self.names))
-        written = [t for t in chain(params, *self.slots, copies) if is_tensor(t)]
-        self.announce = partial(torch._C._increment_version, written)
+        self.written = [t for t in chain(params, *self.slots, copies) if is_tensor(t)]
+        self.announce = partial(torch._C._increment_version, self.written)
         self.count = partial(torch._foreach_add_, steps, 1) if steps else bool
 
     def natively(self) -> bool:
@@ -125,6 +139,7 @@ class Call:
     def by_table(self) -> None:
         """The same with arrays, which is slower, and says what is wrong."""
         arrays, slots, copies = {}, [], []
+        looks = [(t, look_at(t)) for t in self.written]
         written: dict[str, Array] = {}
         for i, (name, param) in enumerate(zip(self.names, self.params, strict=True)):
             check_tensor(f"params[{name}]", param)
@@ -146,8 +161,11 @@ class Call:
             stored_params, slots, [None] * len(slots), copies, self.keys, reader
         )
         table.assign([(self.rule, False, False)] * len(self.rows), self.row_of)
+        grads = [reader(i, grad) for i, grad in enumerate(self.grads)]
+        if any(look_at(tensor) != before for tensor, before in looks):
+            raise RuntimeError("tensors are given other memory while the step looks at them")
         self.announce()
-        table.step(self.grads, self.rows, self.scale, False, False)
+        table.step(grads, self.rows, self.scale, False, False)
         self.count()
 
     def _copy(
@@ -155,12 +173,7 @@ class Call:
     ) -> Stored | None:
         if copy is None:
             return None
-        check_beside(f"copies[{name}]", copy, param)
-        if copy.dtype not in HALVES or param.dtype != torch.float32:
-            raise TypeError(
-                f"copies[{name}] is {copy.dtype} beside a parameter of {param.dtype}; copies are "
-                "bfloat16 or float16 tensors of float32 parameters. Give None for it."
-            )
+        check_copy(f"copies[{name}]", copy, param)
         array = written[f"copies[{name}]"] = array_of(copy)
         return Stored(array, format_of_param(array, "nearest") or "")
 

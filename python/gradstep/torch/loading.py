@@ -45,9 +45,21 @@ class Loadable(torch.optim.Optimizer):
         """The state as torch.optim has it; every group has the number of completed ``steps``, too.
 
         Schedules give their values for the next step, and ``trailing_bits`` are in bytes.
+
+        Raises
+        ------
+        RuntimeError
+            If the optimizer is busy, as within ``swap_averages()``.
         """
         for pre_hook in self._optimizer_state_dict_pre_hooks.values():
             pre_hook(self)
+        state_dict = self._turn.during("state_dict()", self._packed)
+        for post_hook in self._optimizer_state_dict_post_hooks.values():
+            if (result := post_hook(self, state_dict)) is not None:
+                state_dict = result
+        return state_dict
+
+    def _packed(self) -> dict[str, Any]:
         numbers: dict[Tensor, int] = {}
         for param in (p for group in self.param_groups for p in group["params"]):
             numbers.setdefault(param, len(numbers))
@@ -57,11 +69,7 @@ class Loadable(torch.optim.Optimizer):
             for group in self.param_groups
         ]
         state = {numbers.get(key, key): storable(entry) for key, entry in self.state.items()}
-        state_dict: dict[str, Any] = {"state": state, "param_groups": groups}
-        for post_hook in self._optimizer_state_dict_post_hooks.values():
-            if (result := post_hook(self, state_dict)) is not None:
-                state_dict = result
-        return state_dict
+        return {"state": state, "param_groups": groups}
 
     def _number(self, value: Any) -> Any:
         """A schedule's value for the next step, and any other value as it is."""

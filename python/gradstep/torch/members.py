@@ -1,4 +1,4 @@
-"""Who is in a group: parameters' names, their copies, and who has taken as many steps."""
+"""Who is in a group: parameters' names, and who has taken as many steps."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gradstep.arrays.copies import Copies
 from gradstep.optimizer.cohorts import Cohort, regroup
 from gradstep.torch.sharding import local_of
-from gradstep.torch.tensors import array_of, check_tensor
+from gradstep.torch.tensors import check_tensor
 
 Array = NDArray[Any]
 
@@ -44,14 +43,6 @@ def members_of(
         members.append({n: arrays[n] for n in own if n in arrays and n not in taken})
         taken.update(own)
     return members
-
-
-def copies_of(
-    copies: Mapping[Tensor, Tensor], params: Mapping[str, Array], names: Mapping[Tensor, str]
-) -> Copies:
-    for param, copy in copies.items():
-        check_tensor(f"the copy of {names[param]!r}", copy)
-    return Copies({names[p]: array_of(copy) for p, copy in copies.items()}, params)
 
 
 def cohorts_of(

@@ -144,7 +144,7 @@ def check_apart(named: Mapping[str, Array]) -> None:
     for (_, end, first), (begin, _, second) in pairwise(ranges):
         if begin < end:
             raise ValueError(
-                f"{first} and {second} share memory, and a step would write both there. For tied "
-                "weights use one Parameter in both places, b.weight = a.weight; else give each its "
-                "own: x.data = x.data.clone()"
+                f"{first} and {second} share memory, and a step would write both there. Give each "
+                "its own, x.data = x.data.clone(); or, for tied weights, use one Parameter in both "
+                "places: b.weight = a.weight"
             )

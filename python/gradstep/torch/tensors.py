@@ -31,7 +31,9 @@ def check_tensor(what: str, tensor: Any) -> None:
     wanted = "expected a dense tensor of float32, float64, bfloat16 or float16 on the CPU"
     kind: type[Exception] = TypeError
     problem, advice = None, ""
-    if tensor.layout != torch.strided:
+    if not isinstance(tensor, Tensor):
+        problem, advice = f"is a {type(tensor).__name__}", "Give a tensor: torch.as_tensor(x)."
+    elif tensor.layout != torch.strided:
         problem = f"has the layout {tensor.layout}"
         advice = "Make it dense, x.to_dense(), or use torch.optim.SparseAdam for it."
     elif tensor.is_quantized:
@@ -44,7 +46,10 @@ def check_tensor(what: str, tensor: Any) -> None:
         advice = "Move the model to the CPU, model.cpu(), or use torch.optim for it."
     elif tensor.is_complex():
         problem = f"is complex ({tensor.dtype})"
-        advice = "Train its real view, torch.view_as_real(x), or use torch.optim for it."
+        advice = (
+            "Train a Parameter of torch.view_as_real(x), with torch.view_as_complex of it in the "
+        )
+        advice += "forward pass, or use torch.optim for it."
     elif tensor.dtype not in FLOATS:
         problem, advice = f"has dtype {tensor.dtype}", "Convert it, x.float(), or leave it out."
     elif is_wrapper(tensor):
