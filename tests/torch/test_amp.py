@@ -76,7 +76,7 @@ def test_as_torch_s_fused_ones_which_take_the_scale_themselves(name: str, backen
 @ours_only
 def test_a_scaled_step_reads_gradients_only(backend: str) -> None:
     model = network()
-    opt = front.AdamW(model.parameters())
+    opt = front.AdamW(model.parameters(), fused=True)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     scaler.scale(loss_of(model, 0)).backward()
     kept = [param.grad.clone() for param in model.parameters()]

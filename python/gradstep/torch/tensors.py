@@ -46,10 +46,7 @@ def check_tensor(what: str, tensor: Any) -> None:
         advice = "Move the model to the CPU, model.cpu(), or use torch.optim for it."
     elif tensor.is_complex():
         problem = f"is complex ({tensor.dtype})"
-        advice = (
-            "Train a Parameter of torch.view_as_real(x), with torch.view_as_complex of it in the "
-        )
-        advice += "forward pass, or use torch.optim for it."
+        advice = "Train a Parameter of torch.view_as_real(x), or use torch.optim for it."
     elif tensor.dtype not in FLOATS:
         problem, advice = f"has dtype {tensor.dtype}", "Convert it, x.float(), or leave it out."
     elif is_wrapper(tensor):

@@ -144,7 +144,7 @@ def test_state_that_one_process_has_changed(processes: Any) -> None:
 def scaled() -> Any:
     mesh, rank = mesh_of_all(), dist.get_rank()
     param = spread(torch.ones(4), mesh)
-    opt = front.SGD([param], lr=0.5, clip_norm=1.0)
+    opt = front.SGD([param], lr=0.5, fused=True, clip_norm=1.0)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     for step in range(3):
         give(param, float(scaler.scale(torch.ones(()))))
