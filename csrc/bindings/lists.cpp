@@ -41,6 +41,16 @@ bool fills_its_memory(const dlpack::Tensor& tensor) {
   return true;
 }
 
+// In C's order: row by row.
+bool in_c_order(const dlpack::Tensor& tensor) {
+  std::int64_t expected = 1;
+  for (int axis = tensor.ndim - 1; axis >= 0; --axis) {
+    if (tensor.shape[axis] != 1 && tensor.strides[axis] != expected) return false;
+    expected *= tensor.shape[axis];
+  }
+  return true;
+}
+
 bool lie_alike(const dlpack::Tensor& a, const dlpack::Tensor& b) {
   return a.ndim == b.ndim && std::equal(a.shape, a.shape + a.ndim, b.shape) &&
          std::equal(a.strides, a.strides + a.ndim, b.strides);
@@ -54,8 +64,11 @@ size_t size_of(const dlpack::Tensor& tensor) {
 
 class Lists {
  public:
-  explicit Lists(const py::object& type)
-      : type_(reinterpret_cast<PyTypeObject*>(type.ptr())), api_(dlpack::exchange_api(type)) {}
+  // `types` are that of tensors and that of parameters; others may mean something else by theirs.
+  explicit Lists(const py::tuple& types)
+      : type_(py::object(types[0]).ptr()),
+        param_type_(py::object(types[1]).ptr()),
+        api_(dlpack::exchange_api(types[0])) {}
 
   bool known() const { return api_ != nullptr; }
 
@@ -73,7 +86,8 @@ class Lists {
   }
 
   bool describe(const py::object& object, dlpack::Tensor& tensor) const {
-    if (!PyObject_TypeCheck(object.ptr(), type_)) return false;
+    const auto* const type = reinterpret_cast<PyObject*>(Py_TYPE(object.ptr()));
+    if (type != type_ && type != param_type_) return false;
     if (api_->tensor_from_object(object.ptr(), &tensor) == 0)
       return tensor.device_type == dlpack::cpu && tensor.ndim <= dlpack::most_axes &&
              (tensor.data || size_of(tensor) == 0);
@@ -120,7 +134,7 @@ class Lists {
     return true;
   }
 
-  PyTypeObject* type_;
+  const PyObject *type_, *param_type_;
   const dlpack::ExchangeApi* api_;
   std::vector<std::pair<const char*, const char*>> written_;
   char nothing_ = 0;
@@ -146,6 +160,8 @@ bool read_tensor(Lists& lists, Tensor& tensor, const py::object& param, const py
     if (!lists.read_beside(slots[k][i], like, slot, true)) return false;
     if (slot.format != stored(tensor.dtype) && (is_plain(slot.format) || tensor.dtype == float64))
       return false;
+    // Draws go by the elements' numbers in C's order.
+    if (!is_plain(slot.format) && !in_c_order(like)) return false;
     slot.format = dithered(slot.format);
   }
   if (!copy.is_none() && (!lists.read_beside(copy, like, span.copy, true) ||
@@ -160,14 +176,20 @@ bool read_tensor(Lists& lists, Tensor& tensor, const py::object& param, const py
 
 // One step of a rule over all parameters that have a gradient. `announce` and `count` are called
 // before and after it is written. False where that needs Python: nothing has been done then.
-bool step_lists(const std::string& rule, const py::object& type, const Objects& params,
+bool step_lists(const std::string& rule, const py::tuple& types, const Objects& params,
                 const Objects& grads, const Slots& slots, const Objects& copies,
                 const Objects& rows_given, const std::vector<std::uint32_t>& row_of,
                 const std::vector<std::uint64_t>& keys, double scale, const py::object& announce,
                 const py::object& count, int threads) {
-  Lists lists(type);
+  Lists lists(types);
   if (!lists.known() || lists.any_negated(grads)) return false;
+  const size_t count_of_all = params.size();
+  for (const size_t size : {grads.size(), copies.size(), row_of.size(), keys.size()})
+    if (size != count_of_all) throw py::value_error("lists must be equally long");
+  for (const Objects& slot : slots)
+    if (slot.size() != count_of_all) throw py::value_error("lists must be equally long");
   const RuleInfo& info = active_kernels().rules[rule_named(rule)];
+  if (info.slot_count != slots.size()) throw py::value_error("the rule has other state slots");
   std::vector<Row> rows(rows_given.size());
   for (size_t r = 0; r < rows.size(); ++r) {
     rows[r].rule = rule_named(rule);
@@ -178,6 +200,7 @@ bool step_lists(const std::string& rule, const py::object& type, const Objects& 
   for (size_t i = 0; i < params.size(); ++i) {
     Tensor tensor{};
     if (!read_tensor(lists, tensor, params[i], grads[i], slots, i, copies[i])) return false;
+    if (row_of[i] >= rows.size()) throw py::value_error("row_of names a row that is not there");
     tensor.row = row_of[i];
     tensor.cost = element_cost(info, tensor.dtype);
     tensor.key = keys[i];
@@ -197,8 +220,8 @@ bool step_lists(const std::string& rule, const py::object& type, const Objects& 
 }
 
 // The sum of the squares of all elements; None where that needs Python.
-py::object sum_of_squares_of_tensors(const py::object& type, const Objects& grads, int threads) {
-  Lists lists(type);
+py::object sum_of_squares_of_tensors(const py::tuple& types, const Objects& grads, int threads) {
+  Lists lists(types);
   if (!lists.known() || lists.any_negated(grads)) return py::none();
   std::vector<Tensor> tensors;
   size_t elements = 0;
@@ -244,11 +267,11 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
 
 void register_lists(py::module_& module) {
   module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
-  module.def("step_lists", &step_lists, py::arg("rule"), py::arg("type"), py::arg("params"),
+  module.def("step_lists", &step_lists, py::arg("rule"), py::arg("types"), py::arg("params"),
              py::arg("grads"), py::arg("slots"), py::arg("copies"), py::arg("rows"),
              py::arg("row_of"), py::arg("keys"), py::arg("grad_scale"), py::arg("announce"),
              py::arg("count"), py::arg("threads"));
-  module.def("sum_of_squares_of_tensors", &sum_of_squares_of_tensors, py::arg("type"),
+  module.def("sum_of_squares_of_tensors", &sum_of_squares_of_tensors, py::arg("types"),
              py::arg("grads"), py::arg("threads"));
 }
 

@@ -24,6 +24,15 @@ class Snapshot {
     return true;
   }
 
+  // For Python's garbage collector.
+  int visit(visitproc act, void* with) const {
+    for (const py::object& object : objects_)
+      if (const int stop = act(object.ptr(), with)) return stop;
+    for (const Container& each : containers_)
+      if (const int stop = act(each.container.ptr(), with)) return stop;
+    return 0;
+  }
+
  private:
   struct Container {
     py::object container;

@@ -104,16 +104,18 @@ class Tensors {
  public:
   // `parts` are of PyTorch: the type of its tensors, how to read a gradient, whether a tensor is
   // negated, its positive, and what tells autograd of a write. `beside` is what a step writes with
-  // the parameters, `state` the dict that users see it in, `counts` has the steps that each
-  // parameter has taken, or is None, and `moved` is the exception for what was changed.
+  // the parameters, `copies` what of it autograd is told of, `state` the dict that users see it in,
+  // `counts` has the steps that each parameter has taken, or is None, and `moved` is the exception
+  // for what was changed.
   Tensors(const py::dict& parts, const std::vector<py::object>& params,
-          const std::vector<py::object>& beside, const py::object& state, py::object counts,
-          py::object moved)
+          const std::vector<py::object>& beside, const py::list& copies, const py::object& state,
+          py::object counts, py::object moved)
       : type_(parts["Tensor"]),
         grad_(parts["grad"]),
         is_neg_(parts["is_neg"]),
         resolve_neg_(parts["resolve_neg"]),
         increment_version_(parts["increment_version"]),
+        copies_(copies),
         state_(state, 2),
         counts_(std::move(counts)),
         moved_(std::move(moved)) {
@@ -125,6 +127,7 @@ class Tensors {
     for (const py::object& param : params) params_.emplace_back(api, param, false);
     for (const py::object& tensor : beside) beside_.emplace_back(api, tensor, true);
     for (const WatchedTensor& param : params_) all_.append(param.tensor());
+    for (const py::handle copy : copies_) all_.append(copy);
     see_counts();
   }
 
@@ -174,34 +177,48 @@ class Tensors {
     throw py::error_already_set();
   }
 
-  // Tells autograd that parameters [first, last) are written, but for those of `absent`: graphs
-  // that have kept one can no longer be walked.
+  // Tells autograd that parameters [first, last) are written, but for those of `absent`, and
+  // copies: graphs that have kept one can no longer be walked.
   void announce(size_t first, size_t last, const std::vector<size_t>& absent) const {
     if (first == 0 && last == params_.size() && absent.empty()) {
       increment_version_(all_);
       return;
     }
+    if (absent.size() == last - first) return;
     py::list written;
-    for (size_t i = first; i < last; ++i)
-      if (std::find(absent.begin(), absent.end(), i) == absent.end())
-        written.append(params_[i].tensor());
+    for (const py::handle copy : copies_) written.append(copy);
+    of_present(first, last, absent, [&](size_t i) { written.append(params_[i].tensor()); });
     increment_version_(written);
   }
 
   // Counts a step of parameters [first, last), but for those of `absent`.
   void count(size_t first, size_t last, const std::vector<size_t>& absent) {
     with_counts([&](auto* counts, size_t) {
-      auto next = absent.begin();
-      for (size_t i = first; i < last; ++i)
-        if (next != absent.end() && *next == i)
-          ++next;
-        else
-          counts[i] += 1;
+      of_present(first, last, absent, [&](size_t i) { counts[i] += 1; });
     });
     see_counts();
   }
 
+  // For Python's garbage collector.
+  int visit(visitproc act, void* with) const {
+    for (const std::vector<WatchedTensor>* each : {&params_, &beside_})
+      for (const WatchedTensor& watched : *each)
+        if (const int stop = act(watched.tensor().ptr(), with)) return stop;
+    return state_.visit(act, with);
+  }
+
  private:
+  // Calls act(i) for those of [first, last) that are not among `absent`, which ascends.
+  template <class Act>
+  static void of_present(size_t first, size_t last, const std::vector<size_t>& absent, Act act) {
+    auto next = absent.begin();
+    for (size_t i = first; i < last; ++i)
+      if (next != absent.end() && *next == i)
+        ++next;
+      else
+        act(i);
+  }
+
   // Calls act(counts, size) with what users see of them, in the dtype that they have.
   template <class Act>
   void with_counts(Act act) const {
@@ -230,7 +247,7 @@ class Tensors {
   py::object type_, grad_, is_neg_, resolve_neg_, increment_version_;
   descrgetfunc get_grad_ = nullptr;
   std::vector<WatchedTensor> params_, beside_;
-  py::list all_;
+  py::list all_, copies_;
   Snapshot state_;
   py::object counts_, moved_;
   std::vector<double> seen_counts_;

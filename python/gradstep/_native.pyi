@@ -29,13 +29,13 @@ def divide(
 ) -> None: ...
 def sum_of_squares(arrays: Sequence[NDArray[Any]]) -> float: ...
 def sum_of_squares_of_tensors(
-    type: type[Any], grads: Sequence[Any], threads: int
+    types: tuple[type[Any], type[Any]], grads: Sequence[Any], threads: int
 ) -> float | None: ...
 
 # One step over lists of tensors; False where something cannot be taken as it is, with nothing done.
 def step_lists(
     rule: str,
-    type: type[Any],
+    types: tuple[type[Any], type[Any]],
     params: Sequence[Any],
     grads: Sequence[Any],
     slots: Sequence[Sequence[Any]],
@@ -59,6 +59,7 @@ class Tensors:
         parts: dict[str, Any],
         params: Sequence[Any],
         beside: Sequence[Any],
+        copies: list[Any],
         state: dict[Any, Any],
         counts: NDArray[Any] | None,
         moved: type[Exception],

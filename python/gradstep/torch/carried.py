@@ -6,6 +6,7 @@ carried numbers remember those of before; then ours are carried, too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from gradstep.optimizer.cohorts import Cohort
 from gradstep.optimizer.layout import Rows
 from gradstep.optimizer.settings import Settings
 from gradstep.saving.torch_kinds import derived
+from gradstep.values import shown
 
 KEYS = {"NAdam": ("mu_product",), "ASGD": ("eta", "mu")}
 DEPENDS_ON = {"NAdam": {"betas", "momentum_decay"}, "ASGD": {"lr", "lambd", "alpha", "t0"}}
@@ -52,8 +54,14 @@ class Carried:
         for cohort in cohorts if self._values else ():
             h = settings[cohort.group].at(max(steps - 1, 0))
             self._set(cohort.members, derived(kind, h, steps - cohort.behind))
+        self.varied = False  # whether the state says something else than follows from the counts
+        rounding = 8 * float(np.finfo(dtype).eps)
         for i, state in enumerate(states):
-            self._set([i], {key: float(state[key]) for key in self._values if key in state})
+            for key, values in self._values.items():
+                said = number(key, state[key]) if key in state else values[i]
+                if not math.isclose(said, values[i], rel_tol=rounding, abs_tol=1e-12):
+                    self._set([i], {key: said})
+                    self.varied = True
         self.shown = {key: values.astype(dtype) for key, values in self._values.items()}
 
     @property
@@ -116,6 +124,16 @@ class Carried:
             self._values[key][members] = value
             if key in shown:
                 shown[key][members] = value
+
+
+def number(key: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f"state[{key!r}] must be a number, or a tensor of one, got {shown(value)}; load the "
+            "state of an optimizer of this kind, or let it begin anew: del opt.state[p]"
+        ) from None
 
 
 def step_coefficients(

@@ -97,6 +97,8 @@ class Constructed(torch.optim.Optimizer):
                 self._take_copies(paired(group["params"], copies))
         except BaseException:
             del groups[count:]
+            if copies is not None:
+                param_group["copies"] = copies
             raise
 
     def _take_copies(self, copies: dict[Tensor, Tensor]) -> None:

@@ -69,9 +69,10 @@ def copies_of(
     copies: Mapping[Tensor, Tensor], params: Mapping[str, Array], names: Mapping[Tensor, str]
 ) -> Copies:
     """As layouts take them."""
-    for param, copy in copies.items():
+    there = {param: copy for param, copy in copies.items() if names.get(param) in params}
+    for param, copy in there.items():
         check_copy(f"the copy of {names[param]!r}", copy, param)
-    return Copies({names[p]: array_of(copy) for p, copy in copies.items()}, params)
+    return Copies({names[param]: array_of(copy) for param, copy in there.items()}, params)
 
 
 def begin(copies: Mapping[Tensor, Tensor]) -> None:

@@ -13,9 +13,9 @@ from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimize
 
 from gradstep import runtime
 from gradstep.method.method import Method
-from gradstep.optimizer.averages import exchanged, pairs_of
 from gradstep.optimizer.step_info import DONE, StepInfo
 from gradstep.optimizer.turn import STEP
+from gradstep.torch.averages import swapped_in
 from gradstep.torch.construction import Constructed
 from gradstep.torch.holding import Holding
 from gradstep.torch.loading import LOOKS, UNSETTLED, Loadable
@@ -192,7 +192,8 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
         Raises
         ------
         RuntimeError
-            If there are no averages, or the optimizer is busy.
+            If there are no averages, or the optimizer is busy; at the end, if a parameter was given
+            other memory meanwhile.
         """
         mine: list[None] = []
         give = self._turn.give
@@ -201,10 +202,8 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
             holding = self._in_line()
             if not holding.unchanged():
                 holding = self._made_anew()
-            written = [*holding.tensors, *holding.spread.distributed]
-            torch.autograd.graph.increment_version(written)
-            yield from exchanged(pairs_of(holding))
-            torch.autograd.graph.increment_version(written)
+            with swapped_in(holding):
+                yield
         finally:
             if mine:
                 self._turn.now = STEP

@@ -48,10 +48,10 @@ class Followed:
         now = group["params"]
         if len(now) != len(params) or any(a is not b for a, b in zip(now, params, strict=True)):
             return False
-        changed = {n for n, value in self._seen.items() if group.get(n, value) is not value}
+        changed = {n for n, value in self._seen.items() if differs(group.get(n, value), value)}
         varying = {n for n in changed if can_vary(self.method.hyperparameters[n], group[n])}
         if changed <= varying & self._live:
-            self._seen |= {name: group[name] for name in changed}
+            self._seen |= {n: tuple(v) if isinstance(v := group[n], list) else v for n in changed}
             return True
         live = self._live - changed | varying
         made, seen = self._made(live)
@@ -83,6 +83,13 @@ class Followed:
         return tuple(
             part if callable(part) else Live(self.group, name, i) for i, part in enumerate(value)
         )
+
+
+def differs(now: Any, seen: Any) -> bool:
+    """Whether it is another object, or a list that holds others."""
+    if isinstance(now, list):
+        return [*map(id, now)] != [*map(id, parts_of(seen))]
+    return now is not seen
 
 
 def parts_of(value: Any) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from torch.autograd.graph import get_gradient_edge
 from gradstep.arrays.parameters import look
 from gradstep.method.method import Method
 from gradstep.optimizer import half_copies
+from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.group import Chosen, Group
 from gradstep.optimizer.layout import Layout, Rows
 from gradstep.optimizer.settings import Settings
@@ -131,7 +132,7 @@ class Holding(Layout):
         states = [state.get(param) or {} for param in self.given_params]
         self.carried = Carried(kind, states, self.cohorts, self.settings, steps, dtype)
         self.carries = bool(self.carried.shown)
-        self.copy_tensors = list(copies.values())
+        self.copy_tensors = [copy for p, copy in copies.items() if p in self._place_of]
         self.pending = [i for i, (p, *_) in enumerate(self._each()) if not self._is_public(i, p)]
 
     def check_complete(self, now: Holding) -> None:
@@ -156,8 +157,8 @@ class Holding(Layout):
             if name not in slots or self.group_state.get(param)
         }
 
-    def place_of(self, param: Tensor) -> int:
-        return self._place_of[param]
+    def place_of(self, param: Tensor) -> int | None:
+        return self._place_of.get(param)
 
     def _each(self) -> Any:
         return zip(self.given_params, self.names, self.tensors, strict=True)
@@ -219,7 +220,7 @@ class Holding(Layout):
                 if local_of(entry.get(key)) is not value:
                     entry[key] = whole_of(value, param) if of_elements else value
                 beside.append(value)
-        self.watch = watch(self.tensors, beside, self.group_state, self.counts)
+        self.watch = watch(self.tensors, beside, self.copy_tensors, self.group_state, self.counts)
         self.groups_seen = snapshot(self.groups_given, 3)
         if any(look_at(tensor) != seen for tensor, seen in self._looks):
             raise Moved
@@ -246,12 +247,25 @@ class Holding(Layout):
 
     def show_new(self) -> list[int]:
         """Publish the state of parameters that have a gradient for the first time."""
-        also = [i for i in self.pending if self.given_params[i].grad is not None]
-        also = [i for i in also if not self.group_state.get(self.given_params[i])]
+        return self.show([i for i in self.pending if self.given_params[i].grad is not None])
+
+    def show(self, members: Sequence[int]) -> list[int]:
+        """Publish the state of parameters that are about to take their first step."""
+        also = [i for i in members if not self.group_state.get(self.given_params[i])]
         if also:
             self._begin_state(also)
             self.publish(also)
         return also
+
+    def took(self, absent: Collection[int]) -> None:
+        """A step has been taken, of all parameters but the absent ones."""
+        cohorts = after_step(self.cohorts, absent) if absent else self.cohorts
+        self.steps, self.cohorts = self.steps + 1, cohorts
+        if self.carries:
+            varied = self.varied
+            self.carried.go_on(self.cohorts, self.settings, self.steps, absent, varied)
+        if self.spread.distributed:
+            self.spread.announce()
 
     def unchanged(self) -> bool:
         """Whether all tensors are what they were."""
@@ -272,12 +286,9 @@ class Holding(Layout):
     @property
     def varied(self) -> bool:
         """Whether numbers that PyTorch carries no longer follow from the step counts."""
-        return any(each.varies(self.carried.depends_on) for each in self.followed)
-
-    def carry(self, absent: Collection[int] = ()) -> None:
-        """After a step of all parameters but the absent ones."""
-        if self.carries:
-            self.carried.go_on(self.cohorts, self.settings, self.steps, absent, self.varied)
+        return self.carried.varied or any(
+            each.varies(self.carried.depends_on) for each in self.followed
+        )
 
     def follow(self, groups: list[dict[str, Any]]) -> bool:
         """Take over what was changed in the groups; False where all has to be made anew."""

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradstep.optimizer.cohorts import after_step
 from gradstep.torch.front import Optimizer
 from gradstep.torch.holding import Holding
 from gradstep.torch.watch import Moved, Watch
@@ -71,6 +70,7 @@ class StepInBackward:
         self._holding: Holding | None = None  # of the step that is under way
         self._rows: Any = None
         self._applied: set[int] = set()
+        self._shown: list[int] = []  # whose state was published for this step
         self._checked()
         params = [p for group in opt.param_groups for p in group["params"]]
         self._handles = [
@@ -110,33 +110,36 @@ class StepInBackward:
         self._opt._turn.during("a step in the backward pass", self._step, param)
 
     def _step(self, param: Tensor) -> None:
+        if self._holding is not None:
+            i = self._holding.place_of(param)
+            # Stepped by a backward pass before, which no opt.step() has ended, or not known then.
+            if i is None or i in self._applied:
+                self._end()
         if self._holding is None:
             self._begin()
-        assert self._holding is not None
-        i = self._holding.place_of(param)
-        if i in self._applied:  # in a backward pass before, which no opt.step() has ended
-            self.finish()
-            self._begin()
         try:
-            self._apply(i, param)
+            self._apply(param)
         except Moved:
-            self.finish()
+            self._end()
             self._begin()
-            self._apply(i, param)
+            self._apply(param)
         param.grad = None
 
     def _begin(self) -> None:
         holding = self._checked()
+        pending = [i for i in holding.pending if holding.given_params[i].requires_grad]
+        self._shown = holding.show(pending)
         self._rows = holding.rows()
         holding.table.begin(self._rows, 1.0)
         self._holding, self._applied = holding, set()
 
-    def _apply(self, i: int, param: Tensor) -> None:
+    def _apply(self, param: Tensor) -> None:
         holding = self._holding
         assert holding is not None
-        if i in holding.pending:
-            holding.publish([i])
+        i = holding.place_of(param)
+        assert i is not None
         if type(holding.watch) is Watch:
+            holding.watch.check()
             array = holding.reader(i, param.grad)
             holding.watch.check()
             holding.watch.announce([i])
@@ -147,13 +150,20 @@ class StepInBackward:
         self._applied.add(i)
 
     def finish(self) -> None:
-        """End the step that is under way, if there is one."""
+        """Step what has a gradient all the same, of no backward pass, and end the step."""
+        for group in self._opt.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    self._step(param)
+        self._end()
+
+    def _end(self) -> None:
         holding = self._holding
         if holding is None:
             return
         absent = holding.table.abort()
-        if self._applied:
-            cohorts = after_step(holding.cohorts, absent) if absent else holding.cohorts
-            holding.steps, holding.cohorts = holding.steps + 1, cohorts
-            holding.carry(absent)
         self._holding = None
+        if len(absent) < len(holding.names):
+            holding.took(absent)
+        if unused := set(self._shown) & set(absent):
+            holding.hide(sorted(unused))

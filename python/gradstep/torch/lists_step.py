@@ -24,9 +24,9 @@ from gradstep.reference import RULES
 from gradstep.torch.copies import HALVES, check_copy
 from gradstep.torch.gradients import TensorReader
 from gradstep.torch.state import check_apart
-from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, lies_like
+from gradstep.torch.tensors import TYPES, array_of, check_tensor, in_memory_order, lies_like
 from gradstep.torch.watch import look_at
-from gradstep.values import check_grad_scale
+from gradstep.values import check_grad_scale, shown
 
 Array = NDArray[Any]
 Tensors = Sequence[Tensor]
@@ -63,6 +63,11 @@ def step(
                 f"{name} must be as many as params, {len(params)}, got {len(each)}; give None for "
                 "a gradient or copy that there is not"
             )
+    if isinstance(steps, list) and not all(map(is_tensor, steps)):
+        raise TypeError(
+            "steps in a list must be tensors, which are counted up; to count them yourself give "
+            "one int for all parameters"
+        )
     there = [i for i, grad in enumerate(given) if grad is not None]
     counts = [counted(steps if isinstance(steps, int) else steps[i], i) for i in there]
     h, parts = settings.fixed or settings.prepared(0)
@@ -96,14 +101,15 @@ def is_tensor(value: Any) -> bool:
 
 
 def counted(step: Any, i: int) -> int:
-    if is_tensor(step) and step.numel() == 1:
-        step = step.item()
-    if isinstance(step, bool) or not isinstance(step, (int, float)) or not 0 <= step < 2**53:
+    value = step
+    if is_tensor(step) and step.numel() == 1 and not step.requires_grad:
+        value = step.item()
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 2**53:
         raise ValueError(
-            f"steps must be one-element tensors of the completed steps, ≥ 0, or one int; got "
-            f"{step!r} for parameter {i}"
+            "steps must be one-element tensors of the completed steps, ≥ 0, that require no "
+            f"gradient, or one int; got {shown(step)} for parameter {i}"
         )
-    return int(step)
+    return int(value)
 
 
 class Call:
@@ -124,6 +130,11 @@ class Call:
         )
         self.keys = list(map(key_of, self.names))
         self.written = [t for t in chain(params, *self.slots, copies) if is_tensor(t)]
+        check_none_is_written(steps, self.written)
+        if any(t.is_inference() for t in self.written):
+            raise ValueError(
+                "tensors made in inference mode cannot be written; copy them outside: x = x.clone()"
+            )
         self.announce = partial(torch._C._increment_version, self.written)
         self.count = partial(torch._foreach_add_, steps, 1) if steps else bool
 
@@ -131,7 +142,7 @@ class Call:
         """Take the step; False where something cannot be taken as it is, with nothing done."""
         native = runtime.native()
         return native is not None and native.step_lists(
-            self.rule, Tensor, self.params, self.grads, self.slots, self.copies, self.rows,
+            self.rule, TYPES, self.params, self.grads, self.slots, self.copies, self.rows,
             self.row_of, self.keys, self.scale, self.announce, self.count,
             torch.get_num_threads(),
         )  # fmt: skip
@@ -176,6 +187,20 @@ class Call:
         check_copy(f"copies[{name}]", copy, param)
         array = written[f"copies[{name}]"] = array_of(copy)
         return Stored(array, format_of_param(array, "nearest") or "")
+
+
+def check_none_is_written(steps: Sequence[Tensor], written: Sequence[Tensor]) -> None:
+    """Raise a ValueError where one counts in the memory of what a step writes."""
+    storages = {tensor.untyped_storage()._cdata for tensor in written if is_dense(tensor)}
+    if any(step.untyped_storage()._cdata in storages for step in steps):
+        raise ValueError(
+            "a tensor of steps lies in the memory of a parameter, its state or its copy; give it "
+            "its own: torch.tensor(0.0)"
+        )
+
+
+def is_dense(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and tensor.device.type == "cpu"
 
 
 def check_beside(what: str, tensor: Any, param: Tensor) -> None:

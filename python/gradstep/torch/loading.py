@@ -16,6 +16,7 @@ from gradstep.torch.construction import varies
 from gradstep.torch.holding import Holding
 from gradstep.torch.sharding import in_bytes
 from gradstep.torch.watch import Moved
+from gradstep.values import check_count
 
 Groups = list[dict[str, Any]]
 
@@ -94,8 +95,11 @@ class Loadable(torch.optim.Optimizer):
                 state_dict = result
         groups = self._loaded_groups(state_dict["param_groups"])
         state = self._loaded_state(state_dict)
-        steps = groups[0].get("steps") if groups else None
-        self._turn.during("load_state_dict()", self._take_over, groups, state, steps)
+        said = [group.pop("steps", None) for group in groups]
+        steps = [check_count("steps in a group", n, 0) for n in said if n is not None]
+        self._turn.during(
+            "load_state_dict()", self._take_over, groups, state, max(steps, default=None)
+        )
         for post_hook in self._optimizer_load_state_dict_post_hooks.values():
             post_hook(self)
 
@@ -132,7 +136,9 @@ class Loadable(torch.optim.Optimizer):
         with_defaults = type(self).__new__(type(self))
         with_defaults.defaults = dict(self.defaults)
         with_defaults.__setstate__({"state": state, "param_groups": groups})
-        holding = self._hold(groups, state, steps)
+        if steps is None and not any("step" in entry for entry in map(as_dict, state.values())):
+            steps = self.steps  # PyTorch's SGD does not say it
+        holding = self._hold(groups, state, None, steps)
         self.__setstate__({"state": state, "param_groups": groups})
         self._holding = holding
         try:
@@ -140,17 +146,18 @@ class Loadable(torch.optim.Optimizer):
         except Moved:
             self._made_anew()
 
-    def _hold(self, groups: Groups, state: Any, steps: int | None = None) -> Holding:
-        before = self._holding
-        if steps is None and before is None:
-            steps = self._steps
+    def _hold(
+        self, groups: Groups, state: Any, before: Holding | None, steps: int | None
+    ) -> Holding:
         kind = next(cls.__name__ for cls in type(self).__mro__ if "method" in vars(cls))
         copies, by_zero = self._copies, self._by_zero
         return Holding(kind, self.method, groups, state, copies, before, steps, by_zero)
 
     def _made_anew(self) -> Holding:
         for _ in range(LOOKS):
-            holding = self._hold(self.param_groups, self.state)
+            before = self._holding
+            steps = self._steps if before is None else None
+            holding = self._hold(self.param_groups, self.state, before, steps)
             self._holding = holding
             try:
                 holding.publish()
@@ -174,10 +181,14 @@ class Loadable(torch.optim.Optimizer):
             self._turn = Turn()
 
 
+def as_dict(entry: Any) -> dict[str, Any]:
+    return entry if isinstance(entry, dict) else {}
+
+
 def copied(value: Any) -> Any:
     """A state's entry in containers of its own."""
     if isinstance(value, Tensor):
-        return value.detach().clone()
+        return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
         return {key: copied(part) for key, part in value.items()}
     return type(value)(map(copied, value)) if isinstance(value, (list, tuple)) else value

@@ -16,7 +16,7 @@ from gradstep.arrays.memory import byte_range
 from gradstep.method.method import Method
 from gradstep.optimizer.storage import BESIDE_PARAM, format_of_array, scale_of
 from gradstep.torch.sharding import local_of
-from gradstep.torch.tensors import array_of, lies_like
+from gradstep.torch.tensors import array_of, has_memory, lies_like
 from gradstep.torch.watch import look_at
 from gradstep.values import shown
 
@@ -50,8 +50,11 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
             continue
         what = f"state[{key!r}] of parameter {name!r}"
         value = local_of(value)
-        if not isinstance(value, Tensor) or value.is_complex():
-            raise TypeError(f"{what} must be a tensor, got {shown(value)}; delete it or set one")
+        if not is_plain(value):
+            raise TypeError(
+                f"{what} must be a dense tensor of real numbers on the CPU, got {shown(value)}; "
+                "load another state, or let it begin anew: del opt.state[p]"
+            )
         if key == "trailing_bits" and value.dtype == torch.uint8:
             value = value.contiguous().view(torch.int16).squeeze(-1)
         if of_elements and value.shape != param.shape:
@@ -86,6 +89,16 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
             f"load the whole state, {scale_of(without_scale[0])!r} with it"
         )
     return found
+
+
+def is_plain(value: Any) -> bool:
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not (value.is_complex() or value.is_quantized)
+        and has_memory(value)
+    )
 
 
 def fitting(value: Tensor, param: Tensor, key: str) -> Tensor:

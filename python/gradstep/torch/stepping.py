@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.step_info import DONE, StepInfo
 from gradstep.torch.holding import Holding
 from gradstep.torch.sharding import left_of_all
@@ -32,7 +31,7 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
     shown = holding.show_new() if holding.pending else []
     with_norm, skip = holding.needs_norm, holding.skips_nonfinite
     rows = holding.rows()
-    cohorts, watch, spread = holding.cohorts, holding.watch, holding.spread
+    watch, spread = holding.watch, holding.spread
     leaves, norm_of_all = None, None
     try:
         if spread.distributed:
@@ -53,24 +52,16 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
                 watch, leaves, rows, scale, with_norm, skip, torch.get_num_threads()
             )
         norm, skipped, absent = taken
-        if absent and not skipped:
-            cohorts = after_step(cohorts, absent)
     except BaseException:
         # An interrupt waits for the kernels: the step may have been taken by now.
         last, absent = holding.table.last_step
         if last is rows:
-            if absent:
-                cohorts = after_step(cohorts, absent)
-            holding.steps, holding.cohorts = holding.steps + 1, cohorts
+            holding.took(absent)
         elif shown:
             holding.hide(shown)
         raise
     if not skipped:
-        holding.steps, holding.cohorts = holding.steps + 1, cohorts
-        if holding.carries:
-            holding.carry(absent)
-        if spread.distributed:
-            spread.announce()
+        holding.took(absent)
     norm = norm_of_all if norm is None else norm
     return DONE if norm is None else StepInfo(norm, skipped)
 

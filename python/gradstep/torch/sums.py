@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradstep import runtime
 from gradstep.loop.clipping import sum_of_squares
-from gradstep.torch.tensors import check_gradient
+from gradstep.torch.tensors import TYPES, check_gradient, in_memory_order
 
 
 def norm_of(grads: Sequence[Tensor]) -> float:
@@ -22,12 +22,15 @@ def norm_of(grads: Sequence[Tensor]) -> float:
 def squares_of(grads: Sequence[Tensor], names: Sequence[str] | None = None) -> float:
     """The sum of their squares; a TypeError that names one that cannot be read."""
     if (native := runtime.native()) is not None:
-        total = native.sum_of_squares_of_tensors(Tensor, list(grads), torch.get_num_threads())
+        total = native.sum_of_squares_of_tensors(TYPES, list(grads), torch.get_num_threads())
         if total is not None:
             return float(total)
     arrays = []
     for i, grad in enumerate(grads):
         check_gradient(str(i) if names is None else names[i], grad)
         wide = grad.detach() if grad.dtype == torch.float64 else grad.detach().float()
-        arrays.append(np.ascontiguousarray(wide.resolve_neg().numpy()))
+        wide = wide.resolve_neg()
+        if in_memory_order(wide) is not None:
+            wide = wide.as_strided((wide.numel(),), (1,))
+        arrays.append(np.ascontiguousarray(wide.numpy()))
     return sum_of_squares(arrays)

@@ -23,6 +23,7 @@ DTYPES: dict[Any, np.dtype[Any]] = {
     torch.uint8: np.dtype(np.uint8),
     torch.int16: np.dtype(np.uint16),
 }
+TYPES = torch.Tensor, torch.nn.Parameter
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
@@ -58,7 +59,10 @@ def check_tensor(what: str, tensor: Any) -> None:
     elif not has_memory(tensor):
         kind, problem = ValueError, "has no memory, as its storage was freed"
         advice = "Give it memory again before the step, or leave it out."
-    elif tensor.is_neg() or in_memory_order(tensor) is None:
+    elif tensor.is_neg():
+        kind, problem = ValueError, "has the negative bit of a conjugated tensor's part"
+        advice = "Write it out once, x.data = x.data.resolve_neg()."
+    elif in_memory_order(tensor) is None:
         kind = ValueError
         problem = f"does not fill its memory (shape {tuple(tensor.shape)}, strides "
         problem += f"{tensor.stride()})"
@@ -72,7 +76,9 @@ def check_gradient(name: str, gradient: Tensor) -> None:
     wanted = "expected a dense tensor of float32, float64, bfloat16 or float16 on the CPU"
     kind: type[Exception] = TypeError
     problem = None
-    if gradient.layout != torch.strided:
+    if not isinstance(gradient, Tensor):
+        problem, advice = f"is a {type(gradient).__name__}", "Give a tensor: torch.as_tensor(x)."
+    elif gradient.layout != torch.strided:
         problem, advice = f"has the layout {gradient.layout}", (
             "Use torch.nn.Embedding(..., sparse=False), or torch.optim.SparseAdam for this "
             "parameter, or make it dense: p.grad = p.grad.to_dense()."

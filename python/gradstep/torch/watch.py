@@ -55,10 +55,11 @@ class Watch:
         self,
         params: Sequence[Tensor],
         beside: Sequence[Tensor],
+        copies: Sequence[Tensor],
         state: Mapping[Any, Any],
         counts: NDArray[Any] | None,
     ) -> None:
-        self.params, self._counts = list(params), counts
+        self.params, self._copies, self._counts = list(params), list(copies), counts
         self._tensors = [*params, *beside]
         self._seen = [look_at(tensor) for tensor in self._tensors]
         self._state = Snapshot(state, 2)
@@ -77,8 +78,9 @@ class Watch:
             raise Moved
 
     def announce(self, written: Iterable[int]) -> None:
-        """Tell autograd that these parameters are written."""
-        PARTS["increment_version"]([self.params[i] for i in written])
+        """Tell autograd that these parameters are written, and copies."""
+        if params := [self.params[i] for i in written]:
+            PARTS["increment_version"]([*params, *self._copies])
 
     def count(self, taken: Iterable[int]) -> None:
         if self._counts is not None:
@@ -93,14 +95,15 @@ def look_at(tensor: Tensor) -> tuple[Any, ...]:
 def watch(
     params: Sequence[Tensor],
     beside: Sequence[Tensor],
+    copies: Sequence[Tensor],
     state: Mapping[Any, Any],
     counts: NDArray[Any] | None,
 ) -> Any:
     """The native backend's, where it is in force and PyTorch has the API that it reads."""
     native = runtime.native()
     if native is not None and "__dlpack_c_exchange_api__" in vars(torch.Tensor):
-        return native.Tensors(PARTS, params, beside, state, counts, Moved)
-    return Watch(params, beside, state, counts)
+        return native.Tensors(PARTS, params, beside, list(copies), state, counts, Moved)
+    return Watch(params, beside, copies, state, counts)
 
 
 def snapshot(root: Any, depth: int) -> Any:
