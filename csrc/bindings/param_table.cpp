@@ -96,8 +96,7 @@ class BoundTable {
     return take_step(leaves, rows, scale, with_norm, skip_nonfinite, nullptr, 0);
   }
 
-  // The same of PyTorch's tensors, on whose memory the parameters lie. Without leaves autograd has
-  // left the gradients there. On at most so many threads.
+  // The same of tensors, on whose memory the parameters lie; without leaves of their own gradients.
   py::tuple step_tensors(Tensors& of, const py::object& leaves, const py::sequence& rows,
                          double scale, bool with_norm, bool skip_nonfinite, int threads) {
     if (of.size() != tensors_.size()) throw py::value_error("there are other tensors");

@@ -123,7 +123,8 @@ class Tensors {
     if (!api || !api->managed_from_object) throw py::type_error("no exchange API");
     get_grad_ = Py_TYPE(grad_.ptr())->tp_descr_get;
     if (!get_grad_) throw py::type_error("grad must be a descriptor");
-    // Parameters have another owner, which torch.utils.swap_tensors allows: see Holding.
+    // Another owner of a parameter would keep torch.utils.swap_tensors from it, and Python from
+    // seeing cycles. While a graph of it lives, as in a training loop, it has one.
     for (const py::object& param : params) params_.emplace_back(api, param, false);
     for (const py::object& tensor : beside) beside_.emplace_back(api, tensor, true);
     for (const WatchedTensor& param : params_) all_.append(param.tensor());
@@ -204,6 +205,8 @@ class Tensors {
     for (const std::vector<WatchedTensor>* each : {&params_, &beside_})
       for (const WatchedTensor& watched : *each)
         if (const int stop = act(watched.tensor().ptr(), with)) return stop;
+    for (const py::list* each : {&all_, &copies_})
+      if (const int stop = act(each->ptr(), with)) return stop;
     return state_.visit(act, with);
   }
 

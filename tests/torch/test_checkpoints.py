@@ -14,6 +14,7 @@ from tests.specs import CASES
 from tests.torch.twins import (
     SHARED,
     STATEFUL,
+    assert_alike,
     assert_close,
     assert_equal_optimizers,
     few,
@@ -161,3 +162,25 @@ def test_a_distributed_checkpoint_of_torch_s_goes_on(
     fit(model, opt, 5, 15)
     fit(other_model, other, 5, 15)
     assert_close(params_of(other), params_of(opt), 1e-12)
+
+
+@pytest.mark.usefixtures("float64_numbers")
+@pytest.mark.parametrize("name", ["ASGD", "NAdam", "AdamW"])
+def test_a_scheduler_goes_on_after_loading(name: str, backend: str) -> None:
+    """What is carried of the rates before the checkpoint is in the state."""
+
+    def train(optim: Any) -> Any:
+        opt = getattr(optim, name)(few(), lr=0.1)
+        for step in range(8):
+            for group in opt.param_groups:
+                group["lr"] = 0.1 * 0.7**step
+                if "betas" in group:
+                    group["betas"] = (0.9 - 0.02 * step, 0.999)
+            if step == 4:
+                state = copy.deepcopy(opt.state_dict())
+                opt = getattr(optim, name)(params_of(opt), lr=0.1)
+                opt.load_state_dict(state)
+            steps(opt, step, step + 1)
+        return opt
+
+    assert_alike(train)

@@ -115,6 +115,34 @@ def test_an_option_that_is_set_later_is_refused_in_the_backward_pass() -> None:
     assert opt.steps == 1
 
 
+@needs_backend
+@pytest.mark.parametrize("name", ["Rprop", "ASGD", "AdamW"])
+def test_what_comes_later_steps_too(name: str) -> None:
+    """A rate that is set before the first gradient, parameters that are added or unfrozen, and
+    gradients that no backward pass has left."""
+    results = []
+    for within in (True, False):
+        model, last = model_of(), torch.nn.Parameter(torch.ones(3))
+        model[0].requires_grad_(False)
+        opt = getattr(fronts, name)(model.parameters(), lr=0.01)
+        if within:
+            fronts.step_in_backward(opt)
+        opt.param_groups[0]["lr"] = 0.05
+        for step in range(1, 6):
+            opt.zero_grad()
+            if step == 2:
+                opt.add_param_group({"params": [last]})
+                last.grad = torch.ones(3)
+            if step == 3:
+                model[0].requires_grad_(True)
+            loss_of(model, step).backward()
+            opt.step()
+        results.append([*(p.detach() for p in model.parameters()), last.detach()])
+    for param, wanted in zip(*results, strict=True):
+        assert torch.equal(param, wanted)
+    assert not torch.equal(results[0][-1], torch.ones(3))
+
+
 PEAK = """
 import resource, sys, torch, gradstep.torch as fronts
 layers = [torch.nn.Linear(2048, 2048, bias=False) for _ in range(16)]

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import gradstep as gs
+
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
 fronts = pytest.importorskip("gradstep.torch")
 
@@ -74,6 +76,19 @@ def test_gradients_that_lie_otherwise() -> None:
     assert all(torch.equal(p, t) for p, t in zip(params, twins, strict=True))
 
 
+def test_draws_do_not_depend_on_the_order_in_memory() -> None:
+    results = []
+    for transposed in (False, True):
+        param = torch.arange(600.0).reshape(20, 30) / 100
+        grad = torch.linspace(-1, 1, 600).reshape(20, 30)
+        moments = [torch.zeros(20, 30, dtype=torch.bfloat16) for _ in range(2)]
+        given = [t.T.contiguous().T if transposed else t for t in (param, *moments)]
+        fronts.adamw_step([given[0]], [grad], [given[1]], [given[2]], 0, lr=0.1)
+        fronts.adamw_step([given[0]], [grad], [given[1]], [given[2]], 1, lr=0.1)
+        results.append([t.contiguous() for t in given])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
 def test_sums(dtype: Any) -> None:
     grads = tensors(1, dtype)
@@ -114,6 +129,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a copy's dtype": ({"copies": [None, ones(3)]}, r"copies\[1\] is a"),
     "steps": ({"steps": torch.zeros(2)}, "steps must be a list"),
     "a negative step": ({"steps": -1}, "steps must be"),
+    "steps that are ints": ({"steps": [0, 0]}, "steps in a list must be tensors"),
+    "steps that need gradients": (
+        {"steps": [torch.zeros((), requires_grad=True) for _ in range(2)]},
+        "require no gradient",
+    ),
     "lr": ({"lr": -1.0}, "lr must be"),
     "grad_scale": ({"grad_scale": 0.0}, "grad_scale"),
 }
@@ -140,6 +160,15 @@ def test_memory_that_is_shared_is_refused() -> None:
         with pytest.raises((TypeError, ValueError)):
             fronts.adamw_step(**{**given, **changes})
     assert all(torch.equal(p, torch.ones_like(p)) for p in params)
+
+
+def test_a_norm_is_the_same_on_both_backends_in_any_order() -> None:
+    grads = [torch.randn(300, 7, generator=torch.Generator().manual_seed(0)).T]
+    norms = set()
+    for name in gs.runtime.available_backends():
+        with gs.runtime.set_backend(name):
+            norms.add(fronts.global_norm(grads))
+    assert len(norms) == 1
 
 
 def test_a_stale_graph_raises() -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.autograd.graph import get_gradient_edge
 
 from gradstep.arrays.parameters import look
 from gradstep.method.method import Method
@@ -78,10 +77,6 @@ class Holding(Layout):
         for name, tensor in zip(self.names, self.tensors, strict=True):
             check_tensor(f"parameter {name!r}", tensor)
         self.groups_given, self.group_state = groups, state
-        # Owners in C++, with which PyTorch describes a tensor three times as fast, and the only
-        # ones that torch.utils.swap_tensors allows.
-        with torch.inference_mode(False), torch.enable_grad():
-            self._nodes = [get_gradient_edge(t).node for t in self.tensors if t.requires_grad]
         # Before arrays are made, so that what changes meanwhile is noticed.
         self._looks = [(t, look_at(t)) for t in (*self.tensors, *copies.values())]
         arrays = {n: array_of(t) for n, t in zip(self.names, self.tensors, strict=True)}
