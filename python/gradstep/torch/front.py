@@ -32,7 +32,6 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
 
     method: ClassVar[Method]
     last_info: StepInfo | None = None  # of the last step
-    _in_backward: Any = None  # where each parameter steps in its backward pass
 
     def step(self, closure: Closure | None = None) -> Any:
         """Take one step; what `closure`, which computes the gradients anew, returns.

@@ -49,9 +49,11 @@ class Followed:
         if len(now) != len(params) or any(a is not b for a, b in zip(now, params, strict=True)):
             return False
         changed = {n for n, value in self._seen.items() if differs(group.get(n, value), value)}
+        if any(is_zero(group.get(n)) != is_zero(self._seen[n]) for n in changed):
+            return False  # momentum, say, with which another rule goes
         varying = {n for n in changed if can_vary(self.method.hyperparameters[n], group[n])}
         if changed <= varying & self._live:
-            self._seen |= {n: tuple(v) if isinstance(v := group[n], list) else v for n in changed}
+            self._seen |= {name: frozen(group[name]) for name in changed}
             return True
         live = self._live - changed | varying
         made, seen = self._made(live)
@@ -74,7 +76,8 @@ class Followed:
                 values[name] = tuple(value)
         if values["state_dtype"] is None and self.narrow:
             values["state_dtype"] = "param"
-        return settings_of(self.method, values), seen
+        frozen_ones = {name: frozen(value) for name, value in seen.items()}
+        return settings_of(self.method, values), frozen_ones
 
     def _reading(self, name: str, value: Any) -> Any:
         """Schedules in the place of numbers."""
@@ -83,6 +86,15 @@ class Followed:
         return tuple(
             part if callable(part) else Live(self.group, name, i) for i, part in enumerate(value)
         )
+
+
+def is_zero(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value == 0
+
+
+def frozen(value: Any) -> Any:
+    """A list as it is now."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def differs(now: Any, seen: Any) -> bool:

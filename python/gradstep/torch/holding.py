@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from operator import setitem
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gradstep.arrays.at_once import at_once, attribute
 from gradstep.arrays.parameters import look
 from gradstep.method.method import Method
 from gradstep.optimizer import half_copies
@@ -20,6 +23,7 @@ from gradstep.optimizer.settings import Settings
 from gradstep.optimizer.storage import BESIDE_PARAM, Kept, fill, is_narrow
 from gradstep.reference import RULES
 from gradstep.torch.carried import Carried
+from gradstep.torch.completeness import check_complete, check_whole
 from gradstep.torch.copies import copies_of
 from gradstep.torch.gradients import TensorReader
 from gradstep.torch.groups import Followed
@@ -66,6 +70,7 @@ class Holding(Layout):
         steps: int | None = None,
         by_zero: bool = False,
     ) -> None:
+        self.groups_seen = snapshot(groups, 3)  # before they are read
         of_all = list(dict.fromkeys(p for group in groups for p in group["params"]))
         name_of = dict(zip(of_all, names_of(groups, of_all), strict=True))
         self.left_aside = [p for p in of_all if p.grad is None and not can_be_stepped(p)]
@@ -118,7 +123,9 @@ class Holding(Layout):
         )  # fmt: skip
         self.kept = {n: dict(f.tensors) for n, f in found.items()}
         if before is not None and before.group_state is state:
-            before.check_complete(self)
+            check_complete(before, self)
+        elif kind != "SGD":
+            check_whole(self, counts)
         self._looks += [look for f in found.values() for look in f.looks]
         self.refresh()
         half_copies.write(self.copies, self.params)
@@ -129,19 +136,6 @@ class Holding(Layout):
         self.carries = bool(self.carried.shown)
         self.copy_tensors = [copy for p, copy in copies.items() if p in self._place_of]
         self.pending = [i for i, (p, *_) in enumerate(self._each()) if not self._is_public(i, p)]
-
-    def check_complete(self, now: Holding) -> None:
-        """Raise a ValueError where a part of a parameter's state is gone since."""
-        names = dict(zip(now.given_params, now.names, strict=True))
-        for param, before, _ in self._each():
-            name = names.get(param)
-            if name is None or not now.group_state.get(param):
-                continue
-            if missing := self.kept[before].keys() - now.kept[name].keys():
-                raise ValueError(
-                    f"the state of parameter {name!r} has lost {sorted(missing)}; put back what "
-                    "was there, or let all of it begin anew: del opt.state[p]"
-                )
 
     def steps_taken(self) -> dict[Tensor, int]:
         """Of parameters whose state does not say it: those that have none, or count in secret."""
@@ -196,27 +190,27 @@ class Holding(Layout):
         """Put into users' state what they are to see of it, and look at all from now on."""
         if also and not self.watch.unchanged():
             raise Moved
-        show = set(also)
-        self.pending = [i for i in self.pending if i not in show]
-        hidden = set(self.pending)
-        beside = list(self.copy_tensors)
+        pending = [i for i in self.pending if i not in set(also)]
+        hidden = set(pending)
+        beside, changes = list(self.copy_tensors), []
         for i, (param, name, tensor) in enumerate(self._each()):
-            if i in hidden:
-                continue
-            shown = self._shown(i, name, tensor)
+            shown = {} if i in hidden else self._shown(i, name, tensor)
             if not shown:
                 continue
-            entry = self.group_state[param]
-            for key in BESIDE_PARAM.values():
-                if key not in shown:
-                    entry.pop(key, None)
+            beside += shown.values()
+            entry = self.group_state.get(param)
+            if entry is None:
+                entry = {}
+                changes.append(partial(setitem, self.group_state, param, entry))
+            gone = [k for k in BESIDE_PARAM.values() if k in entry and k not in shown]
+            changes += [partial(entry.pop, key) for key in gone]
             for key, value in shown.items():
                 of_elements = key != "step" and key not in self.carried.shown
                 if local_of(entry.get(key)) is not value:
-                    entry[key] = whole_of(value, param) if of_elements else value
-                beside.append(value)
+                    whole = whole_of(value, param) if of_elements else value
+                    changes.append(partial(setitem, entry, key, whole))
+        at_once([*changes, attribute(self, "pending", pending)])()
         self.watch = watch(self.tensors, beside, self.copy_tensors, self.group_state, self.counts)
-        self.groups_seen = snapshot(self.groups_given, 3)
         if any(look_at(tensor) != seen for tensor, seen in self._looks):
             raise Moved
 

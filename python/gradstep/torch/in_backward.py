@@ -69,6 +69,7 @@ class StepInBackward:
         self._opt = opt
         self._holding: Holding | None = None  # of the step that is under way
         self._rows: Any = None
+        self._steps = 0  # completed ones, when it began
         self._applied: set[int] = set()
         self._shown: list[int] = []  # whose state was published for this step
         self._checked()
@@ -110,6 +111,11 @@ class StepInBackward:
         self._opt._turn.during("a step in the backward pass", self._step, param)
 
     def _step(self, param: Tensor) -> None:
+        if param.grad is None:
+            raise RuntimeError(
+                "the gradient of a parameter is gone: does another optimizer step it in the "
+                "backward pass? Call remove() of one of the two"
+            )
         if self._holding is not None:
             i = self._holding.place_of(param)
             # Stepped by a backward pass before, which no opt.step() has ended, or not known then.
@@ -123,15 +129,19 @@ class StepInBackward:
             self._end()
             self._begin()
             self._apply(param)
+        except BaseException:
+            if not self._applied:
+                self._end()
+            raise
         param.grad = None
 
     def _begin(self) -> None:
         holding = self._checked()
         pending = [i for i in holding.pending if holding.given_params[i].requires_grad]
         self._shown = holding.show(pending)
-        self._rows = holding.rows()
+        self._rows, self._steps, self._applied = holding.rows(), holding.steps, set()
+        self._holding = holding
         holding.table.begin(self._rows, 1.0)
-        self._holding, self._applied = holding, set()
 
     def _apply(self, param: Tensor) -> None:
         holding = self._holding
@@ -161,9 +171,13 @@ class StepInBackward:
         holding = self._holding
         if holding is None:
             return
-        absent = holding.table.abort()
-        self._holding = None
-        if len(absent) < len(holding.names):
+        try:
+            absent = holding.table.abort()
+        except RuntimeError:  # it had been ended, or not begun, when an interrupt came
+            last, left_out = holding.table.last_step
+            absent = left_out if last is self._rows else range(len(holding.names))
+        if len(absent) < len(holding.names) and holding.steps == self._steps:
             holding.took(absent)
+        self._holding = None
         if unused := set(self._shown) & set(absent):
             holding.hide(sorted(unused))

@@ -35,6 +35,7 @@ class Loadable(torch.optim.Optimizer):
     _steps: int | None = None  # that were completed before there is a holding
     _turn: Turn
     _by_zero: bool
+    _in_backward: Any = None  # where each parameter steps in its backward pass
     _copies: dict[Tensor, Tensor]
 
     @property
@@ -93,6 +94,8 @@ class Loadable(torch.optim.Optimizer):
         for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
             if (result := pre_hook(self, state_dict)) is not None:
                 state_dict = result
+        if self._in_backward is not None:
+            self._in_backward.finish()
         groups = self._loaded_groups(state_dict["param_groups"])
         state = self._loaded_state(state_dict)
         said = [group.pop("steps", None) for group in groups]
@@ -140,9 +143,10 @@ class Loadable(torch.optim.Optimizer):
             steps = self.steps  # PyTorch's SGD does not say it
         holding = self._hold(groups, state, None, steps)
         self.__setstate__({"state": state, "param_groups": groups})
-        self._holding = holding
+        self._holding, self._steps = None, holding.steps
         try:
             holding.publish()
+            self._holding = holding
         except Moved:
             self._made_anew()
 
@@ -158,11 +162,11 @@ class Loadable(torch.optim.Optimizer):
             before = self._holding
             steps = self._steps if before is None else None
             holding = self._hold(self.param_groups, self.state, before, steps)
-            self._holding = holding
             try:
                 holding.publish()
             except Moved:
                 continue
+            self._holding = holding
             return holding
         raise RuntimeError(UNSETTLED)
 

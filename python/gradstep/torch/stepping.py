@@ -25,7 +25,7 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
         if scaler.get("found_inf"):
             return SKIPPED
         if scaler.get("grad_scale") is not None:
-            scale = 1.0 / float(scaler["grad_scale"])
+            scale = 1.0 / check_positive("grad_scale", float(scaler["grad_scale"]))
     if holding.left_aside and any(param.grad is not None for param in holding.left_aside):
         raise Moved
     shown = holding.show_new() if holding.pending else []
@@ -62,8 +62,16 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
         raise
     if not skipped:
         holding.took(absent)
+    elif shown:
+        holding.hide(shown)
     norm = norm_of_all if norm is None else norm
     return DONE if norm is None else StepInfo(norm, skipped)
+
+
+def check_positive(name: str, value: float) -> float:
+    if not 0.0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
+    return value
 
 
 def in_python(
