@@ -49,19 +49,19 @@ def made(count: int) -> tuple[list[Any], Any]:
 
 
 def test_the_first_step() -> None:
-    def once(after: float) -> bool:
+    def once(after: float) -> tuple[bool, float]:
         params, opt = made(60)
+        begin = time.perf_counter()
         hit = interrupted(opt.step, after)
+        took = time.perf_counter() - begin
         opt.step()
         opt.step()
         assert {float(opt.state[param]["step"]) for param in params} == {float(opt.steps)}
-        return hit
+        return hit, took
 
-    once(10.0)
-    begin = time.perf_counter()
-    once(10.0)
-    whole = time.perf_counter() - begin
-    assert sum(once(max(1e-5, whole * i / TIMES)) for i in range(TIMES)) > TIMES // 10
+    whole = min(once(10.0)[1] for _ in range(5))
+    hits = [once(max(1e-5, whole * i / TIMES))[0] for i in range(TIMES)]
+    assert sum(hits) > TIMES // 2
 
 
 def test_steps_in_the_backward_pass() -> None:
