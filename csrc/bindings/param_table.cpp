@@ -51,9 +51,8 @@ class BoundTable {
     for (size_t i = 0; i < params.size(); ++i) {
       tensors_.push_back(glance_.add(params[i], slots[i], averages[i], copies[i], keys[i]));
       slot_counts_.push_back(slots[i].size());
+      if (views_torch(StoredArray(params[i]).array)) pool_ = PoolKind::openmp;
     }
-    const auto of_torch = [](const py::object& p) { return views_torch(StoredArray(p).array); };
-    if (std::any_of(params.begin(), params.end(), of_torch)) pool_ = PoolKind::openmp;
     glance_.settle(tensors_);
   }
 

@@ -77,18 +77,22 @@ def test_the_stub_describes_the_native_module() -> None:
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             described.add(node.target.id)
     assert described == {name for name in vars(_native) if not name.startswith("__")}
-    (table,) = (n for n in stub.body if isinstance(n, ast.ClassDef))
-    methods = {n.name for n in table.body if isinstance(n, ast.FunctionDef)} - {"__init__"}
-    assert methods == {name for name in vars(_native.ParamTable) if not name.startswith("_")}
+    for described_class in (n for n in stub.body if isinstance(n, ast.ClassDef)):
+        own = {n.name for n in described_class.body if isinstance(n, ast.FunctionDef)}
+        there = vars(getattr(_native, described_class.name))
+        assert own - {"__init__"} == {name for name in there if not name.startswith("_")}
 
 
 @pytest.mark.usefixtures("native")
 def test_both_tables_offer_the_same_methods() -> None:
+    """But for what reads tensors, of which gradstep.torch has the other half."""
     from gradstep import _native
     from gradstep.reference import ParamTable
 
     native = {name for name in vars(_native.ParamTable) if not name.startswith("_")}
-    assert native == {name for name in vars(ParamTable) if not name.startswith("_")}
+    assert native - {"step_tensors"} == {
+        name for name in vars(ParamTable) if not name.startswith("_")
+    }
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=[s.cls.__name__ for s in SPECS])

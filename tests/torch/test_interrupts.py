@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,9 +24,11 @@ def interrupting() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
+    gc.disable()  # others' callbacks in it could not pass an interrupt on
     before = signal.signal(signal.SIGALRM, interrupt)
     yield
     signal.signal(signal.SIGALRM, before)
+    gc.enable()
 
 
 def interrupted(work: Callable[[], object], after: float) -> bool:
