@@ -14,6 +14,7 @@
 
 #include "bindings/dlpack.hpp"
 #include "bindings/snapshot.hpp"
+#include "engine/independent.hpp"
 
 namespace gradstep {
 
@@ -53,6 +54,14 @@ class WatchedTensor {
 
   bool same_shape(const dlpack::Tensor& other) const {
     return other.ndim == axes_ && std::equal(lengths(), lengths() + axes_, other.shape);
+  }
+
+  // Asks for the memory of the Python object; and of what it points to first, which is mostly the
+  // tensor itself. Whatever that is, it is a hint and no more.
+  void fetch_object() const { GRADSTEP_PREFETCH(tensor_.ptr()); }
+  void fetch_tensor() const {
+    const auto* const pointer = reinterpret_cast<const char* const*>(tensor_.ptr() + 1);
+    for (int line = 0; line < 3; ++line) GRADSTEP_PREFETCH(*pointer + 64 * line);
   }
 
   // Its axes in the order of memory, the outermost first.
@@ -127,7 +136,10 @@ class Tensors {
     // seeing cycles. While a graph of it lives, as in a training loop, it has one.
     for (const py::object& param : params) params_.emplace_back(api, param, false);
     for (const py::object& tensor : beside) beside_.emplace_back(api, tensor, true);
-    for (const WatchedTensor& param : params_) all_.append(param.tensor());
+    for (const WatchedTensor& param : params_) {
+      counters_.emplace_back(api, counter_of(param.tensor()), true);
+      all_.append(counters_.back().tensor());
+    }
     for (const py::handle copy : copies_) all_.append(copy);
     see_counts();
   }
@@ -142,6 +154,7 @@ class Tensors {
   py::tuple gradients() const {
     py::tuple grads(params_.size());
     for (size_t i = 0; i < params_.size(); ++i) {
+      fetch_ahead(params_, i);
       PyObject* const param = params_[i].tensor().ptr();
       PyObject* const grad = get_grad_(grad_.ptr(), param, type_.ptr());
       if (!grad) throw py::error_already_set();
@@ -167,9 +180,7 @@ class Tensors {
 
   // Whether all are what they were. Runs no Python code.
   bool unchanged() const {
-    const auto same = [](const WatchedTensor& each) { return each.unchanged(); };
-    return state_.same() && std::all_of(params_.begin(), params_.end(), same) &&
-           std::all_of(beside_.begin(), beside_.end(), same) && counts_unchanged();
+    return state_.same() && all_unchanged(params_) && all_unchanged(beside_) && counts_unchanged();
   }
 
   void check() const {
@@ -188,7 +199,7 @@ class Tensors {
     if (absent.size() == last - first) return;
     py::list written;
     for (const py::handle copy : copies_) written.append(copy);
-    of_present(first, last, absent, [&](size_t i) { written.append(params_[i].tensor()); });
+    of_present(first, last, absent, [&](size_t i) { written.append(counters_[i].tensor()); });
     increment_version_(written);
   }
 
@@ -202,7 +213,7 @@ class Tensors {
 
   // For Python's garbage collector.
   int visit(visitproc act, void* with) const {
-    for (const std::vector<WatchedTensor>* each : {&params_, &beside_})
+    for (const std::vector<WatchedTensor>* each : {&params_, &beside_, &counters_})
       for (const WatchedTensor& watched : *each)
         if (const int stop = act(watched.tensor().ptr(), with)) return stop;
     for (const py::list* each : {&all_, &copies_})
@@ -211,6 +222,28 @@ class Tensors {
   }
 
  private:
+  // Objects of many small tensors lie anywhere, and are asked for ahead of their turn.
+  static bool all_unchanged(const std::vector<WatchedTensor>& tensors) {
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      fetch_ahead(tensors, i);
+      if (!tensors[i].unchanged()) return false;
+    }
+    return true;
+  }
+
+  static void fetch_ahead(const std::vector<WatchedTensor>& tensors, size_t i) {
+    constexpr size_t ahead = 6;
+    if (i + 2 * ahead < tensors.size()) tensors[i + 2 * ahead].fetch_object();
+    if (i + ahead < tensors.size()) tensors[i + ahead].fetch_tensor();
+  }
+
+  // A tensor without memory that shares a parameter's version counter, and may have other owners.
+  py::object counter_of(const py::object& param) const {
+    py::object counter = param.attr("detach")();
+    counter.attr("data") = counter.attr("new_empty")(0);
+    return counter;
+  }
+
   // Calls act(i) for those of [first, last) that are not among `absent`, which ascends.
   template <class Act>
   static void of_present(size_t first, size_t last, const std::vector<size_t>& absent, Act act) {
@@ -249,7 +282,7 @@ class Tensors {
 
   py::object type_, grad_, is_neg_, resolve_neg_, increment_version_;
   descrgetfunc get_grad_ = nullptr;
-  std::vector<WatchedTensor> params_, beside_;
+  std::vector<WatchedTensor> params_, beside_, counters_;
   py::list all_, copies_;
   Snapshot state_;
   py::object counts_, moved_;
