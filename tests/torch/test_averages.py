@@ -77,3 +77,25 @@ def test_a_cycle_through_an_optimizer_is_collected() -> None:
     gone = weakref.ref(Trainer())
     gc.collect()
     assert gone() is None
+
+
+def test_a_schedule_may_move_memory() -> None:
+    param = torch.nn.Parameter(torch.ones(100_000))
+    copy = torch.zeros(100_000, dtype=torch.bfloat16)
+
+    def rate(step: int) -> float:
+        if not moved:
+            moved.append(step)
+            param.data, copy.data = param.data.clone(), copy.data.clone()
+        return 0.5
+
+    moved = [0]
+    opt = fronts.SGD([param], lr=rate, copies=[copy], ema_decay=0.5)
+    moved.clear()
+    for _ in range(2):
+        param.grad = torch.ones(100_000)
+        opt.step()
+    assert moved
+    assert torch.equal(param, torch.zeros(100_000))
+    assert torch.equal(copy, param.bfloat16())
+    assert torch.equal(opt.ema[param], torch.full((100_000,), 0.375))

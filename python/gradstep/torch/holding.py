@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from operator import setitem
 from typing import Any
@@ -56,8 +56,6 @@ class Holding(Layout):
     by_zero
         Whether a ``ZeroRedundancyOptimizer`` gave some of its parameters.
     """
-
-    watch: Any
 
     def __init__(
         self,
@@ -166,6 +164,15 @@ class Holding(Layout):
         self.reader = TensorReader(self.params, self.seen, written, self.copies, orders=orders)
         return self.reader
 
+    def check_params(self, names: Iterable[str]) -> None:
+        """As for arrays; Moved where a schedule, say, has moved memory since these were made."""
+        super().check_params(names)
+        self._check_looks()
+
+    def _check_looks(self) -> None:
+        if any(look_at(tensor) != seen for tensor, seen in self._looks):
+            raise Moved
+
     def hide(self, again: Sequence[int]) -> None:
         """Take back what was published of parameters that have not stepped after all."""
         for i in again:
@@ -210,9 +217,10 @@ class Holding(Layout):
                     whole = whole_of(value, param) if of_elements else value
                     changes.append(partial(setitem, entry, key, whole))
         at_once([*changes, attribute(self, "pending", pending)])()
-        self.watch = watch(self.tensors, beside, self.copy_tensors, self.group_state, self.counts)
-        if any(look_at(tensor) != seen for tensor, seen in self._looks):
-            raise Moved
+        self.watch: Any = watch(
+            self.tensors, beside, self.copy_tensors, self.group_state, self.counts
+        )
+        self._check_looks()
 
     def _shown(self, i: int, name: str, tensor: Tensor) -> dict[str, Tensor]:
         shown: dict[str, Tensor] = {}

@@ -141,7 +141,10 @@ class Loadable(torch.optim.Optimizer):
         with_defaults.__setstate__({"state": state, "param_groups": groups})
         if steps is None and not any("step" in entry for entry in map(as_dict, state.values())):
             steps = self.steps  # PyTorch's SGD does not say it
-        holding = self._hold(groups, state, None, steps)
+        try:
+            holding = self._hold(groups, state, None, steps)
+        except Moved:
+            holding = self._hold(groups, state, None, steps)
         self.__setstate__({"state": state, "param_groups": groups})
         self._holding, self._steps = None, holding.steps
         try:
@@ -161,8 +164,8 @@ class Loadable(torch.optim.Optimizer):
         for _ in range(LOOKS):
             before = self._holding
             steps = self._steps if before is None else None
-            holding = self._hold(self.param_groups, self.state, before, steps)
             try:
+                holding = self._hold(self.param_groups, self.state, before, steps)
                 holding.publish()
             except Moved:
                 continue
