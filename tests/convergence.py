@@ -40,6 +40,15 @@ SETTINGS: dict[type[gs.Optimizer], tuple[dict[str, Any], tuple[float, float, flo
     gs.ADOPT: ({}, (0.1, 0.1, 0.1)),
     gs.LaProp: ({}, (0.1, 0.1, 0.03)),
     gs.Adan: ({}, (0.1, 0.3, 0.001)),
+    gs.LAMB: ({}, (0.03, 0.03, 0.003)),
+    gs.LARS: ({"trust_coefficient": 0.01}, (3.0, 0.1, 0.1)),
+    gs.NovoGrad: ({}, (0.1, 0.03, 0.003)),
+    gs.StableAdamW: ({}, (0.1, 0.1, 0.03)),
+    gs.MARS: ({}, (0.1, 0.1, 0.03)),
+    gs.Adafactor: ({}, (0.3, 0.1, 0.03)),
+    gs.Prodigy: ({}, (1.0, 1.0, 1.0)),
+    gs.ScheduleFreeSGD: ({}, (3.0, 0.05, 0.003)),
+    gs.ScheduleFreeAdamW: ({}, (0.1, 0.1, 0.03)),
     gs.AdEMAMix: ({"alpha": 1.0, "betas": (0.9, 0.999, 0.99)}, (0.1, 0.1, 0.01)),
 }
 

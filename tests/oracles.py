@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -30,19 +31,23 @@ class Oracle:
 
 
 class TorchLike(Oracle):
-    """torch.optim and pytorch_optimizer."""
+    """torch.optim, and libraries of optimizers for PyTorch."""
 
     def __init__(self, library: str, name: str, params: list[Array], options: dict[str, Any]):
-        options = {**options, "foreach": False}
         self.torch = pytest.importorskip("torch", reason="torch is not installed")
         if library == "torch":
             module = self.torch.optim
         else:
-            module = pytest.importorskip("pytorch_optimizer", reason="it is not installed")
+            module = pytest.importorskip(library, reason=f"{library} is not installed")
+        make = getattr(module, name)
+        if "foreach" in inspect.signature(make).parameters:
+            options = {**options, "foreach": False}
         # Step sizes that PyTorch keeps as tensors have the default dtype; ours are float64.
         self.torch.set_default_dtype(self.torch.float64)
         self.tensors = [self.torch.nn.Parameter(self.torch.from_numpy(p.copy())) for p in params]
-        self.opt = getattr(module, name)(self.tensors, **options)
+        self.opt = make(self.tensors, **options)
+        if library == "schedulefree":
+            self.opt.train()
 
     def close(self) -> None:
         self.torch.set_default_dtype(self.torch.float32)

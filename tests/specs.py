@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradstep as gs
 from tests.spec import Spec, Variant
 from tests.specs_of_adam import ADAM_AND_KIN
+from tests.specs_of_whole_tensors import WHOLE_TENSORS
 
 SPECS = (
     Spec(
@@ -201,6 +202,7 @@ SPECS = (
         "twin",
     ),
     *ADAM_AND_KIN,
+    *WHOLE_TENSORS,
 )
 
 CASES = [(spec, variant) for spec in SPECS for variant in spec.variants]

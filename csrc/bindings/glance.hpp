@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <stdexcept>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "bindings/readable.hpp"
 #include "bindings/stored_array.hpp"
 #include "bindings/tensors.hpp"
+#include "engine/factored.hpp"
 #include "engine/param_table.hpp"
 
 namespace gradstep {
@@ -31,12 +33,14 @@ class Glance {
  public:
   explicit Glance(py::function convert) : convert_(std::move(convert)) {}
 
-  // The tensor of a parameter, of the arrays that go element by element with it, and of its copy in
-  // half precision. Each is an array, or what StoredArray reads; None: there is none. `key` stands
-  // for the parameter where rounding draws.
+  // The tensor of a parameter, of the arrays that go element by element with it, of those that hold
+  // a scalar of it, and of its copy in half precision. Each is an array, or what StoredArray reads;
+  // None: there is none. `key` stands for the parameter where rounding draws.
   Tensor add(const py::object& param, const std::vector<py::object>& slots,
-             const py::object& average, const py::object& copy, std::uint64_t key) {
-    if (slots.size() > max_slots) throw py::value_error("too many state slots");
+             const std::vector<py::object>& scalars, const py::object& average,
+             const py::object& copy, std::uint64_t key) {
+    if (slots.size() > max_slots || scalars.size() > max_scalars)
+      throw py::value_error("too many state slots");
     Tensor tensor{};
     const StoredArray given(param);
     readable_.learn(given.array);
@@ -49,7 +53,13 @@ class Glance {
     readable_.memory().add(view.data(), view.bytes());
     lay_beside(tensor.span.param, given);
     tensor.span.grad.format = stored(view.dtype());
-    for (size_t k = 0; k < slots.size(); ++k) tensor.span.slots[k] = along(view, slots[k]);
+    for (size_t k = 0; k < slots.size(); ++k) {
+      if (k == 0 && py::hasattr(slots[k], "rows"))
+        tensor.factored = factored(view, slots[k]);
+      else
+        tensor.span.slots[k] = along(view, slots[k]);
+    }
+    for (size_t k = 0; k < scalars.size(); ++k) tensor.scalars[k] = scalar(scalars[k]);
     tensor.span.average = along(view, average);
     tensor.span.copy = copy_along(view, copy);
     tensor.staged = tensor.narrow = narrow_roles(tensor);
@@ -113,6 +123,40 @@ class Glance {
     Array array{watched(given.array), nullptr, given.format};
     lay_beside(array, given);
     return array;
+  }
+
+  // What has the attributes rows and columns: an array of a compute type for each.
+  Factored* factored(const ArrayView& param, const py::object& object) {
+    const std::vector<Py_intptr_t>& shape = param.shape();
+    if (shape.size() < 2 || param.size() == 0 || (shape.size() > 2 && !param.c_contiguous()))
+      throw py::value_error("factors go with matrices in row-major order");
+    const auto columns = static_cast<size_t>(shape.back());
+    const auto rows = static_cast<size_t>(shape[shape.size() - 2]);
+    const size_t matrices = param.size() / (rows * columns);
+    void* const of_rows = factor(param, object.attr("rows"), matrices * rows);
+    void* const of_columns = factor(param, object.attr("columns"), matrices * columns);
+    if (param.c_contiguous())
+      factored_.emplace_back(param.dtype(), of_rows, of_columns, matrices, rows, columns, true);
+    else
+      factored_.emplace_back(param.dtype(), of_columns, of_rows, matrices, columns, rows, false);
+    return &factored_.back();
+  }
+
+  void* factor(const ArrayView& param, const py::object& object, size_t size) {
+    const auto array = py::cast<py::array>(object);
+    const bool c_order = array.flags() & py::array::c_style;
+    if (static_cast<size_t>(array.size()) != size || dtype_of(array) != param.dtype() || !c_order ||
+        !array.writeable())
+      throw py::value_error("factors must be writeable, contiguous and of the compute type");
+    return watched(array);
+  }
+
+  double* scalar(const py::object& object) {
+    const auto array = py::cast<py::array>(object);
+    if (!readable_.is_ndarray(array.ptr()) || array.size() != 1 || dtype_of(array) != float64)
+      throw py::value_error("a scalar of the state must be an array of one float64");
+    if (!array.writeable()) throw py::value_error("state must be writeable");
+    return static_cast<double*>(watched(array));
   }
 
   // The same of one that users hold, who may change it as they may a parameter.
@@ -243,7 +287,8 @@ class Glance {
   std::vector<Seen> seen_;
   std::vector<Beside> beside_;          // all that steps write beside tensors' parameters
   std::vector<size_t> beside_from_{0};  // where those of each begin
-  std::vector<ArrayView> copies_;       // of all tensors that have one
+  std::deque<Factored> factored_;
+  std::vector<ArrayView> copies_;  // of all tensors that have one
   std::vector<size_t> copies_from_{0};
   Exchange exchange_;
   Readable readable_;

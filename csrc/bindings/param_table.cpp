@@ -11,6 +11,7 @@
 #include <cmath>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "bindings/arrays.hpp"
@@ -42,15 +43,18 @@ thread_local RanOn last_ran_on{};
 
 class BoundTable {
  public:
-  BoundTable(const Objects& params, const std::vector<Objects>& slots, const Objects& averages,
-             const Objects& copies, const std::vector<std::uint64_t>& keys, py::function convert)
+  BoundTable(const Objects& params, const std::vector<Objects>& slots,
+             const std::vector<Objects>& scalars, const Objects& averages, const Objects& copies,
+             const std::vector<std::uint64_t>& keys, py::function convert)
       : glance_(std::move(convert)) {
-    if (slots.size() != params.size() || averages.size() != params.size() ||
-        copies.size() != params.size() || keys.size() != params.size())
-      throw py::value_error("params, slots, averages, copies and keys must be equally long");
+    for (const size_t size :
+         {slots.size(), scalars.size(), averages.size(), copies.size(), keys.size()})
+      if (size != params.size())
+        throw py::value_error("params and what goes with them must be equally long");
     for (size_t i = 0; i < params.size(); ++i) {
-      tensors_.push_back(glance_.add(params[i], slots[i], averages[i], copies[i], keys[i]));
-      slot_counts_.push_back(slots[i].size());
+      tensors_.push_back(
+          glance_.add(params[i], slots[i], scalars[i], averages[i], copies[i], keys[i]));
+      slot_counts_.push_back({slots[i].size(), scalars[i].size()});
       if (views_torch(StoredArray(params[i]).array)) pool_ = PoolKind::openmp;
     }
     glance_.settle(tensors_);
@@ -58,36 +62,28 @@ class BoundTable {
 
   // Of every row its rule, whether it is cautious, and whether units are slices along the first
   // axis of its tensors; and the row of every tensor.
-  void assign(const std::vector<std::tuple<std::string, bool, bool>>& rules,
-              const std::vector<std::uint32_t>& row_of) {
+  void assign(const std::vector<AssignedRule>& rules, const std::vector<std::uint32_t>& row_of) {
     check_no_step();
     if (row_of.size() != tensors_.size())
       throw py::value_error("row_of must have one entry per tensor");
-    std::vector<Row> rows(rules.size());
-    std::vector<RowReader> readers;
-    const KernelTable& kernels = active_kernels();
-    for (size_t r = 0; r < rules.size(); ++r) {
-      rows[r].rule = rule_named(std::get<0>(rules[r]));
-      rows[r].cautious = std::get<1>(rules[r]);
-      const RuleInfo& rule = kernels.rules[rows[r].rule];
-      if (rows[r].cautious && !rule.agreeing[float32])
-        throw py::value_error("a rule without momentum cannot be cautious");
-      readers.emplace_back(rule);
-    }
+    RowsOfStep rows(rules);
     for (size_t i = 0; i < tensors_.size(); ++i) {
-      if (row_of[i] >= rows.size()) throw py::value_error("row_of names a row that is not there");
-      if (kernels.rules[rows[row_of[i]].rule].slot_count != slot_counts_[i])
+      if (row_of[i] >= rules.size()) throw py::value_error("row_of names a row that is not there");
+      const RuleInfo& rule = rows.rule(row_of[i]);
+      if (slot_counts_[i] != std::make_pair(rule.slot_count, rule.whole.scalar_count))
         throw py::value_error("a tensor has not the state slots of its rule");
-    }
-    for (size_t i = 0; i < tensors_.size(); ++i) {
-      tensors_[i].row = row_of[i];
-      glance_.set_units(tensors_[i], i, std::get<2>(rules[row_of[i]]));
-      tensors_[i].cost = element_cost(kernels.rules[rows[row_of[i]].rule], tensors_[i].dtype);
+      if (tensors_[i].factored && !rule.whole.takes_factors)
+        throw py::value_error("this rule's state cannot be kept by factors");
     }
     work_ = 0;
-    for (const Tensor& tensor : tensors_) work_ += tensor.span.size * tensor.cost;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      Tensor& tensor = tensors_[i];
+      tensor.row = row_of[i];
+      glance_.set_units(tensor, i, std::get<2>(rules[row_of[i]]));
+      tensor.cost = element_cost(rows.rule(row_of[i]), tensor.dtype);
+      work_ += tensor.span.size * tensor.cost;
+    }
     rows_ = std::move(rows);
-    readers_ = std::move(readers);
   }
 
   py::tuple step(const py::object& leaves, const py::sequence& rows, double scale, bool with_norm,
@@ -106,7 +102,7 @@ class BoundTable {
   py::tuple take_step(const py::object& leaves, const py::sequence& rows, double scale,
                       bool with_norm, bool skip_nonfinite, Tensors* of, int threads) {
     check_no_step();
-    read_rows(rows, scale);
+    rows_.read(rows, scale);
     const Crew crew(of ? PoolKind::openmp : pool_, work_, threads);
     if (tensors_.size() > many) crew.call();
     const Taken taken = take_all(leaves, of);
@@ -116,7 +112,7 @@ class BoundTable {
     {
       const GilReleased released;
       if (with_norm) {
-        norm = limit_gradients(tensors_, rows_, scale, workspace_, crew);
+        norm = limit_gradients(tensors_, rows_.all(), scale, workspace_, crew);
         skipped = skip_nonfinite && !std::isfinite(norm);
       } else {
         lift_limits(tensors_, workspace_);
@@ -135,7 +131,7 @@ class BoundTable {
 
   void begin(const py::sequence& rows, double scale) {
     check_no_step();
-    read_rows(rows, scale);
+    rows_.read(rows, scale);
     lift_limits(tensors_, workspace_);
     scale_ = scale;
     applied_.assign(tensors_.size(), false);
@@ -148,7 +144,7 @@ class BoundTable {
     check_step();  // anybody's code may have run
     const Crew crew(pool_, work_);
     const GilReleased released;
-    return limit_gradients(tensors_, rows_, scale_, workspace_, crew);
+    return limit_gradients(tensors_, rows_.all(), scale_, workspace_, crew);
   }
 
   // With `of` as in step_tensors.
@@ -160,6 +156,7 @@ class BoundTable {
       throw py::value_error("there are not so many tensors");
     const size_t last = first + grads.size();
     check_not_applied(first, last);
+    check_whole(first, last);
     if (of) grads = of->positive(grads, first);
     const auto held = glance_.take(tensors_, first, grads, absent_, of);
     check_step();  // anybody's code may have run
@@ -210,6 +207,12 @@ class BoundTable {
       throw py::value_error("a tensor is updated once in a step");
   }
 
+  // Sums over all tensors need all of them.
+  void check_whole(size_t first, size_t last) const {
+    if (rows_.of_all() && last - first != tensors_.size())
+      throw py::value_error("this rule's steps depend on all tensors; apply them together");
+  }
+
   std::vector<size_t> left_out() const {
     std::vector<size_t> tensors;
     for (size_t i = 0; i < applied_.size(); ++i)
@@ -218,7 +221,7 @@ class BoundTable {
   }
 
   void update_tensors(size_t first, size_t last, const Crew& crew) {
-    const char* isa = update(tensors_, first, last, rows_, workspace_, crew);
+    const char* isa = update(tensors_, first, last, rows_.all(), workspace_, crew);
     last_ran_on = {isa, crew.kind(), crew.threads_used()};
   }
 
@@ -245,18 +248,11 @@ class BoundTable {
     return {std::move(grads), std::move(held)};
   }
 
-  void read_rows(const py::sequence& rows, double scale) {
-    if (rows.size() != rows_.size()) throw py::value_error("one row of coefficients per row");
-    for (size_t r = 0; r < rows_.size(); ++r)
-      readers_[r].read(py::object(rows[r]).ptr(), scale, rows_[r]);
-  }
-
   Glance glance_;
   std::vector<Tensor> tensors_;
   size_t work_ = 0;  // of a step in which no gradient is None, in elements of plain SGD
-  std::vector<size_t> slot_counts_;
-  std::vector<Row> rows_;
-  std::vector<RowReader> readers_;
+  std::vector<std::pair<size_t, size_t>> slot_counts_;  // of elements, and of scalars
+  RowsOfStep rows_;
   Workspace workspace_;
   PoolKind pool_ = PoolKind::parking;
   std::vector<size_t> absent_;  // tensors without a gradient, of those last looked at
@@ -273,10 +269,11 @@ class BoundTable {
 
 void register_param_table(py::module_& module) {
   py::class_<BoundTable>(module, "ParamTable")
-      .def(py::init<const Objects&, const std::vector<Objects>&, const Objects&, const Objects&,
-                    const std::vector<std::uint64_t>&, py::function>(),
-           py::arg("params"), py::arg("slots"), py::arg("averages"), py::arg("copies"),
-           py::arg("keys"), py::arg("convert"))
+      .def(py::init<const Objects&, const std::vector<Objects>&, const std::vector<Objects>&,
+                    const Objects&, const Objects&, const std::vector<std::uint64_t>&,
+                    py::function>(),
+           py::arg("params"), py::arg("slots"), py::arg("scalars"), py::arg("averages"),
+           py::arg("copies"), py::arg("keys"), py::arg("convert"))
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
            py::arg("with_norm"), py::arg("skip_nonfinite"))

@@ -10,8 +10,10 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "engine/dispatch.hpp"
 #include "engine/param_table.hpp"
 
 namespace gradstep {
@@ -119,6 +121,46 @@ class RowReader {
   double sign_ = 1;
   py::object parts_ = py::none();
   std::array<py::object, part_count> part_;
+};
+
+// A row's rule, whether it is cautious, and whether units are slices along the first axis.
+using AssignedRule = std::tuple<std::string, bool, bool>;
+
+// The rows of a table's steps.
+class RowsOfStep {
+ public:
+  RowsOfStep() = default;
+
+  explicit RowsOfStep(const std::vector<AssignedRule>& rules) : rows_(rules.size()) {
+    for (size_t r = 0; r < rules.size(); ++r) {
+      rows_[r].rule = rule_named(std::get<0>(rules[r]));
+      rows_[r].cautious = std::get<1>(rules[r]);
+      if (rows_[r].cautious && !rule(r).agreeing[float32])
+        throw py::value_error("a rule without momentum cannot be cautious");
+      readers_.emplace_back(rule(r));
+    }
+  }
+
+  void read(const py::sequence& given, double scale) {
+    if (given.size() != rows_.size()) throw py::value_error("one row of coefficients per row");
+    for (size_t r = 0; r < rows_.size(); ++r)
+      readers_[r].read(py::object(given[r]).ptr(), scale, rows_[r]);
+  }
+
+  const RuleInfo& rule(size_t row) const { return active_kernels().rules[rows_[row].rule]; }
+
+  // Whether steps of one depend on sums over all tensors.
+  bool of_all() const {
+    for (size_t r = 0; r < rows_.size(); ++r)
+      if (rule(r).whole.of_all) return true;
+    return false;
+  }
+
+  std::vector<Row>& all() { return rows_; }
+
+ private:
+  std::vector<Row> rows_;
+  std::vector<RowReader> readers_;
 };
 
 }  // namespace gradstep

@@ -29,7 +29,9 @@ py::dict rules() {
     const RuleInfo& rule = kernels.rules[r];
     all[rule.name] =
         py::make_tuple(name_tuple(rule.coefficients, rule.coefficient_count),
-                       name_tuple(rule.slots, rule.slot_count), rule.agreeing[float32] != nullptr);
+                       name_tuple(rule.slots, rule.slot_count), rule.agreeing[float32] != nullptr,
+                       name_tuple(rule.whole.scalars, rule.whole.scalar_count),
+                       name_tuple(rule.whole.derived, rule.whole.derived_count));
   }
   return all;
 }
@@ -93,7 +95,8 @@ void register_runtime(py::module_& module) {
   module.def("flush_denormals", &flush_denormals);
   module.def("set_flush_denormals", &set_flush_denormals, py::arg("on"));
   module.def("rules", &rules,
-             "{rule: (coefficient names, state slot names, whether it has momentum)}");
+             "{rule: (coefficient names, state slot names, whether it has momentum, names of "
+             "scalars in the state, names of derived coefficients)}");
   module.def("build_info", &build_info);
   module.def("stream", &stream_arrays, py::arg("read"), py::arg("written"), py::arg("rule"),
              "Add one contiguous array to others: the roofline that steps are measured against. As "

@@ -78,7 +78,7 @@ inline void update_coded_slots(const void* coefficients, const Span& span, size_
                                std::index_sequence<K...>) {
   const float* own = static_cast<const float*>(coefficients);
   const auto shared = read_shared(own, span);
-  const auto rule = read_coefficients<Rule<float>>(own + shared_count);
+  const auto rule = read_rule<Rule<float>>(own + shared_count, span.derived);
   CodedBlocks<Rule, K...> blocks(span);
   size_t before = 0;  // the length of the block before this one
   for (size_t count; begin < end; begin += count, before = count) {

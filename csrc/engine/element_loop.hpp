@@ -95,6 +95,27 @@ inline Struct read_coefficients(const T* from) {
   return to;
 }
 
+// The coefficients of a rule that are derived from sums; they stand behind the others.
+template <class Rule, class = void>
+constexpr size_t derived_count = 0;
+template <class Rule>
+constexpr size_t derived_count<Rule, std::void_t<decltype(Rule::derived)>> = Rule::derived.size;
+
+template <class Rule, class T>
+inline Rule read_rule(const T* own, const double* derived) {
+  constexpr size_t given = Rule::coefficients.size;
+  static_assert(sizeof(Rule) == (given + derived_count<Rule>)*sizeof(T),
+                "a rule has one member per coefficient name");
+  if constexpr (derived_count<Rule> == 0) {
+    return read_coefficients<Rule>(own);
+  } else {
+    T all[given + derived_count<Rule>];
+    memcpy(all, own, given * sizeof(T));
+    for (size_t k = 0; k < derived_count<Rule>; ++k) all[given + k] = static_cast<T>(derived[k]);
+    return read_coefficients<Rule>(all);
+  }
+}
+
 template <class T>
 inline SharedArithmetic<T> read_shared(const T* from, const Span& span) {
   auto shared = read_coefficients<SharedArithmetic<T>>(from);
@@ -206,13 +227,11 @@ inline void update_slots(const void* coefficients, const Span& span, size_t begi
                          std::index_sequence<K...>) {
   using T = typename S::Compute;
   static_assert(sizeof(SharedArithmetic<T>) == shared_count * sizeof(T));
-  static_assert(sizeof(Rule<T>) == Rule<T>::coefficients.size * sizeof(T),
-                "a rule has one member per coefficient name");
   static_assert(shared_count + Rule<T>::coefficients.size <= max_coefficients);
   static_assert(sizeof...(K) <= max_slots);
   const T* own = static_cast<const T*>(coefficients);
   const auto shared = read_shared(own, span);
-  const auto rule = read_coefficients<Rule<T>>(own + shared_count);
+  const auto rule = read_rule<Rule<T>>(own + shared_count, span.derived);
   const auto param = param_at<typename S::ParamAt>(span);
   const auto grad = static_cast<const typename S::Grad*>(span.grad.data);
   const auto update_elements = [&](size_t i, size_t count, auto root) {
@@ -272,15 +291,15 @@ inline size_t count_slots(const void* coefficients, const Span& span, size_t beg
                           std::index_sequence<K...>) {
   using T = typename S::Compute;
   const T* own = static_cast<const T*>(coefficients);
-  return count_loop<S>(read_shared(own, span), read_coefficients<Rule<T>>(own + shared_count),
+  return count_loop<S>(read_shared(own, span), read_rule<Rule<T>>(own + shared_count, span.derived),
                        end - begin, static_cast<const T*>(span.param.data) + begin,
                        static_cast<const typename S::Grad*>(span.grad.data) + begin,
                        (static_cast<const typename S::State*>(span.slots[K].data) + begin)...);
 }
 
 template <template <class> class Rule, class S>
-double agreeing(const void* coefficients, const Span& span, size_t begin, size_t end) {
-  return static_cast<double>(
+void agreeing(const void* coefficients, const Span& span, size_t begin, size_t end, double* sums) {
+  *sums = static_cast<double>(
       count_slots<Rule, S>(coefficients, span, begin, end,
                            std::make_index_sequence<Rule<typename S::Compute>::slots.size>{}));
 }

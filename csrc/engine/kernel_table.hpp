@@ -77,6 +77,9 @@ constexpr uint32_t param_draws = 0, average_draws = 1, slot_draws = 2;
 
 constexpr size_t max_slots = 8;
 constexpr size_t max_coefficients = 32;
+// Of rules whose steps depend on whole tensors: sums over the elements of one, scalars that are
+// kept of it, and coefficients that are derived from both.
+constexpr size_t max_sums = 2, max_scalars = 3, max_derived = 7;
 constexpr size_t norm_block = 1024;
 constexpr size_t scale_block = 256;                   // elements in 8 bits that share a scale
 constexpr size_t most_roots = 2, most_quotients = 3;  // of an element, in any rule
@@ -94,6 +97,7 @@ struct Span {
   size_t size;
   double limit = 1;       // what limits by norm leave of the gradient as a whole
   double cautious_scale;  // what cautious steps are multiplied with
+  const double* derived;  // the rule's coefficients that follow from sums
   Array average;
   Array copy;  // of the updated parameter, in another format; only written
   Array slots[max_slots];
@@ -104,9 +108,28 @@ struct Span {
 // compute type.
 using UpdateFn = void (*)(const void* coefficients, const Span& span, size_t begin, size_t end);
 
-// A sum over elements [begin, end), at most norm_block of them, in float64 and in the contract's
-// order. Changes nothing.
-using MeasureFn = double (*)(const void* coefficients, const Span& span, size_t begin, size_t end);
+// One sum or several over elements [begin, end), at most norm_block of them, in float64 and in the
+// contract's order. Changes nothing but `sums`.
+using MeasureFn = void (*)(const void* coefficients, const Span& span, size_t begin, size_t end,
+                           double* sums);
+
+// What a rule's steps take of whole tensors. Of those that take nothing all is zero.
+struct WholeTensors {
+  size_t sum_count, scalar_count, derived_count;
+  const char* const* scalars;
+  const char* const* derived;
+  bool of_all;  // whether sums are over all tensors together, and the scalars of all the same
+  // Where the first slot may be kept by factors: which coefficients are the share that an average
+  // takes, and the least mean.
+  bool takes_factors;
+  size_t take, least;
+  MeasureFn sums[dtype_count];
+  // Derives what the sums depend on; `factored`: whether the first slot is kept by factors.
+  void (*begin)(const double* own, const double* scalars, bool factored, double* derived);
+  // Derives the rest from sums over `size` elements, and brings the scalars up to date.
+  void (*conclude)(const double* own, const double* sums, double size, double* scalars,
+                   double* derived);
+};
 
 // Reads `count` elements, `stride` bytes apart, into the compute type.
 using LoadFn = void (*)(const void* from, ptrdiff_t stride, size_t count, void* to);
@@ -132,6 +155,9 @@ using LoadTurnedFn = void (*)(const void* from, ptrdiff_t along, ptrdiff_t acros
 using SumColumnsFn = void (*)(const void* values, size_t rows, size_t stride, size_t units,
                               double* sums);
 
+// Multiplies `count` elements by one.
+using ScaleFn = void (*)(const void* of, const void* by, size_t count, void* to);
+
 // Reads one array and rewrites `written` others: the memory traffic of a rule without its
 // arithmetic, for measuring the roofline.
 using StreamFn = void (*)(const void* read, void* const* written, size_t begin, size_t end);
@@ -155,6 +181,7 @@ struct RuleInfo {
   UpdateFn cautious_update[dtype_count][extras_count];
   // How many elements a step would move against their gradient.
   MeasureFn agreeing[dtype_count];
+  WholeTensors whole;
 };
 
 struct KernelTable {
@@ -167,6 +194,7 @@ struct KernelTable {
   LoadFn load[gradient_formats][dtype_count];
   LoadTurnedFn load_turned[gradient_formats][dtype_count];
   Packing packing[format_count];  // null for compute types
+  ScaleFn scale[dtype_count];
   StreamFn stream[dtype_count][max_slots + 1];
   DivideFn divide[dtype_count][most_roots + 1][most_quotients + 1];
 };

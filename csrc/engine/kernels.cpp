@@ -9,6 +9,7 @@
 #include "engine/packing8.hpp"
 #include "engine/reductions.hpp"
 #include "engine/rooflines.hpp"
+#include "engine/whole_loop.hpp"
 #include "rules/registry.hpp"
 
 #define GRADSTEP_JOIN(a, b) a##b
@@ -87,7 +88,8 @@ constexpr RuleInfo rule_info() {
                 {},
                 {},
                 {},
-                {}};
+                {},
+                whole_tensors<Rule>()};
   fill_updates<Rule, Plain<float>, false>(info.update[float32]);
   fill_updates<Rule, Plain<double>, false>(info.update[float64]);
   if constexpr (converts_in_registers) fill_narrow<Rule>(info.narrow_update);
@@ -170,12 +172,15 @@ constexpr KernelTable kernel_table() {
                     {},
                     {},
                     {},
+                    {},
                     {}};
   fill_loads<float>(table, Format::float32);
   fill_loads<double>(table, Format::float64);
   fill_loads<Float16>(table, Format::float16);
   fill_loads<Bfloat16>(table, Format::bfloat16);
   fill_packings(table);
+  table.scale[float32] = scale_values<float>;
+  table.scale[float64] = scale_values<double>;
   fill_streams<float>(table.stream[float32], std::make_index_sequence<max_slots + 1>{});
   fill_streams<double>(table.stream[float64], std::make_index_sequence<max_slots + 1>{});
   fill_divides<float>(table.divide[float32]);

@@ -16,13 +16,13 @@ bool limited(const Row& row) { return adaptive(row) || std::isfinite(row.clip_te
 // elements, and of the parameter's.
 void sum_units(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
                Workspace& workspace, const Crew& crew) {
-  std::size_t units = 0;
+  std::size_t count = 0;
   for (const Tensor& tensor : tensors)
-    if (present(tensor) && adaptive(rows[tensor.row])) units += tensor.units;
-  workspace.unit_grads.assign(units, 0.0);
-  workspace.unit_params.assign(units, 0.0);
-  workspace.factors.resize(units);
-  workspace.float_factors.resize(units);
+    if (present(tensor) && adaptive(rows[tensor.row])) count += tensor.units;
+  workspace.unit_grads.assign(count, 0.0);
+  workspace.unit_params.assign(count, 0.0);
+  workspace.factors.resize(count);
+  workspace.float_factors.resize(count);
   double *grads = workspace.unit_grads.data(), *params = workspace.unit_params.data();
   for (std::size_t t = 0; t < tensors.size(); ++t) {
     const Tensor& tensor = tensors[t];
@@ -30,8 +30,8 @@ void sum_units(const std::vector<Tensor>& tensors, const std::vector<Row>& rows,
     if (tensor.units == 1)
       *grads = workspace.tensor_sums[t];
     else
-      workspace.measures.add(squares(tensor, Scope::unit, grad_role, grads));
-    workspace.measures.add(squares(tensor, Scope::unit, param_role, params));
+      workspace.measures.add(squares(tensor, units(tensor), grad_role, grads));
+    workspace.measures.add(squares(tensor, units(tensor), param_role, params));
     grads += tensor.units;
     params += tensor.units;
   }
@@ -100,7 +100,7 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, 
   sums.assign(tensors.size(), 0.0);
   for (std::size_t t = 0; t < tensors.size(); ++t)
     if (present(tensors[t]))
-      workspace.measures.add(squares(tensors[t], Scope::tensor, grad_role, &sums[t]));
+      workspace.measures.add(squares(tensors[t], whole_tensor(tensors[t]), grad_role, &sums[t]));
   workspace.measures.take(crew);
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }

@@ -4,6 +4,7 @@
 
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
+#include "engine/factored.hpp"
 #include "engine/partition.hpp"
 #include "engine/stage.hpp"
 
@@ -26,13 +27,13 @@ class Measures::Cut {
   explicit Cut(const Measure& measure)
       : measure_(measure),
         tensor_(*measure.tensor),
-        tiled_(measure.scope == Scope::unit && tensor_.alternating),
-        runs_(measure.scope == Scope::unit ? tensor_.units : 1),
-        size_(tiled_ || runs_ > 1 ? tensor_.span.size / runs_ : tensor_.span.size),
+        tiled_(measure.slices.alternating),
+        runs_(measure.slices.count),
+        size_(measure.slices.size / runs_),
         per_run_(tiled_ ? blocks(runs_, most_columns) : blocks(size_, norm_block)) {}
 
   std::size_t parts() const { return per_run_ * (tiled_ ? blocks(size_, unit_rows) : runs_); }
-  std::size_t width() const { return tiled_ ? std::min(runs_, most_columns) : 1; }
+  std::size_t width() const { return tiled_ ? std::min(runs_, most_columns) : measure_.count; }
 
   // Measures parts [begin, end).
   void measure(std::size_t begin, std::size_t end, double* sums) const {
@@ -42,7 +43,7 @@ class Measures::Cut {
       while (begin < end) {
         const std::size_t last = std::min(end, (begin / per_run_ + 1) * per_run_);
         measure_blocks(begin / per_run_, begin % per_run_, last - begin, sums);
-        sums += last - begin;
+        sums += (last - begin) * width();
         begin = last;
       }
   }
@@ -56,21 +57,23 @@ class Measures::Cut {
     }
     while (begin < end) {
       const std::size_t run = begin / per_run_, last = std::min(end, (run + 1) * per_run_);
-      for (; begin < last; ++begin) measure_.sums[run] += *sums++;
+      double* const to = measure_.sums + run * width();
+      for (; begin < last; ++begin)
+        for (std::size_t k = 0; k < width(); ++k) to[k] += *sums++;
     }
   }
 
  private:
   void measure_blocks(std::size_t run, std::size_t first, std::size_t count, double* sums) const {
-    const std::size_t start = run * size_;
+    const std::size_t start = measure_.slices.begin + run * size_;
     const std::size_t begin = start + first * norm_block;
     const std::size_t end = std::min(start + size_, begin + count * norm_block);
-    staged(tensor_, measure_.role, Access::read, begin, end,
-           [&](const Span& span, std::size_t from, std::size_t to) {
-             for (; from < to; from += norm_block)
-               *sums++ =
-                   measure_.sum(measure_.coefficients, span, from, std::min(from + norm_block, to));
-           });
+    complete(tensor_, measure_.role, Access::read, begin, end,
+             [&](const Span& span, std::size_t from, std::size_t to) {
+               for (; from < to; from += norm_block, sums += width())
+                 measure_.sum(measure_.coefficients, span, from, std::min(from + norm_block, to),
+                              sums);
+             });
   }
 
   void measure_tile(std::size_t part, double* sums) const {
@@ -78,7 +81,7 @@ class Measures::Cut {
     const std::size_t rows = std::min(unit_rows, size_ - row);
     const std::size_t columns = std::min(most_columns, runs_ - column);
     std::fill(sums, sums + columns, 0.0);
-    const std::size_t begin = row * runs_ + column;
+    const std::size_t begin = measure_.slices.begin + row * runs_ + column;
     if (tensor_.staged & measure_.role)
       tensor_.dtype == float32 ? add_staged<float>(begin, rows, columns, sums)
                                : add_staged<double>(begin, rows, columns, sums);
@@ -92,7 +95,7 @@ class Measures::Cut {
     const std::size_t together = 8 * most_columns / columns;
     for (std::size_t row = 0; row < rows; row += together) {
       const std::size_t count = std::min(together, rows - row);
-      load_rows(tensor_, measure_.role, begin + row * runs_, count, columns, room);
+      load_rows(tensor_, measure_.role, begin + row * runs_, runs_, count, columns, room);
       measure_.sum_columns(room, count, columns, columns, sums);
     }
   }
@@ -105,15 +108,15 @@ class Measures::Cut {
   const Measure& measure_;
   const Tensor& tensor_;
   const bool tiled_;
-  const std::size_t runs_;     // tensors or units; of tiles the columns
+  const std::size_t runs_;     // slices; of tiles the columns
   const std::size_t size_;     // of a run; of tiles the rows
   const std::size_t per_run_;  // blocks; of tiles those beside each other
 };
 
-Measure squares(const Tensor& tensor, Scope scope, Role role, double* sums) {
+Measure squares(const Tensor& tensor, const Slices& slices, Role role, double* sums) {
   const KernelTable& kernels = active_kernels();
   const auto& of_role = role == grad_role ? kernels.grad_squares : kernels.param_squares;
-  return {&tensor, scope, role, 1, of_role[tensor.dtype], kernels.sum_columns[tensor.dtype],
+  return {&tensor, slices, role, 1, 1, of_role[tensor.dtype], kernels.sum_columns[tensor.dtype],
           nullptr, sums};
 }
 
@@ -126,7 +129,7 @@ std::size_t Measures::cut() {
     const Cut cut(measure);
     part_ends_.push_back(parts += cut.parts());
     sum_ends_.push_back(sums += cut.parts() * cut.width());
-    work += measure.tensor->span.size * measure.cost;
+    work += measure.slices.size * measure.cost;
   }
   return work;
 }

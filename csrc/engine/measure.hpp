@@ -2,8 +2,8 @@
 // gradients limit them, elements that suit their gradients scale cautious steps. What a sum is of,
 // a kernel says; how it is added up is the same for all, and in an order that neither threads nor
 // instruction sets change:
-//   of a tensor, or of a unit in one piece: by blocks of norm_block elements from its start;
-//   of units that alternate element by element: by blocks of unit_rows rows, within them row by
+//   of a tensor, or of a slice of it in one piece: by blocks of norm_block elements from its start;
+//   of slices that alternate element by element: by blocks of unit_rows rows, within them row by
 //   row.
 // The blocks' sums are added in order. Sums over tensors are those of the tensors, added in order.
 #pragma once
@@ -17,23 +17,34 @@ namespace gradstep {
 
 constexpr std::size_t unit_rows = 256;
 
-enum class Scope { tensor, unit };
+// What sums are over: each of `count` slices of a tensor's elements [begin, begin + size), in one
+// piece, or alternating element by element.
+struct Slices {
+  std::size_t begin, size, count;
+  bool alternating;
+};
 
-// What to sum over one tensor, and where the sum is added to: of each unit, one after another, or
-// of all of it. Its arrays of this role, or more, are read in the compute type.
+inline Slices whole_tensor(const Tensor& tensor) { return {0, tensor.span.size, 1, false}; }
+inline Slices units(const Tensor& tensor) {
+  return {0, tensor.span.size, tensor.units, tensor.alternating};
+}
+
+// What to sum over slices of a tensor, and where the sums are added to. Its arrays of this role, or
+// more, are read in the compute type.
 struct Measure {
   const Tensor* tensor;
-  Scope scope;
+  Slices slices;
   Role role;           // of the arrays that are read
   std::uint32_t cost;  // of an element, as in element_cost
+  std::size_t count;   // of sums that are taken together; of several slices one
   MeasureFn sum;
-  SumColumnsFn sum_columns;  // the same of alternating units
+  SumColumnsFn sum_columns;  // the same of alternating slices
   const void* coefficients;
   double* sums;
 };
 
 // Squares of a tensor's gradient or parameter.
-Measure squares(const Tensor& tensor, Scope scope, Role role, double* sums);
+Measure squares(const Tensor& tensor, const Slices& slices, Role role, double* sums);
 
 // Measures to be taken together, and the room for it.
 class Measures {

@@ -12,6 +12,8 @@
 
 namespace gradstep {
 
+class Factored;
+
 // What an array is to its tensor. As bits: the roles that something is about.
 enum Role : std::uint32_t {
   param_role = 1,
@@ -54,6 +56,8 @@ struct Tensor {
   // strides in these; null: in the order of memory.
   std::uint64_t key;
   const Axes* numbers;
+  double* scalars[max_scalars];  // that the rule keeps of the tensor
+  Factored* factored;            // what stands for the first slot, of matrices; null: its elements
 };
 
 inline bool present(const Tensor& tensor) { return tensor.span.grad.data != nullptr; }

@@ -7,6 +7,7 @@
 
 #include "engine/independent.hpp"
 #include "engine/kernel_table.hpp"
+#include "rules/math.hpp"
 
 namespace gradstep {
 namespace {
@@ -14,6 +15,12 @@ namespace {
 // Lane j adds the squares of elements j, j+16, j+32, … in order; then the upper half of the lanes
 // is added to the lower half until one is left. The reference does the same.
 constexpr size_t norm_lanes = 16;
+
+inline double sum_lanes(double (&lane)[norm_lanes]) {
+  for (size_t half = norm_lanes / 2; half > 0; half /= 2)
+    for (size_t j = 0; j < half; ++j) lane[j] += lane[j + half];
+  return lane[0];
+}
 
 template <class T>
 double sum_squares(const T* __restrict x, size_t count) {
@@ -29,24 +36,17 @@ double sum_squares(const T* __restrict x, size_t count) {
     const double v = static_cast<double>(x[i + j]);
     lane[j] += v * v;
   }
-  for (size_t half = norm_lanes / 2; half > 0; half /= 2)
-    for (size_t j = 0; j < half; ++j) lane[j] += lane[j + half];
-  return lane[0];
+  return sum_lanes(lane);
 }
 
 template <class T>
-double grad_squares(const void*, const Span& span, size_t begin, size_t end) {
-  return sum_squares(static_cast<const T*>(span.grad.data) + begin, end - begin);
+void grad_squares(const void*, const Span& span, size_t begin, size_t end, double* sums) {
+  *sums = sum_squares(static_cast<const T*>(span.grad.data) + begin, end - begin);
 }
 
 template <class T>
-double param_squares(const void*, const Span& span, size_t begin, size_t end) {
-  return sum_squares(static_cast<const T*>(span.param.data) + begin, end - begin);
-}
-
-template <class T>
-inline double square(T x) {
-  return static_cast<double>(x) * static_cast<double>(x);
+void param_squares(const void*, const Span& span, size_t begin, size_t end, double* sums) {
+  *sums = sum_squares(static_cast<const T*>(span.param.data) + begin, end - begin);
 }
 
 template <class T, size_t... Row>
@@ -55,7 +55,7 @@ inline void add_rows(const T* __restrict x, size_t stride, size_t units, double*
   GRADSTEP_INDEPENDENT
   for (size_t u = 0; u < units; ++u) {
     double sum = sums[u];
-    ((sum += square(x[Row * stride + u])), ...);
+    ((sum += squared(x[Row * stride + u])), ...);
     sums[u] = sum;
   }
 }

@@ -157,17 +157,16 @@ void load_values(const Tensor& tensor, Role role, std::size_t begin, std::size_t
     load(tensor, begin, count, static_cast<double*>(to));
 }
 
-void load_rows(const Tensor& tensor, Role role, std::size_t begin, std::size_t rows,
-               std::size_t count, void* to) {
-  if (count == tensor.units) return load_values(tensor, role, begin, rows * count, to);
-  for (std::size_t row = 0; row < rows; ++row, begin += tensor.units) {
+void load_rows(const Tensor& tensor, Role role, std::size_t begin, std::size_t apart,
+               std::size_t rows, std::size_t count, void* to) {
+  if (count == apart) return load_values(tensor, role, begin, rows * count, to);
+  for (std::size_t row = 0; row < rows; ++row, begin += apart) {
     load_values(tensor, role, begin, count, to);
     to = static_cast<char*>(to) + count * item_size(tensor.dtype);
   }
 }
 
-Span advanced(const Tensor& tensor, std::size_t begin) {
-  Span span = tensor.span;
+Span advanced(Span span, std::size_t begin) {
   advance(span.param, begin);
   advance(span.grad, begin);
   advance(span.average, begin);

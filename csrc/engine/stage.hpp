@@ -23,12 +23,12 @@ constexpr std::size_t turned_block = 64 * norm_block;
 // Loads elements [begin, begin + count) of the gradient, or the parameter, into the compute type.
 void load_values(const Tensor& tensor, Role role, std::size_t begin, std::size_t count, void* to);
 
-// Loads `count` elements of each of several rows along the parameter's last axis.
-void load_rows(const Tensor& tensor, Role role, std::size_t begin, std::size_t rows,
-               std::size_t count, void* to);
+// Loads `count` elements of each of several rows, which begin so many elements apart.
+void load_rows(const Tensor& tensor, Role role, std::size_t begin, std::size_t apart,
+               std::size_t rows, std::size_t count, void* to);
 
 // The same memory from element `begin` on.
-Span advanced(const Tensor& tensor, std::size_t begin);
+Span advanced(Span span, std::size_t begin);
 
 // A block of a tensor's arrays of these roles, in float32.
 class Block {
@@ -57,7 +57,7 @@ void run_on_stored(const Tensor& tensor, std::uint32_t roles, Access access, std
   while (begin < end) {
     const std::size_t count = std::min(most, end - begin);
     if (access == Access::update) fetch(tensor.span, begin);
-    Span span = advanced(tensor, begin);
+    Span span = advanced(tensor.span, begin);
     if (grad) span.grad.data = grad;
     block.load(begin, count, span);
     run(span, std::size_t{0}, count);
@@ -114,7 +114,7 @@ void staged(const Tensor& tensor, std::uint32_t roles, Access access, std::size_
   }
   const auto on_part = [&](void* grad, std::size_t first, std::size_t last) {
     if (stored) return run_on_stored(tensor, stored, access, first, last, grad, run);
-    Span span = advanced(tensor, first);
+    Span span = advanced(tensor.span, first);
     span.grad.data = grad;
     run(span, std::size_t{0}, last - first);
   };

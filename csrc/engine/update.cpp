@@ -5,6 +5,7 @@
 
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
+#include "engine/factored.hpp"
 #include "engine/parallel.hpp"
 #include "engine/param_table.hpp"
 #include "engine/partition.hpp"
@@ -32,8 +33,7 @@ class Updater {
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.draws != 0; }))
       for (Tensor* tensor = begin_; tensor < end_; ++tensor)
         tensor->span.draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
-    if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; }))
-      scale_cautious_steps();
+    derive_of_tensors();
     const Partition partition(begin_, end_, workspace_.ends, crew_);
     const bool flushing = flush_denormals();
     auto job = [&](int chunk) {
@@ -43,6 +43,7 @@ class Updater {
       });
     };
     crew_.run(partition.division(), job);
+    keep_scalars();
     return kernels_.isa;
   }
 
@@ -78,18 +79,18 @@ class Updater {
     const Extras extras = tensor.span.average.data ? averaging : row.extras;
     const UpdateFn kernel = row.kernels[tensor.dtype][extras];
     const void* own = coefficients(tensor);
-    if (!tensor.staged) return kernel(own, tensor.span, begin, end);
+    if (!tensor.staged && !tensor.factored) return kernel(own, tensor.span, begin, end);
     const auto [converting, converted] = in_registers(tensor, extras);
     const UpdateFn run = converting ? converting : kernel;
-    staged(tensor, all_roles & ~converted, Access::update, begin, end,
-           [&](const Span& span, std::size_t from, std::size_t to) { run(own, span, from, to); });
+    complete(tensor, all_roles & ~converted, Access::update, begin, end,
+             [&](const Span& span, std::size_t from, std::size_t to) { run(own, span, from, to); });
   }
 
   // A kernel that converts arrays of a staged tensor itself, and their roles; or null and none.
   std::pair<UpdateFn, std::uint32_t> in_registers(const Tensor& tensor, Extras extras) const {
     const Row& row = rows_[tensor.row];
     const RuleInfo& rule = kernels_.rules[row.rule];
-    if (row.cautious || tensor.dtype != float32) return {nullptr, 0};
+    if (row.cautious || tensor.factored || tensor.dtype != float32) return {nullptr, 0};
     const std::uint32_t state = role_of_slot(rule.slot_count) - role_of_slot(0);
     const bool grad =
         tensor.span.grad.format == Format::bfloat16 && !tensor.axes && !tensor.factors;
@@ -129,23 +130,120 @@ class Updater {
     return true;
   }
 
+  const RuleInfo& rule_of(const Tensor& tensor) const {
+    return kernels_.rules[rows_[tensor.row].rule];
+  }
+
+  // What steps take of whole tensors before they begin.
+  void derive_of_tensors() {
+    const auto derives = [&](const Row& row) {
+      return kernels_.rules[row.rule].whole.derived_count;
+    };
+    derives_ = std::any_of(rows_.begin(), rows_.end(), derives);
+    const bool cautious =
+        std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; });
+    workspace_.measures.clear();
+    if (derives_) {
+      average_factors();
+      begin_deriving();
+      workspace_.measures.take(crew_);
+      conclude();
+    }
+    if (cautious) scale_cautious_steps();
+  }
+
+  Workspace::Whole& whole_of(const Tensor& tensor) const {
+    return workspace_.whole[&tensor - begin_];
+  }
+
+  // Calls act(tensor, rule, what is taken of the tensor) for those whose rules derive.
+  template <class Act>
+  void of_deriving(Act act) {
+    for (Tensor* tensor = begin_; tensor < end_; ++tensor)
+      if (const WholeTensors& rule = rule_of(*tensor).whole; rule.derived_count)
+        act(*tensor, rule, whole_of(*tensor));
+  }
+
+  // For those whose scalars this step changes: of sums over all tensors, all.
+  template <class Act>
+  void of_stepping(Act act) {
+    of_deriving([&](Tensor& tensor, const WholeTensors& rule, Workspace::Whole& whole) {
+      if (rule.of_all ? steps_any_ : present(tensor)) act(tensor, rule, whole);
+    });
+  }
+
+  void average_factors() {
+    of_factored([&](const Tensor& tensor, const WholeTensors&) {
+      tensor.factored->measure(tensor, workspace_.measures);
+    });
+    workspace_.measures.take(crew_);
+    of_factored([&](const Tensor& tensor, const WholeTensors& rule) {
+      const Row& row = rows_[tensor.row];
+      tensor.factored->average(row.shared[grad_scale] * tensor.span.limit, row.own[rule.take],
+                               row.own[rule.least]);
+    });
+  }
+
+  template <class Act>
+  void of_factored(Act act) {
+    for (const Tensor* tensor = begin_; tensor < end_; ++tensor)
+      if (present(*tensor) && tensor->factored) act(*tensor, rule_of(*tensor).whole);
+  }
+
+  void begin_deriving() {
+    workspace_.whole.assign(end_ - begin_, {});
+    const Tensor* first = nullptr;  // of those whose scalars are the same
+    of_deriving([&](Tensor& tensor, const WholeTensors& rule, Workspace::Whole& whole) {
+      if (rule.of_all && !first) first = &tensor;
+      const Tensor& from = rule.of_all ? *first : tensor;
+      for (std::size_t k = 0; k < rule.scalar_count; ++k) whole.scalars[k] = *from.scalars[k];
+      whole.size = static_cast<double>(tensor.span.size);
+      rule.begin(rows_[tensor.row].own, whole.scalars, tensor.factored, whole.derived);
+      tensor.span.derived = whole.derived;
+      if (present(tensor) && rule.sum_count)
+        workspace_.measures.add({&tensor, whole_tensor(tensor), all_roles, tensor.cost,
+                                 rule.sum_count, rule.sums[tensor.dtype], nullptr,
+                                 coefficients(tensor), whole.sums});
+    });
+  }
+
+  void conclude() {
+    Workspace::Whole all{};
+    steps_any_ = false;
+    of_deriving([&](Tensor& tensor, const WholeTensors& rule, const Workspace::Whole& whole) {
+      if (!present(tensor)) return;
+      steps_any_ = true;
+      if (!rule.of_all) return;
+      for (std::size_t k = 0; k < rule.sum_count; ++k) all.sums[k] += whole.sums[k];
+      all.size += whole.size;
+    });
+    of_stepping([&](Tensor& tensor, const WholeTensors& rule, Workspace::Whole& whole) {
+      const Workspace::Whole& of = rule.of_all ? all : whole;
+      rule.conclude(rows_[tensor.row].own, of.sums, of.size, whole.scalars, whole.derived);
+    });
+  }
+
+  void keep_scalars() {
+    if (!derives_) return;
+    of_stepping([](Tensor& tensor, const WholeTensors& rule, const Workspace::Whole& whole) {
+      for (std::size_t k = 0; k < rule.scalar_count; ++k) *tensor.scalars[k] = whole.scalars[k];
+    });
+    of_factored([](const Tensor& tensor, const WholeTensors&) { tensor.factored->keep(); });
+  }
+
   // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by
   // size/(count + 1), where count is the number of elements left.
   void scale_cautious_steps() {
-    std::vector<double>& agreeing = workspace_.agreeing;
-    agreeing.assign(end_ - begin_, 0.0);
-    workspace_.measures.clear();
-    for (const Tensor* tensor = begin_; tensor < end_; ++tensor) {
-      if (!present(*tensor) || !rows_[tensor->row].cautious) continue;
-      const RuleInfo& rule = kernels_.rules[rows_[tensor->row].rule];
-      workspace_.measures.add({tensor, Scope::tensor, all_roles, tensor->cost,
-                               rule.agreeing[tensor->dtype], nullptr, coefficients(*tensor),
-                               &agreeing[tensor - begin_]});
-    }
+    workspace_.agreeing.assign(end_ - begin_, 0.0);
+    for (const Tensor* tensor = begin_; tensor < end_; ++tensor)
+      if (present(*tensor) && rows_[tensor->row].cautious)
+        workspace_.measures.add({tensor, whole_tensor(*tensor), all_roles, tensor->cost, 1,
+                                 rule_of(*tensor).agreeing[tensor->dtype], nullptr,
+                                 coefficients(*tensor), &workspace_.agreeing[tensor - begin_]});
     workspace_.measures.take(crew_);
     for (Tensor* tensor = begin_; tensor < end_; ++tensor)
       tensor->span.cautious_scale =
-          static_cast<double>(tensor->span.size) / (agreeing[tensor - begin_] + 1);
+          static_cast<double>(tensor->span.size) / (workspace_.agreeing[tensor - begin_] + 1);
   }
 
   Tensor *const begin_, *const end_;
@@ -154,6 +252,8 @@ class Updater {
   const Crew& crew_;
   const KernelTable& kernels_;
   const Workspace::CastRow* cast_rows_;
+  bool derives_ = false;    // whether any rule does
+  bool steps_any_ = false;  // whether any tensor of these rules has a gradient
 };
 
 std::atomic<bool> flushes_denormals{false};

@@ -25,7 +25,13 @@ struct Workspace {
   std::vector<double> factors;                  // what limits leave of units
   std::vector<float> float_factors;
   std::vector<double> agreeing;  // by tensor: elements whose step suits the gradient
-  bool limited = false;          // whether tensors hold limits of a step
+  // What rules take of a whole tensor, and of all together.
+  struct Whole {
+    double sums[max_sums], scalars[max_scalars], derived[max_derived];
+    double size;
+  };
+  std::vector<Whole> whole;
+  bool limited = false;  // whether tensors hold limits of a step
 };
 
 // Updates every tensor of [first, last) that has a gradient, in one parallel job; where rows are

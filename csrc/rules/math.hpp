@@ -45,6 +45,12 @@ inline T clamp(T x, T low, T high) {
   return x > high ? high : x;
 }
 
+// What sums of squares are of.
+template <class T>
+inline double squared(T x) {
+  return static_cast<double>(x) * static_cast<double>(x);
+}
+
 // A fixed list of names: a rule's coefficients or state slots, in the order of its members.
 template <size_t N>
 struct Names {

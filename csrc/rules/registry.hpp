@@ -1,6 +1,7 @@
 // Every rule the engine is built with. A new rule is one header and one line here.
 #pragma once
 
+#include "rules/adafactor.hpp"
 #include "rules/adagrad.hpp"
 #include "rules/adam.hpp"
 #include "rules/adam_variants.hpp"
@@ -8,12 +9,16 @@
 #include "rules/asgd.hpp"
 #include "rules/belief.hpp"
 #include "rules/ftrl.hpp"
+#include "rules/layerwise.hpp"
 #include "rules/mixture.hpp"
 #include "rules/normalized.hpp"
+#include "rules/prodigy.hpp"
 #include "rules/rmsprop.hpp"
 #include "rules/rprop.hpp"
+#include "rules/schedule_free.hpp"
 #include "rules/sgd.hpp"
 #include "rules/sign.hpp"
+#include "rules/stabilized.hpp"
 
 namespace gradstep {
 namespace {
@@ -31,7 +36,9 @@ using Registry = RuleList<                                              //
     Ftrl,                                                               //
     Adam, AdamAmsgrad, Nadam, Radam, Adamax,                            //
     Adabelief, AdabeliefAmsgrad, Yogi, Adopt, Laprop, LapropAmsgrad,    //
-    Adan, Ademamix>;
+    Adan, Ademamix,                                                     //
+    Lamb, Lars, LarsNesterov, Novograd, StableAdamw, Mars,              //
+    ScheduleFreeSgd, ScheduleFreeAdam, Prodigy, Adafactor>;
 
 }  // namespace
 }  // namespace gradstep

@@ -156,7 +156,7 @@ class OwnFront:
         reader = GradientReader({"0": param}, {"0": look(param)}, [slots])
         self.method, self.count = method, 0
         self.table = runtime.table_type(
-            [param], [list(slots.values())], [None], [None], [key_of("0")], reader
+            [param], [list(slots.values())], [[]], [None], [None], [key_of("0")], reader
         )
         self.table.assign([(rule, False, False)], [0])
 

@@ -18,6 +18,13 @@ class Stored(NamedTuple):
     beside: Array | None = None  # what else the elements need
 
 
+class Factored(NamedTuple):
+    """Matrices as products of a number for each row, (…, n, 1), and for each column, (…, 1, m)."""
+
+    rows: Array
+    columns: Array
+
+
 def compute_dtype(array: Array | Stored) -> np.dtype[Any]:
     """What is computed with: float64 for float64, and float32 for all others."""
     wide = isinstance(array, np.ndarray) and array.dtype == np.float64

@@ -221,6 +221,16 @@ BY_NAME = SHARED.keys() - {"weight_decay"}
 Method._collect()
 
 
+class WithAverage(Method):
+    """A method whose parameters p stand between an array of the state, s, and its average."""
+
+    average_from: ClassVar[str]  # the name of s
+
+    def beyond(self, h: Mapping[str, Any]) -> float:
+        """The factor f of the average, p + f·(s − p)."""
+        raise NotImplementedError
+
+
 class WithVelocity(Method):
     """A method whose ``momentum_buffer`` says where the next step leads."""
 

@@ -17,13 +17,16 @@ class Slot:
     first : float or str
         What it is filled with before the first step; the name of a hyperparameter for its value.
     kind : "element", "row", "column" or "scalar"
-        How many numbers there are: one for each element of the parameter, row of its first axis,
-        column of its last axis, or one.
+        How many numbers there are: one for each element of the parameter, for each row or column of
+        the matrices that its last two axes make, or one.
     format : str or None
         The dtype that it is stored in; None for the one that the group's ``state_dtype`` says.
     values : "signed", "squares" or "exact"
         What narrow formats have to hold: both signs; squares or magnitudes, which steps divide by;
         or what 8 bits are too few for, as small changes add up in it.
+    factors : (str, str) or None
+        The names of the row's and the column's slot that stand for this one where the parameter has
+        several axes.
     """
 
     name: str
@@ -35,11 +38,13 @@ class Slot:
         kind: Kind = "element",
         format: str | None = None,
         values: Values = "signed",
+        factors: tuple[str, str] | None = None,
     ) -> None:
         self.first = first
         self.kind = kind
         self.format = format
         self.values = values
+        self.factors = factors
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -49,7 +54,18 @@ class Slot:
 
     def shape(self, of: tuple[int, ...]) -> tuple[int, ...]:
         """Its shape beside a parameter of the shape `of`."""
-        return {"element": of, "row": of[:1], "column": of[-1:], "scalar": ()}[self.kind]
+        return {
+            "element": of,
+            "row": (*of[:-1], 1),
+            "column": (*of[:-2], 1, *of[-1:]),
+            "scalar": (),
+        }[self.kind]
+
+    def kept(self, of: tuple[int, ...]) -> tuple[str, ...]:
+        """The names of the arrays that stand for it beside a parameter of the shape `of`."""
+        if self.factors is not None and len(of) > 1 and 0 not in of:
+            return self.factors
+        return (self.name,)
 
     def dtype(self, of: str) -> str:
         """Its dtype beside a parameter of the dtype `of`."""

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from gradstep.arrays.at_once import Change, at_once, filled
 from gradstep.arrays.memory import flat, held
 from gradstep.arrays.parameters import check_writeable
+from gradstep.method.method import WithAverage
 from gradstep.optimizer.decoding import decoded
 from gradstep.optimizer.half_copies import bits
 from gradstep.optimizer.storage import format_of_param, rounded_as
+from gradstep.reference.arithmetic import subtract_scaled
 
 if TYPE_CHECKING:
     from gradstep.optimizer.layout import Layout
@@ -29,6 +31,8 @@ RUN = 16384  # elements exchanged at a time, so that the copy stays in cache
 def pairs_of(layout: Layout) -> list[Pair]:
     """Every average with its parameter, and with that's copy; an error where they cannot be
     exchanged."""
+    if isinstance(layout.method, WithAverage):
+        return pairs_of_method(layout, layout.method)
     if not layout.ema:
         raise RuntimeError("there are no averages to swap in; set ema_decay")
     layout.check_params(layout.ema)
@@ -39,6 +43,41 @@ def pairs_of(layout: Layout) -> list[Pair]:
         if (copy := layout.copies.arrays.get(name)) is not None:
             pairs.append((bits(copy), bits(rounded_as(copy, decoded(layout, name, "ema")))))
     return pairs
+
+
+def pairs_of_method(layout: Layout, method: WithAverage) -> list[Pair]:
+    """The same where averages follow from parameters and state."""
+    layout.check_params(layout.params)
+    pairs, copies = [], []
+    for group in layout.groups:
+        factor = method.beyond(group.at(layout.steps))
+        for name in group.names:
+            param, values = layout.params[name], decoded(layout, name, "param").copy(order="K")
+            if name in stepped(layout):
+                other = decoded(layout, name, method.average_from)
+                subtract_scaled(values, factor, values - other)
+            pairs.append((flat(param), flat(rounded_as(param, values))))
+            if (copy := layout.copies.arrays.get(name)) is not None:
+                copies.append((bits(copy), bits(rounded_as(copy, values))))
+    return pairs + copies
+
+
+def stepped(layout: Layout) -> set[str]:
+    """The parameters that have taken a step."""
+    names = list(layout.params)
+    return {
+        names[i]
+        for cohort in layout.cohorts
+        if cohort.behind < layout.steps
+        for i in cohort.members
+    }
+
+
+def averaged(layout: Layout) -> list[str]:
+    """The parameters that have an average, in the order of the pairs."""
+    if isinstance(layout.method, WithAverage):
+        return [name for group in layout.groups for name in group.names]
+    return list(layout.ema)
 
 
 def pair_of(layout: Layout, name: str) -> Pair:

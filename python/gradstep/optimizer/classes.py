@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gradstep.methods import (
+    adafactor,
     adagrad,
     adam,
     adam_variants,
@@ -10,12 +11,16 @@ from gradstep.methods import (
     asgd,
     belief,
     ftrl,
+    layerwise,
     mixture,
     normalized,
+    prodigy,
     rmsprop,
     rprop,
+    schedule_free,
     sgd,
     sign,
+    stabilized,
 )
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.nesterov_point import NesterovPoint
@@ -103,3 +108,39 @@ class Adan(Optimizer):
 
 class AdEMAMix(Optimizer):
     method = mixture.AdEMAMix()
+
+
+class LAMB(Optimizer):
+    method = layerwise.LAMB()
+
+
+class LARS(Optimizer):
+    method = layerwise.LARS()
+
+
+class NovoGrad(Optimizer):
+    method = layerwise.NovoGrad()
+
+
+class StableAdamW(Optimizer):
+    method = stabilized.StableAdamW()
+
+
+class MARS(Optimizer):
+    method = stabilized.MARS()
+
+
+class Prodigy(Optimizer):
+    method = prodigy.Prodigy()
+
+
+class ScheduleFreeSGD(Optimizer):
+    method = schedule_free.ScheduleFreeSGD()
+
+
+class ScheduleFreeAdamW(Optimizer):
+    method = schedule_free.ScheduleFreeAdamW()
+
+
+class Adafactor(Optimizer):
+    method = adafactor.Adafactor()

@@ -1043,3 +1043,473 @@ class AdEMAMix(Optimizer):
         state_dtype: str | None = None,
         ema_dtype: str | None = None,
     ) -> None: ...
+
+class LAMB(Optimizer):
+    weight_decay: Any
+    lr: Any
+    betas: Any
+    eps: Any
+    trust_ratio: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        weight_decay: Scalar = 0.0,
+        lr: Scalar = 0.001,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        eps: Scalar = 1e-06,
+        trust_ratio: bool = True,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...
+
+class LARS(Optimizer):
+    lr: Any
+    momentum: Any
+    weight_decay: Any
+    nesterov: bool
+    trust_coefficient: Any
+    eps: Any
+    trust_ratio: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.1,
+        momentum: Scalar = 0.9,
+        weight_decay: Scalar = 0.0,
+        nesterov: bool = False,
+        trust_coefficient: Scalar = 0.001,
+        eps: Scalar = 0.0,
+        trust_ratio: bool = True,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...
+
+class NovoGrad(Optimizer):
+    weight_decay: Any
+    lr: Any
+    betas: Any
+    eps: Any
+    grad_averaging: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        weight_decay: Scalar = 0.0,
+        lr: Scalar = 0.01,
+        betas: tuple[Scalar, Scalar] = (0.95, 0.98),
+        eps: Scalar = 1e-08,
+        grad_averaging: bool = False,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...
+
+class StableAdamW(Optimizer):
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.99),
+        eps: Scalar = 1e-06,
+        weight_decay: Scalar = 0.01,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...
+
+class MARS(Optimizer):
+    lr: Any
+    betas: Any
+    gamma: Any
+    eps: Any
+    weight_decay: Any
+    cautious: bool
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.003,
+        betas: tuple[Scalar, Scalar] = (0.95, 0.99),
+        gamma: Scalar = 0.025,
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
+        cautious: bool = False,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...
+
+class Prodigy(Optimizer):
+    lr: Any
+    betas: Any
+    beta3: Any
+    eps: Any
+    weight_decay: Any
+    use_bias_correction: bool
+    safeguard_warmup: bool
+    d0: Any
+    d_coef: Any
+    growth_rate: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 1.0,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        beta3: Scalar | None = None,
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
+        use_bias_correction: bool = False,
+        safeguard_warmup: bool = False,
+        d0: Scalar = 1e-06,
+        d_coef: Scalar = 1.0,
+        growth_rate: Scalar | None = None,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...
+
+class ScheduleFreeSGD(Optimizer):
+    warmup_steps: Any
+    r: Any
+    weight_lr_power: Any
+    lr: Any
+    momentum: Any
+    weight_decay: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        warmup_steps: Scalar = 0.0,
+        r: Scalar = 0.0,
+        weight_lr_power: Scalar = 2.0,
+        lr: Scalar = 1.0,
+        momentum: Scalar = 0.9,
+        weight_decay: Scalar = 0.0,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...
+
+class ScheduleFreeAdamW(Optimizer):
+    warmup_steps: Any
+    r: Any
+    weight_lr_power: Any
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        warmup_steps: Scalar = 0.0,
+        r: Scalar = 0.0,
+        weight_lr_power: Scalar = 2.0,
+        lr: Scalar = 0.0025,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...
+
+class Adafactor(Optimizer):
+    lr: Any
+    beta2_decay: Any
+    eps: Any
+    d: Any
+    weight_decay: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.01,
+        beta2_decay: Scalar = -0.8,
+        eps: tuple[Scalar | None, Scalar] = (None, 0.001),
+        d: Scalar = 1.0,
+        weight_decay: Scalar = 0.0,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...

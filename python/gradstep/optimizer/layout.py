@@ -22,7 +22,7 @@ from gradstep.arrays.parameters import (
     look,
 )
 from gradstep.arrays.selection import Groups, pick_groups
-from gradstep.arrays.stored import Stored
+from gradstep.arrays.stored import Factored, Stored
 from gradstep.arrays.structure import Align, Node
 from gradstep.method.method import Method
 from gradstep.method.rows import Plan, draws, key_of
@@ -30,7 +30,7 @@ from gradstep.optimizer import half_copies
 from gradstep.optimizer.cohorts import Cohort
 from gradstep.optimizer.group import Chosen, Group
 from gradstep.optimizer.settings import Settings, settings_of
-from gradstep.optimizer.storage import Kept, array_of
+from gradstep.optimizer.storage import Kept, array_of, check_factors
 from gradstep.reference import RULES
 
 Array = NDArray[Any]
@@ -209,7 +209,8 @@ class Layout:
         state: dict[str, dict[str, Array]] = {}
         formats: dict[str, dict[str, str | None]] = {}
         params: list[Array | Stored] = []
-        slots: list[list[Array | Stored]] = []
+        slots: list[list[Array | Stored | Factored]] = []
+        scalars: list[list[Array]] = []
         averages: list[Array | Stored | None] = []
         named, ema = [], {}
         place_of = {name: i for i, group in enumerate(self.groups) for name in group.names}
@@ -217,9 +218,10 @@ class Layout:
             plan, h = plans[place_of[name]], values[place_of[name]]
             kept = Kept(self.params[name], self.state.get(name, {}), self.formats.get(name, {}))
             params.append(kept.of_param(plan.rounding))
-            slots.append(
-                [kept.of_slot(self.method.slots[slot], plan, h) for slot in RULES[plan.rule].slots]
-            )
+            rule, declared = RULES[plan.rule], self.method.slots
+            check_factors(name, self.params[name], plan.rule, declared)
+            slots.append([kept.of_slot(declared[slot], plan, h) for slot in rule.slots])
+            scalars.append([kept.of_scalar(declared[slot], h) for slot in rule.whole.scalars])
             average = None
             if plan.averages:
                 average = kept.of_average(self.ema.get(name), plan)
@@ -227,7 +229,8 @@ class Layout:
             averages.append(average)
             state[name], formats[name] = kept.arrays, kept.formats
             written = {
-                f"state[{name!r}][{key!r}]": kept.arrays[key] for key in kept.written_by(plan.rule)
+                f"state[{name!r}][{key!r}]": kept.arrays[key]
+                for key in kept.written_by(plan.rule, declared)
             }
             if plan.averages:
                 written[f"the average of {name!r}"] = ema[name]
@@ -237,7 +240,7 @@ class Layout:
             reader.check_state(i)
         copies = [self.copies.stored(name) for name in self.params]
         keys = [key_of(name) for name in self.params]
-        table = table_type(params, slots, averages, copies, keys, reader)
+        table = table_type(params, slots, scalars, averages, copies, keys, reader)
         cohorts = self.cohorts
         self._assign(table, settings)
         align: Align = align_groups(self.structures, self.grouped)

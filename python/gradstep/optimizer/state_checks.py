@@ -20,6 +20,7 @@ from gradstep.optimizer.storage import (
     format_of_slot,
     legal_array,
     scale_of,
+    state_of,
 )
 from gradstep.reference import RULES
 from gradstep.values import is_number, own_dict, reading, shown
@@ -133,7 +134,7 @@ def check_state(
     for group, plan in zip(layout.groups, plans, strict=True):
         for name in group.names:
             of_one, param = given[name], layout.params[name]
-            check_entries_of(name, of_one, slots, plan, complete, convert)
+            check_entries_of(name, of_one, slots, param, plan, complete, convert)
             counts[name] = check_count(f"state[{name!r}]['step']", of_one["step"])
             for key, array in of_one.items():
                 if key != "step":
@@ -150,6 +151,7 @@ def check_entries_of(
     name: str,
     of_one: Any,
     slots: Mapping[str, Slot],
+    param: Array,
     plan: Plan,
     complete: bool,
     convert: bool,
@@ -163,7 +165,7 @@ def check_entries_of(
     beside = BESIDE_PARAM.get(plan.rounding)
     needed = ["step"]
     if complete:
-        needed += RULES[plan.rule].slots
+        needed += state_of(plan.rule, slots, param.shape)
         needed += [beside] if beside and not convert else []
     if not isinstance(of_one, dict) or not set(needed) <= set(of_one):
         raise ValueError(f"{what} must hold {needed}; got {shown(came)}")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.memory import allocate, flat, memory_order
 from gradstep.arrays.parameters import is_bfloat16
-from gradstep.arrays.stored import Stored, compute_dtype
+from gradstep.arrays.stored import Factored, Stored, compute_dtype
 from gradstep.method.rows import Plan
-from gradstep.method.slots import Slot
+from gradstep.method.slots import Kind, Slot
 from gradstep.reference import RULES
 from gradstep.reference.draws import Halfway
 from gradstep.reference.packing import PACKINGS, SCALE_BLOCK
@@ -25,6 +25,7 @@ RUN = 16384  # elements converted at a time
 LEAST_FOR_8BIT = 4096  # elements; below, float32 costs nothing
 # What lies beside a parameter, by its rounding.
 BESIDE_PARAM = {"split": "trailing_bits", "kahan": "compensation"}
+FACTORS: tuple[Kind, Kind] = ("row", "column")
 HALVES = {"bfloat16", "float16"}
 RAW = {"bfloat16": "uint16", "uint16": "uint16", "float16": "float16", "uint8": "uint8"}
 
@@ -114,7 +115,9 @@ class Kept:
             self.arrays[wanted] = allocate(self.param, 0.0, len(self.arrays), dtype)
         return Stored(self.param, format, self.arrays.get(wanted or ""))
 
-    def of_slot(self, slot: Slot, plan: Plan, h: Mapping[str, Any]) -> Array | Stored:
+    def of_slot(self, slot: Slot, plan: Plan, h: Mapping[str, Any]) -> Array | Stored | Factored:
+        if slot.kept(self.param.shape) == slot.factors:
+            return self._factors(slot)
         name, format = slot.name, format_of_slot(slot, self.param, plan.state_dtype)
         if name not in self.arrays:
             self._make(name, format)
@@ -128,6 +131,20 @@ class Kept:
             fill(self.stored(name), values)
         return dithered(self.stored(name))
 
+    def of_scalar(self, slot: Slot, h: Mapping[str, Any]) -> Array:
+        if slot.name not in self.arrays:
+            self.formats[slot.name] = None
+            self.arrays[slot.name] = np.full((), slot.first_value(h))
+        return self.arrays[slot.name]
+
+    def _factors(self, slot: Slot) -> Factored:
+        names, dtype = slot.factors or (), compute_dtype(self.param)
+        for name, kind in zip(names, FACTORS, strict=True):
+            if name not in self.arrays:
+                self.formats[name] = None
+                self.arrays[name] = np.zeros(Slot(kind=kind).shape(self.param.shape), dtype)
+        return Factored(*(self.arrays[name] for name in names))
+
     def of_average(self, average: Array | None, plan: Plan) -> Array | Stored:
         """Of the parameter, beginning as it is."""
         format = format_of_average(plan.ema_dtype)
@@ -140,10 +157,10 @@ class Kept:
         self.formats["ema"] = format
         return dithered(new)
 
-    def written_by(self, rule: str) -> list[str]:
+    def written_by(self, rule: str, slots: Mapping[str, Slot]) -> list[str]:
         """The arrays of the state that steps of this rule write."""
-        slots = RULES[rule].slots
-        names = (*slots, *map(scale_of, slots), *BESIDE_PARAM.values())
+        state = state_of(rule, slots, self.param.shape)
+        names = (*state, *map(scale_of, state), *BESIDE_PARAM.values())
         return [name for name in names if name in self.arrays]
 
     def values_of_param(self) -> Array:
@@ -161,6 +178,22 @@ class Kept:
 
     def stored(self, name: str) -> Array | Stored:
         return stored(self.arrays[name], self.formats.get(name), self.arrays.get(scale_of(name)))
+
+
+def state_of(rule: str, slots: Mapping[str, Slot], shape: tuple[int, ...]) -> list[str]:
+    """The names of what steps of a rule keep of a parameter of this shape."""
+    return [name for slot in RULES[rule].state for name in slots[slot].kept(shape)]
+
+
+def check_factors(name: str, param: Array, rule: str, slots: Mapping[str, Slot]) -> None:
+    """Raise a ValueError where a state of rows and columns does not go with a parameter."""
+    factored = any(slots[slot].factors for slot in RULES[rule].slots)
+    if factored and param.ndim > 2 and not param.flags.c_contiguous:
+        raise ValueError(
+            f"parameter {name!r} has {param.ndim} axes in column-major order, and its state is of "
+            "the rows and columns of its last two; lay it out in row-major order once: "
+            "np.ascontiguousarray"
+        )
 
 
 def scale_of(slot: str) -> str:
@@ -183,6 +216,9 @@ def new_like(param: Array, array: Array, place: int) -> Array:
 
 def legal_array(param: Array, key: str, slots: Mapping[str, Slot]) -> tuple[Any, tuple[str, ...]]:
     """Of an array of the state: its shape, and the dtypes that it may have."""
+    if key in slots and slots[key].kind != "element":
+        slot = slots[key]
+        return slot.shape(param.shape), (slot.dtype(compute_dtype(param).name),)
     if key in slots:
         plain = compute_dtype(param).name
         return param.shape, (plain,) if plain == "float64" else (plain, *RAW.values())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 # Importing a family registers its rules.
 from gradstep.reference import (  # noqa: F401
+    adafactor,
     adagrad,
     adam,
     adam_variants,
@@ -14,12 +15,16 @@ from gradstep.reference import (  # noqa: F401
     asgd,
     belief,
     ftrl,
+    layerwise,
     mixture,
     normalized,
+    prodigy,
     rmsprop,
     rprop,
+    schedule_free,
     sgd,
     sign,
+    stabilized,
 )
 from gradstep.reference.measures import sum_of_squares
 from gradstep.reference.rules import RULES

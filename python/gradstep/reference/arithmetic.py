@@ -33,6 +33,12 @@ def soft_threshold(x: Array, threshold: Any) -> Array:
     return np.copysign(np.where(shrunk < 0, x.dtype.type(0), shrunk), x)
 
 
+def squared(x: Array) -> Array:
+    """What sums of squares are of, in float64."""
+    wide = x.astype(np.float64)
+    return wide * wide
+
+
 def subtract_scaled(p: Array, factor: float, x: Array) -> None:
     """p ← p − factor·x, in place and in p's dtype."""
     p -= p.dtype.type(factor) * x

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.memory import flat
+from gradstep.reference.arithmetic import squared
 
 Array = NDArray[Any]
 Terms = Callable[[slice], Array]  # of a run of elements, what is added up, in float64
@@ -23,8 +24,7 @@ def squares(x: Array) -> Terms:
     """Of a flat array."""
 
     def terms(run: slice) -> Array:
-        values = x[run].astype(np.float64)
-        return values * values
+        return squared(x[run])
 
     return terms
 
@@ -68,12 +68,22 @@ def of_units(terms: Terms, param: Array, axis: int) -> Array:
     count = unit_count(param, axis)
     size = param.size // count
     if count == 1 or not alternating(param, axis):
-        return np.array([of_elements(terms, u * size, (u + 1) * size) for u in range(count)])
+        return of_runs(terms, count, size)
+    return of_alternating(terms, 0, count, size)
+
+
+def of_runs(terms: Terms, count: int, size: int) -> Array:
+    """The sums over so many runs of `size` elements, one after another."""
+    return np.array([of_elements(terms, u * size, (u + 1) * size) for u in range(count)])
+
+
+def of_alternating(terms: Terms, begin: int, count: int, size: int) -> Array:
+    """The sums over so many slices of `size` elements that alternate from `begin` on."""
     sums = np.zeros(count)
     for first in range(0, size, UNIT_ROWS):
         of_rows = np.zeros(count)
         for row in range(first, min(first + UNIT_ROWS, size)):
-            of_rows += terms(slice(row * count, (row + 1) * count))
+            of_rows += terms(slice(begin + row * count, begin + (row + 1) * count))
         sums += of_rows
     return sums
 

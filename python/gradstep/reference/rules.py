@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Function = Callable[..., Array]
+
+
+class Whole(NamedTuple):
+    """What a rule takes of whole tensors before its steps.
+
+    Sums are of ``terms(p, g, *slots, **coefficients)``, arrays in float64, which leaves the slots
+    alone; over all tensors together where `of_all`, whose scalars are the same then.
+    ``conclude(sums, size, scalars, **coefficients)`` writes the scalars and returns the `derived`
+    coefficients; ``begin(scalars, factored, **coefficients)`` those that terms need. Both are in
+    float64. `factored`: the first slot is kept by factors.
+    """
+
+    scalars: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
+    terms: Callable[..., Sequence[Array]] | None = None
+    begin: Callable[..., dict[str, Any]] | None = None
+    conclude: Callable[..., dict[str, Any]] | None = None
+    of_all: bool = False
+
+
+NOTHING = Whole()
 
 
 class Rule:
@@ -25,13 +46,21 @@ class Rule:
         slots: tuple[str, ...],
         has_momentum: bool,
         sets_parameter: bool,
+        whole: Whole,
     ) -> None:
         self.function = function
         self.slots = slots
         code = function.__code__
-        self.coefficients = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+        names = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+        self.coefficients = tuple(name for name in names if name not in whole.derived)
         self.has_momentum = has_momentum
         self.sets_parameter = sets_parameter
+        self.whole = whole
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """The names of all that is kept of a parameter, element by element or as a whole."""
+        return (*self.slots, *self.whole.scalars)
 
     def moved(self, p: Array, g: Array, slots: list[Array], own: dict[str, Any]) -> Array:
         """The parameters after the rule; the slots are written."""
@@ -59,12 +88,12 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    *slots: str, momentum: bool = False, sets_parameter: bool = False
+    *slots: str, momentum: bool = False, sets_parameter: bool = False, whole: Whole = NOTHING
 ) -> Callable[[Function], Function]:
     """Register a function as the rule of its name, with these state slots."""
 
     def register(function: Function) -> Function:
-        RULES[function.__name__] = Rule(function, slots, momentum, sets_parameter)
+        RULES[function.__name__] = Rule(function, slots, momentum, sets_parameter, whole)
         return function
 
     return register

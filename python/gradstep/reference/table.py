@@ -18,19 +18,17 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change, at_once, attribute
 from gradstep.arrays.memory import flat
-from gradstep.arrays.stored import Stored
-from gradstep.reference.arithmetic import clamp, soft_threshold
-from gradstep.reference.draws import AVERAGE, FIRST_SLOT, PARAM, Draws, OfRun
+from gradstep.arrays.stored import Factored, Stored
+from gradstep.reference.factored import place_beside
 from gradstep.reference.formats import beside
 from gradstep.reference.limits import Limited, Limits, apply_factors, limit_gradients
-from gradstep.reference.measures import of_elements
-from gradstep.reference.places import Place, place_of
+from gradstep.reference.places import place_of
 from gradstep.reference.rules import RULES
+from gradstep.reference.update import Run, Update
+from gradstep.reference.whole import Deriving, derive, derives
 
 Array = NDArray[Any]
-Run = Callable[[], list[Change]]
 
-RUN = 16384  # elements worked on at a time
 LOOKS = 8  # the second finds gradients settled; the third, where one's conversion changed another
 
 
@@ -72,14 +70,19 @@ class ParamTable:
     def __init__(
         self,
         params: Sequence[Array | Stored],
-        slots: Sequence[Sequence[Array | Stored]],
+        slots: Sequence[Sequence[Array | Stored | Factored]],
+        scalars: Sequence[Sequence[Array]],
         averages: Sequence[Array | Stored | None],
         copies: Sequence[Array | Stored | None],
         keys: Sequence[int],
         convert: Callable[[int, object], Array],
     ) -> None:
         self._params = [place_of(param) for param in params]
-        self._slots = [[place_of(slot) for slot in of_one] for of_one in slots]
+        self._slots = [
+            [place_beside(slot, param) for slot in of_one]
+            for of_one, param in zip(slots, self._params, strict=True)
+        ]
+        self._scalars = scalars
         self._averages = [None if a is None else place_of(a) for a in averages]
         self._copies = [None if c is None else place_of(c) for c in copies]
         self._keys = keys
@@ -136,6 +139,7 @@ class ParamTable:
         if numbers.stop > len(self._params):
             raise ValueError("there are not so many tensors")
         self._not_applied(numbers)
+        self._check_whole(numbers)
         grads = self._settled(first, leaves)
         step = self._not_applied(numbers)  # anybody's code may have run
         applied = {i for i, grad in zip(numbers, grads, strict=True) if grad is not None}
@@ -159,6 +163,11 @@ class ParamTable:
         if not step.applied.isdisjoint(numbers):
             raise ValueError("a tensor is updated once in a step")
         return step
+
+    def _check_whole(self, numbers: range) -> None:
+        of_all = any(rule.whole.of_all for rule, _ in self._rules)
+        if of_all and len(numbers) != len(self._params):
+            raise ValueError("this rule's steps depend on all tensors; apply them together")
 
     def _left_out(self, step: Step) -> tuple[int, ...]:
         return tuple(i for i in range(len(self._params)) if i not in step.applied)
@@ -192,13 +201,22 @@ class ParamTable:
     def _apply(self, step: Step, first: int, grads: Sequence[Array | None], done: Change) -> None:
         """Update the tensors from `first` on and make the change `done`: if interrupted, too."""
         with np.errstate(all="ignore"):
-            runs: list[Run] = [
-                run
+            updates = {
+                i: self._update_of(step, i, grad)
                 for i, grad in enumerate(grads, first)
                 if grad is not None
-                for run in self._runs(step, i, grad)
-            ]
-            runs.append(lambda: [done])
+            }
+            kept = derive(
+                [
+                    Deriving(rule, step.rows[row][3], self._scalars[i], updates.get(i))
+                    for i, row in enumerate(self._row_of[first : first + len(grads)], first)
+                    if derives(rule := self._rules[row][0])
+                ]
+            )
+            for update in updates.values():
+                update.scale_cautious_steps()
+            runs: list[Run] = [run for update in updates.values() for run in update.runs()]
+            runs.append(lambda: [*kept, done])
             write_all(runs)
 
     def _settled(self, first: int, leaves: Sequence[object]) -> list[Array | None]:
@@ -237,58 +255,13 @@ class ParamTable:
             raise TypeError("coefficients must be dicts of exactly the rule's coefficients")
         return *(tuple(map(float, part)) for part in parts), own, *(draws or [0])
 
-    def _runs(self, step: Step, i: int, grad: Array) -> list[Run]:
-        """Functions that each compute a run of the tensor, and return what is to be written."""
+    def _update_of(self, step: Step, i: int, grad: Array) -> Update:
         row, limited, param = self._row_of[i], step.limited, self._params[i]
-        (sign, *_, clip_value), (l2, decay, l1), (keep, take), coefficients, draws = step.rows[row]
         if (factors := limited.units[i]) is not None:
             grad = apply_factors(param.shaped, grad, factors, self._units_axis[row])
-        scale = sign * (step.grad_scale * limited.rows[row])
-        cast = param.dtype.type
-        average, copy = self._averages[i], self._copies[i]
-        drawn = Draws(draws, self._keys[i], param.shaped)
-        with_extras = clip_value != math.inf or l2 != 0 or l1 != 0 or average is not None
-        own = {name: cast(value) for name, value in coefficients.items()}
-        scale, clip_value, l2, decay, l1 = map(cast, (scale, clip_value, l2, decay, l1))
-        scale *= cast(limited.tensors[i])
-        keep, take = cast(keep), cast(take)
-        rule, cautious = self._rules[row]
-        runs = [slice(start, start + RUN) for start in range(0, grad.size, RUN)]
-
-        def prepared(run: slice, p: Array, extras: bool) -> Array:
-            g: Array = scale * grad[run]
-            return clamp(g, -clip_value, clip_value) + l2 * p if extras else g
-
-        def slots(run: slice) -> list[Array]:
-            return [slot.read(run) for slot in self._slots[i]]
-
-        if cautious:
-
-            def agreeing(run: slice) -> Array:
-                suits = rule.agreeing(prepared(run, param.read(run), True), slots(run), own)
-                return suits.astype(np.float64)
-
-            count = of_elements(agreeing, 0, grad.size)
-            cautious_scale = cast(grad.size / (count + 1))
-
-        def change(run: slice) -> list[Change]:
-            before = param.read(run)
-            p, g = decay * before, prepared(run, before, with_extras)
-            new_slots = [slot.copy() for slot in slots(run)]
-            if cautious:
-                new = rule.cautiously_moved(p, g, new_slots, own, cautious_scale)
-            else:
-                new = rule.moved(p, g, new_slots, own)
-            if with_extras:
-                new = soft_threshold(new, l1)
-            changes = write(PARAM, param, run, new)
-            for k, values in enumerate(new_slots):
-                changes += write(FIRST_SLOT + k, self._slots[i][k], run, values)
-            if average is not None:
-                changes += write(AVERAGE, average, run, keep * average.read(run) + take * new)
-            return changes if copy is None else changes + write(PARAM, copy, run, new)
-
-        def write(role: int, place: Place, run: slice, values: Array) -> list[Change]:
-            return place.write(run, values, OfRun(drawn, role, run))
-
-        return [partial(change, run) for run in runs]
+        (sign, *_), *_ = step.rows[row]
+        return Update(
+            *self._rules[row], param, self._slots[i], self._averages[i], self._copies[i],
+            grad, sign * (step.grad_scale * limited.rows[row]), limited.tensors[i],
+            step.rows[row], self._keys[i],
+        )  # fmt: skip

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from gradstep.arrays.at_once import at_once
-from gradstep.optimizer.averages import Pair, exchanges, pairs_of
+from gradstep.optimizer.averages import Pair, averaged, exchanges, pairs_of
 from gradstep.torch.holding import Holding
 from gradstep.torch.watch import look_at
 
@@ -46,8 +46,9 @@ def places_of(holding: Holding) -> list[tuple[str, Tensor, Pair]]:
     """What is exchanged with what: its name, the tensor that it lies on, and both arrays."""
     tensors = dict(zip(holding.names, holding.tensors, strict=True))
     copies = dict(zip(holding.copies.arrays, holding.copy_tensors, strict=True))
-    names = [(name, tensors[name]) for name in holding.ema]
-    names += [(f"the copy of {n!r}", copies[n]) for n in holding.ema if n in copies]
+    with_average = averaged(holding)
+    names = [(name, tensors[name]) for name in with_average]
+    names += [(f"the copy of {n!r}", copies[n]) for n in with_average if n in copies]
     return [
         (name, tensor, pair) for (name, tensor), pair in zip(names, pairs_of(holding), strict=True)
     ]

@@ -91,3 +91,39 @@ class Adan(Optimizer):
 
 class AdEMAMix(Optimizer):
     method = numpy_front.AdEMAMix.method
+
+
+class LAMB(Optimizer):
+    method = numpy_front.LAMB.method
+
+
+class LARS(Optimizer):
+    method = numpy_front.LARS.method
+
+
+class NovoGrad(Optimizer):
+    method = numpy_front.NovoGrad.method
+
+
+class StableAdamW(Optimizer):
+    method = numpy_front.StableAdamW.method
+
+
+class MARS(Optimizer):
+    method = numpy_front.MARS.method
+
+
+class Prodigy(Optimizer):
+    method = numpy_front.Prodigy.method
+
+
+class ScheduleFreeSGD(Optimizer):
+    method = numpy_front.ScheduleFreeSGD.method
+
+
+class ScheduleFreeAdamW(Optimizer):
+    method = numpy_front.ScheduleFreeAdamW.method
+
+
+class Adafactor(Optimizer, torch.optim.Adafactor):
+    method = numpy_front.Adafactor.method

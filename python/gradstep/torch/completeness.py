@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradstep.reference import RULES
+from gradstep.optimizer.storage import state_of
 
 
 def check_complete(before: Any, now: Any) -> None:
@@ -24,10 +24,11 @@ def check_complete(before: Any, now: Any) -> None:
 def check_whole(holding: Any, counts: Sequence[int]) -> None:
     """Raise a ValueError where a state that has taken steps lacks what its rule needs."""
     for cohort in holding.cohorts:
-        slots = set(RULES[holding.settings[cohort.group].rule].slots)
+        rule = holding.settings[cohort.group].rule
         for i in cohort.members:
             name = holding.names[i]
-            if counts[i] and (missing := slots - holding.state[name].keys()):
+            needed = set(state_of(rule, holding.method.slots, holding.params[name].shape))
+            if counts[i] and (missing := needed - holding.state[name].keys()):
                 raise ValueError(
                     f"the state of parameter {name!r} has taken {counts[i]} steps and has no "
                     f"{sorted(missing)}; load the whole of it, or none"

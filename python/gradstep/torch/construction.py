@@ -132,7 +132,7 @@ def check_settings(method: Method, group: dict[str, Any], spread: Spread) -> Non
     halves = (torch.bfloat16, torch.float16)
     narrow = any(local_of(p).dtype in halves for p in group["params"])
     settings = Followed(method, group, narrow).settings
-    spread.check(settings.values)
+    spread.check(settings)
     names = group.get("param_names", range(len(group["params"])))
     for name, param in zip(names, group["params"], strict=True):
         tensor = local_of(param)

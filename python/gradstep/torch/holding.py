@@ -30,7 +30,7 @@ from gradstep.torch.groups import Followed
 from gradstep.torch.members import can_be_stepped, cohorts_of, members_of, names_of
 from gradstep.torch.sharding import Spread, local_of, spread_like, whole_of
 from gradstep.torch.state import adopted, check_apart, count_of, dtype_of_state
-from gradstep.torch.tensors import array_of, check_tensor, in_memory_order, tensor_on
+from gradstep.torch.tensors import array_of, check_axes, check_tensor, in_memory_order, tensor_on
 from gradstep.torch.watch import Moved, look_at, snapshot, watch
 
 Array = NDArray[Any]
@@ -79,6 +79,7 @@ class Holding(Layout):
         self.tensors = self.spread.parts
         for name, tensor in zip(self.names, self.tensors, strict=True):
             check_tensor(f"parameter {name!r}", tensor)
+            check_axes(name, tensor, method)
         self.groups_given, self.group_state = groups, state
         # Before arrays are made, so that what changes meanwhile is noticed.
         self._looks = [(t, look_at(t)) for t in (*self.tensors, *copies.values())]
@@ -88,7 +89,7 @@ class Holding(Layout):
             Followed(method, group, any(map(is_narrow, own.values())))
             for group, own in zip(groups, members, strict=True)
         ]
-        self.spread.check(*(followed.settings.values for followed in self.followed))
+        self.spread.check(*(followed.settings for followed in self.followed))
         chosen = Chosen(*(each.settings for each in self.followed))
         own_groups = [Group(method, own, chosen, i) for i, own in enumerate(members)]
         for group_of_ours in own_groups:
@@ -187,7 +188,7 @@ class Holding(Layout):
             for i in set(cohort.members) & set(members):
                 name = self.names[i]
                 kept = Kept(self.params[name], self.state[name], self.formats[name])
-                for slot in RULES[self.settings[cohort.group].rule].slots:
+                for slot in RULES[self.settings[cohort.group].rule].state:
                     declared = self.method.slots[slot]
                     if isinstance(declared.first, str):
                         fill(kept.stored(slot), declared.first_value(h))
@@ -212,7 +213,9 @@ class Holding(Layout):
             gone = [k for k in BESIDE_PARAM.values() if k in entry and k not in shown]
             changes += [partial(entry.pop, key) for key in gone]
             for key, value in shown.items():
-                of_elements = key != "step" and key not in self.carried.shown
+                of_elements = (
+                    key != "step" and key not in self.carried.shown and not self.is_whole(key)
+                )
                 if local_of(entry.get(key)) is not value:
                     whole = whole_of(value, param) if of_elements else value
                     changes.append(partial(setitem, entry, key, whole))
@@ -221,6 +224,10 @@ class Holding(Layout):
             self.tensors, beside, self.copy_tensors, self.group_state, self.counts
         )
         self._check_looks()
+
+    def is_whole(self, key: str) -> bool:
+        """Whether it is of a parameter as a whole, and not of its elements."""
+        return key in self.method.slots and self.method.slots[key].kind != "element"
 
     def _shown(self, i: int, name: str, tensor: Tensor) -> dict[str, Tensor]:
         shown: dict[str, Tensor] = {}
@@ -294,7 +301,7 @@ class Holding(Layout):
         for group, followed in zip(groups, self.followed, strict=True):
             if group is not followed.group or not followed.follow():
                 return False
-        self.spread.check(*(followed.settings.values for followed in self.followed))
+        self.spread.check(*(followed.settings for followed in self.followed))
         settings = tuple(followed.settings for followed in self.followed)
         if any(a is not b for a, b in zip(settings, self.chosen.settings, strict=True)):
             self.chosen.settings = settings

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradstep.reference import RULES
 from gradstep.torch.front import Optimizer
 from gradstep.torch.holding import Holding
 from gradstep.torch.watch import Moved, Watch
@@ -93,6 +94,12 @@ class StepInBackward:
         if not holding.unchanged():
             holding = self._opt._made_anew()
         for settings in holding.settings:
+            if RULES[settings.rule].whole.of_all:
+                raise ValueError(
+                    f"the steps of {holding.kind} depend on the gradients of all parameters, which "
+                    "are not all there within the backward pass; call opt.step() after it without "
+                    "step_in_backward"
+                )
             for option in ("clip_norm", "clip_tensor_norm", "clip_adaptive", "skip_nonfinite"):
                 if settings.values[option] not in (None, False):
                     raise ValueError(

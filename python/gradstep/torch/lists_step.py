@@ -169,7 +169,7 @@ class Call:
             stored(array, format_of_param(array, "nearest")) for array in arrays.values()
         ]
         table = runtime.table_type(
-            stored_params, slots, [None] * len(slots), copies, self.keys, reader
+            stored_params, slots, [[]] * len(slots), [None] * len(slots), copies, self.keys, reader
         )
         table.assign([(self.rule, False, False)] * len(self.rows), self.row_of)
         grads = [reader(i, grad) for i, grad in enumerate(self.grads)]

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
+from gradstep.optimizer.settings import Settings
+from gradstep.reference import RULES
 from gradstep.torch.sums import norm_of, squares_of
 
 # What looks at whole tensors, or at blocks of them, which parts need not begin with.
@@ -127,9 +129,16 @@ class Spread:
         self.in_parts = flat or any(map(dims_of, params))
         self._alone = flat or by_zero  # it cannot ask for what the others have
 
-    def check(self, *groups: Mapping[str, Any]) -> None:
+    def check(self, *groups: Settings) -> None:
         """Raise a ValueError where the hyperparameters of groups need more than there is."""
-        for values in groups:
+        for settings in groups:
+            values, whole = settings.values, RULES[settings.rule].whole
+            if whole.terms is not None and (self.in_parts or (whole.of_all and self._alone)):
+                raise ValueError(
+                    f"the steps of {settings.rule!r} need sums over whole tensors, and each "
+                    "process has a part of these parameters; use AdamW or another optimizer whose "
+                    "steps go element by element"
+                )
             for option, advice in OF_WHOLE_TENSORS.items() if self.in_parts else ():
                 value = values.get(option)
                 if value == "8bit" or (value and option != "state_dtype"):

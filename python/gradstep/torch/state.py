@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gradstep.arrays.memory import byte_range
 from gradstep.method.method import Method
+from gradstep.method.slots import Slot
 from gradstep.optimizer.storage import BESIDE_PARAM, format_of_array, scale_of
 from gradstep.torch.sharding import local_of
 from gradstep.torch.tensors import array_of, has_memory, lies_like
@@ -44,9 +45,12 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
     """
     found = Found({}, {}, None, {}, [])
     for key, value in entry.items():
-        of_elements = key in method.slots or key == "ema" or key in BESIDE_PARAM.values()
+        slot = method.slots.get(key)
+        kind = None if slot is None else slot.kind
+        of_all = slot is not None and kind != "element"
+        of_elements = kind == "element" or key == "ema" or key in BESIDE_PARAM.values()
         of_blocks = key.removesuffix("_scale") in method.slots and key.endswith("_scale")
-        if value is None or not (of_elements or of_blocks):
+        if value is None or not (of_elements or of_blocks or of_all):
             continue
         what = f"state[{key!r}] of parameter {name!r}"
         value = local_of(value)
@@ -57,12 +61,16 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
             )
         if key == "trailing_bits" and value.dtype == torch.uint8:
             value = value.contiguous().view(torch.int16).squeeze(-1)
-        if of_elements and value.shape != param.shape:
+        expected = slot.shape(tuple(param.shape)) if slot is not None else tuple(param.shape)
+        if (of_elements or of_all) and value.shape != expected:
             raise ValueError(
-                f"{what} has shape {tuple(value.shape)}; expected {tuple(param.shape)}, its "
-                "parameter's. Load a state of this model, or delete it: del opt.state[p]"
+                f"{what} has shape {tuple(value.shape)}; expected {expected}, as its "
+                "parameter has. Load a state of this model, or delete it: del opt.state[p]"
             )
-        tensor = fitting(value, param, key) if of_elements else value.detach().float()
+        if of_elements:
+            tensor = fitting(value, param, key)
+        else:
+            tensor = as_whole(value.detach(), slot, param)
         found.looks.append((tensor, look_at(tensor)))
         array = array_of(tensor)
         if array.dtype.kind == "V":
@@ -89,6 +97,12 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
             f"load the whole state, {scale_of(without_scale[0])!r} with it"
         )
     return found
+
+
+def as_whole(value: Tensor, slot: Slot | None, param: Tensor) -> Tensor:
+    """Of a parameter as a whole, in its dtype; scales are float32."""
+    double = slot is not None and (slot.kind == "scalar" or param.dtype == torch.float64)
+    return value.to(torch.float64 if double else torch.float32).contiguous()
 
 
 def is_plain(value: Any) -> bool:

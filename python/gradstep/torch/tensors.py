@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradstep.arrays.parameters import BFLOAT16_BITS
+from gradstep.method.method import Method
 
 Array = NDArray[Any]
 
@@ -69,6 +70,16 @@ def check_tensor(what: str, tensor: Any) -> None:
         advice = "Make it contiguous once, x.data = x.data.contiguous()."
     if problem:
         raise kind(f"{what} {problem}; {wanted}. {advice}")
+
+
+def check_axes(name: str, tensor: Tensor, method: Method) -> None:
+    """Raise a ValueError where a state of rows and columns does not go with a parameter."""
+    factored = any(slot.factors for slot in method.slots.values())
+    if factored and tensor.ndim > 2 and not tensor.is_contiguous():
+        raise ValueError(
+            f"parameter {name!r} has strides {tensor.stride()}, and its state is of the rows and "
+            "columns of its last two axes; make it contiguous once, x.data = x.data.contiguous()"
+        )
 
 
 def check_gradient(name: str, gradient: Tensor) -> None:

@@ -1,0 +1,143 @@
+// What a rule takes of whole tensors before its steps: sums of terms of each element, and what
+// follows from these.
+#pragma once
+
+#include "engine/element_loop.hpp"
+#include "engine/reductions.hpp"
+
+namespace gradstep {
+namespace {
+
+template <class Rule, class = void>
+constexpr size_t sum_count = 0;
+template <class Rule>
+constexpr size_t sum_count<Rule, std::void_t<decltype(Rule::sum_count)>> = Rule::sum_count;
+
+template <class Rule, class = void>
+constexpr bool sums_over_all = false;
+template <class Rule>
+constexpr bool sums_over_all<Rule, std::void_t<decltype(Rule::sums_over_all)>> = true;
+
+template <class Rule, class = void>
+constexpr bool begins = false;
+template <class Rule>
+constexpr bool begins<Rule, std::void_t<decltype(&Rule::begin)>> = true;
+
+template <class Rule, class = void>
+constexpr bool factors = false;
+template <class Rule>
+constexpr bool factors<Rule, std::void_t<decltype(Rule::takes_factors)>> = true;
+
+constexpr bool same(const char* a, const char* b) {
+  while (*a && *a == *b) ++a, ++b;
+  return *a == *b;
+}
+
+template <class List>
+constexpr size_t place_of(const char* name, const List& names) {
+  size_t at = 0;
+  while (!same(names.at[at], name)) ++at;
+  return at;
+}
+
+template <class T>
+void scale_values(const void* of, const void* by, size_t count, void* to) {
+  const T* __restrict values = static_cast<const T*>(of);
+  T* __restrict scaled = static_cast<T*>(to);
+  const T factor = *static_cast<const T*>(by);
+  for (size_t i = 0; i < count; ++i) scaled[i] = values[i] * factor;
+}
+
+template <class Rule, class = void>
+constexpr Names<0> scalars_of{};
+template <class Rule>
+constexpr auto scalars_of<Rule, std::void_t<decltype(Rule::scalars)>> = Rule::scalars;
+
+template <class Rule, class T, class... State>
+inline void term_loop(const SharedArithmetic<T> shared, const Rule rule, size_t count,
+                      const T* __restrict param, const T* __restrict grad, double* sums,
+                      const State* __restrict... slot) {
+  constexpr size_t n = sum_count<Rule>;
+  double lane[n][norm_lanes] = {};
+  const auto add = [&](size_t i, size_t j) {
+    double term[n];
+    rule.terms(param[i], shared.template gradient<full>(grad[i], param[i]), slot[i]..., term);
+    for (size_t k = 0; k < n; ++k) lane[k][j] += term[k];
+  };
+  size_t i = 0;
+  for (; i + norm_lanes <= count; i += norm_lanes)
+    for (size_t j = 0; j < norm_lanes; ++j) add(i + j, j);
+  for (size_t j = 0; i + j < count; ++j) add(i + j, j);
+  for (size_t k = 0; k < n; ++k) sums[k] = sum_lanes(lane[k]);
+}
+
+template <class Rule, class T, size_t... K>
+inline void sum_slots(const void* coefficients, const Span& span, size_t begin, size_t end,
+                      double* sums, std::index_sequence<K...>) {
+  const T* own = static_cast<const T*>(coefficients);
+  term_loop(read_shared(own, span), read_rule<Rule>(own + shared_count, span.derived), end - begin,
+            static_cast<const T*>(span.param.data) + begin,
+            static_cast<const T*>(span.grad.data) + begin, sums,
+            (static_cast<const T*>(span.slots[K].data) + begin)...);
+}
+
+template <template <class> class Rule, class T>
+void sum_terms(const void* coefficients, const Span& span, size_t begin, size_t end, double* sums) {
+  sum_slots<Rule<T>, T>(coefficients, span, begin, end, sums,
+                        std::make_index_sequence<Rule<T>::slots.size>{});
+}
+
+template <class Rule>
+inline void write_derived(const Rule& rule, double* derived) {
+  double all[sizeof(Rule) / sizeof(double)];
+  memcpy(all, &rule, sizeof rule);
+  memcpy(derived, all + Rule::coefficients.size, derived_count<Rule> * sizeof(double));
+}
+
+template <class Rule>
+void begin_derived(const double* own, const double* scalars, bool factored, double* derived) {
+  Rule rule = read_rule<Rule>(own, derived);
+  if constexpr (begins<Rule>) rule.begin(scalars, factored);
+  write_derived(rule, derived);
+}
+
+template <class Rule>
+void conclude(const double* own, const double* sums, double size, double* scalars,
+              double* derived) {
+  Rule rule = read_rule<Rule>(own, derived);
+  rule.conclude(sums, size, scalars);
+  write_derived(rule, derived);
+}
+
+template <template <class> class Rule>
+constexpr WholeTensors whole_tensors() {
+  using R = Rule<double>;
+  if constexpr (derived_count<R> == 0) {
+    return {};
+  } else {
+    static_assert(sum_count<R> <= max_sums && derived_count<R> <= max_derived);
+    static_assert(scalars_of<R>.size <= max_scalars);
+    WholeTensors whole{};
+    whole.sum_count = sum_count<R>;
+    whole.scalar_count = scalars_of<R>.size;
+    whole.derived_count = derived_count<R>;
+    whole.scalars = scalars_of<R>.at;
+    whole.derived = R::derived.at;
+    whole.of_all = sums_over_all<R>;
+    whole.begin = begin_derived<R>;
+    whole.conclude = conclude<R>;
+    if constexpr (factors<R>) {
+      whole.takes_factors = true;
+      whole.take = place_of("one_minus_beta2", R::coefficients);
+      whole.least = place_of("eps1", R::coefficients);
+    }
+    if constexpr (sum_count<R> > 0) {
+      whole.sums[float32] = sum_terms<Rule, float>;
+      whole.sums[float64] = sum_terms<Rule, double>;
+    }
+    return whole;
+  }
+}
+
+}  // namespace
+}  // namespace gradstep

@@ -1,0 +1,47 @@
+// Adafactor — Shazeer & Stern 2018, arXiv:1804.04235, Algorithms 4 and 5; as PyTorch has it
+//   v ← v + τ·(g² − v), of matrices by factors: engine/factored.hpp,   u = g/√max(v, ε1²),
+//   p ← decay·p − max(ε2, rms(p))·ρ/max(1, rms(u)/d)·u
+#pragma once
+
+#include "rules/math.hpp"
+
+namespace gradstep {
+namespace {
+
+template <class T>
+struct Adafactor {
+  static constexpr const char* name = "adafactor";
+  static constexpr auto coefficients =
+      names("rho", "one_minus_beta2", "eps1", "eps1_squared", "eps2", "d");
+  static constexpr auto derived = names("take", "step_size");
+  static constexpr size_t sum_count = 2;
+  static constexpr auto slots = names("variance");
+  static constexpr bool takes_factors = true;
+  static constexpr unsigned squares = 0b1;
+  static constexpr unsigned roots_and_quotients = 2;
+  T rho, one_minus_beta2, eps1, eps1_squared, eps2, d;
+  T take, step_size;
+
+  T step(T g, T& variance) const { return step_size * normalized(g, variance); }
+
+  T normalized(T g, T& variance) const {
+    variance = variance + take * (g * g - variance);
+    return g / square_root(maximum(eps1_squared, variance));
+  }
+
+  void terms(T p, T g, T variance, double (&to)[2]) const {
+    to[0] = squared(p);
+    to[1] = squared(normalized(g, variance));
+  }
+
+  // Products of factors are of this step already.
+  void begin(const double*, bool factored) { take = factored ? T(0) : one_minus_beta2; }
+
+  void conclude(const double* sums, double size, double*) {
+    const double alpha = maximum(eps2, sqrt(sums[0] / size)) * rho;
+    step_size = alpha / maximum(1.0, sqrt(sums[1] / size) / d);
+  }
+};
+
+}  // namespace
+}  // namespace gradstep
