@@ -39,11 +39,12 @@ if bfloat16 is not None:
 # Rules whose state 8 bits, or float16, cannot hold.
 NOT_IN_8BIT = {
     "adagrad", "asgd", "ftrl", "rprop", "rmsprop_centered", "rmsprop_centered_momentum",
-    "rmsprop_centered_nesterov",
+    "rmsprop_centered_nesterov", "prodigy", "schedule_free_sgd", "schedule_free_adam",
 }  # fmt: skip
 IN_FLOAT16 = {
     "asgd", "ftrl", "lion", "rprop", "sgd", "sgd_momentum", "sgd_nesterov", "sgd_velocity",
-    "sgd_velocity_nesterov", "signsgd", "signum", "adagrad",
+    "sgd_velocity_nesterov", "signsgd", "signum", "adagrad", "lars", "lars_nesterov",
+    "schedule_free_sgd", "novograd",
 }  # fmt: skip
 
 

@@ -27,7 +27,8 @@ class Spec:
 
     `oracle` is "library.Name" of torch.optim, optax or pytorch_optimizer, or "twin" for plain
     Python in the tests. `tolerance` is relative, by dtype, to the largest parameter at the end.
-    `changes` are multiplied into hyperparameters after half of them.
+    `changes` are multiplied into hyperparameters after half of them. `refuses` are shared options
+    that do not go with it; of "coupled_decay" it is ``decoupled_weight_decay=False``.
     """
 
     cls: type[gs.Optimizer]
@@ -35,6 +36,14 @@ class Spec:
     oracle: str
     tolerance: dict[str, float] = field(default_factory=lambda: {"float32": 2e-6, "float64": 1e-12})
     changes: Options = field(default_factory=lambda: {"lr": 0.5})
+    refuses: tuple[str, ...] = ()
+
+    def allowed(self, options: Options) -> Options:
+        """Those of these options that it does not refuse."""
+        kept = {name: value for name, value in options.items() if name not in self.refuses}
+        if "coupled_decay" in self.refuses and kept.get("decoupled_weight_decay") is False:
+            del kept["decoupled_weight_decay"]
+        return kept
 
 
 def adam_like(rule: str, lr: float, **extra: Any) -> tuple[Variant, ...]:

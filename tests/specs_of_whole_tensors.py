@@ -9,6 +9,7 @@ from tests.spec import Spec, Variant
 
 OPTAX: dict[str, Any] = {"b1": 0.8, "b2": 0.95, "eps": 1e-5, "weight_decay": 0.1}
 WITHOUT_RATIO: dict[str, Any] = {"trust_ratio": False, "weight_decay": 0.1}
+BESIDE_Y = ("decoupled_weight_decay", "l1", "ema_decay", "ema_dtype")
 
 WHOLE_TENSORS = (
     Spec(
@@ -150,6 +151,7 @@ WHOLE_TENSORS = (
             ),
         ),
         "torch.Adafactor",
+        refuses=("clip_value", "clip_adaptive", "clip_adaptive_axis", "coupled_decay"),
     ),
     Spec(
         gs.ScheduleFreeSGD,
@@ -162,6 +164,7 @@ WHOLE_TENSORS = (
             ),
         ),
         "schedulefree.SGDScheduleFree",
+        refuses=BESIDE_Y,
     ),
     Spec(
         gs.ScheduleFreeAdamW,
@@ -174,5 +177,6 @@ WHOLE_TENSORS = (
             ),
         ),
         "schedulefree.AdamWScheduleFree",
+        refuses=BESIDE_Y,
     ),
 )

@@ -97,7 +97,7 @@ def shared_reference(spec: int, options: str, dtype: str) -> dict[str, Array]:
 
 
 def train_shared(spec: Spec, variant: Variant, options: str, dtype: str) -> dict[str, Array]:
-    merged = {**variant.options, **SHARED[options]}
+    merged = spec.allowed({**variant.options, **SHARED[options]})
     return train(spec.cls, merged, dtype, grad_scale=0.37, with_none=True)
 
 
@@ -127,7 +127,8 @@ def test_special_values_native_equals_reference(case: int, dtype: str, isa: str)
         with gs.runtime.set_backend(backend):
             pairs = np.meshgrid(np.array(specials, dtype), np.array(specials, dtype))
             params, grads = (np.tile(values.ravel(), 4) for values in pairs)
-            opt = spec.cls(params, **variant.options, clip_value=1e20, ema_decay=0.5)
+            shared = spec.allowed({"clip_value": 1e20, "ema_decay": 0.5})
+            opt = spec.cls(params, **variant.options, **shared)
             for _ in range(5):
                 opt.step(grads)
             return everything(opt)

@@ -55,7 +55,8 @@ def train(cls: Any, options: dict[str, Any], dtype: str, grads_of: Any, steps: i
 def chosen(spec: int, options: str) -> dict[str, Any]:
     """The options, and momentum where cautious steps may need it."""
     needed = options in COUNTED and "momentum" in SPECS[spec].cls.method.hyperparameters
-    return (OPTIONS | COUNTED)[options] | ({"momentum": 0.9} if needed else {})
+    given = (OPTIONS | COUNTED)[options] | ({"momentum": 0.9} if needed else {})
+    return SPECS[spec].allowed(given)
 
 
 @cache

@@ -78,7 +78,7 @@ def variant_of(spec: int, storage: int) -> Variant:
 
 def shared(spec: int, variant: Variant, turn: int) -> dict[str, Any]:
     """The variant's options, and one choice of those that all share."""
-    options = {**SHARED[(spec + turn) % len(SHARED)], **variant.options}
+    options = SPECS[spec].allowed({**SHARED[(spec + turn) % len(SHARED)], **variant.options})
     known = SPECS[spec].cls.method.hyperparameters
     if "cautious" not in known or not RULES[variant.rule].has_momentum:
         options.pop("cautious", None)

@@ -135,7 +135,7 @@ def test_slots_are_declared_and_docstrings_say_what_they_weigh(spec: Any, varian
 
 def test_slots_of_every_kind() -> None:
     param, h = np.ones((3, 5), np.float32), {"lr": 0.5}
-    shapes = {"element": (3, 5), "row": (3,), "column": (5,), "scalar": ()}
+    shapes = {"element": (3, 5), "row": (3, 1), "column": (1, 5), "scalar": ()}
     for kind, shape in shapes.items():
         array = allocate_slot(Slot("lr", kind=kind, format="float64"), param, h, 0)  # type: ignore[arg-type]
         assert (array.shape, array.dtype) == (shape, np.float64)

@@ -18,7 +18,7 @@ from tests.specs import CASE_IDS, CASES
 def test_resuming_continues_bit_for_bit(case: int) -> None:
     """Trained through; or saved, loaded on the NumPy backend and trained on: no difference."""
     spec, variant = CASES[case]
-    options = {**variant.options, "ema_decay": 0.9}
+    options = spec.allowed({**variant.options, "ema_decay": 0.9})
     straight = awkward_params("float32")
     opt = spec.cls(straight, **options)
     for step in range(3):

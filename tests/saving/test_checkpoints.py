@@ -26,7 +26,7 @@ def bits(array: Array) -> bytes:
 @pytest.mark.parametrize("case", range(len(CASES)), ids=CASE_IDS)
 def test_every_optimizer_continues_bit_for_bit(case: int, dtype: str, tmp_path: Path) -> None:
     spec, variant = CASES[case]
-    options = {**variant.options, "ema_decay": 0.9}
+    options = spec.allowed({**variant.options, "ema_decay": 0.9})
     straight = awkward_params(dtype)
     opt = spec.cls(straight, **options)
     for step in range(2):
