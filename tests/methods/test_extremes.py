@@ -15,9 +15,8 @@ pytestmark = pytest.mark.usefixtures("backend")
 BY_CASE = pytest.mark.parametrize(("spec", "variant"), CASES, ids=CASE_IDS)
 # Where a gradient's square overflows, these subtract or divide two infinities. The others divide by
 # one: their step is 0.
-UNDEFINED_ON_OVERFLOW = {"ftrl", "adafactor"} | {
-    name for name in RULES if name.startswith("rmsprop_centered")
-}
+CENTERED = {name for name in RULES if name.startswith("rmsprop_centered")}
+UNDEFINED_ON_OVERFLOW = {"ftrl", "adafactor"} | CENTERED
 
 
 @BY_CASE
