@@ -9,6 +9,7 @@
 #include "engine/packing8.hpp"
 #include "engine/reductions.hpp"
 #include "engine/rooflines.hpp"
+#include "engine/vector_loops.hpp"
 #include "rules/registry.hpp"
 
 #define GRADSTEP_JOIN(a, b) a##b
@@ -170,7 +171,8 @@ constexpr KernelTable kernel_table() {
                     {},
                     {},
                     {},
-                    {}};
+                    {},
+                    {vector_kernels<float>(), vector_kernels<double>()}};
   fill_loads<float>(table, Format::float32);
   fill_loads<double>(table, Format::float64);
   fill_loads<Float16>(table, Format::float16);

@@ -10,6 +10,9 @@ array([-0.5, -0.5], dtype=float32)
 """
 
 from gradstep import runtime, schedules
+from gradstep.closures.info import ClosureInfo
+from gradstep.closures.lbfgs import LBFGS
+from gradstep.closures.minimize import MinimizeResult, minimize
 from gradstep.loop.clipping import clip_grads, global_norm
 from gradstep.loop.early_stopping import EarlyStopping
 from gradstep.loop.gradient_sum import GradientSum
@@ -56,6 +59,7 @@ __all__ = [
     "ADOPT",
     "ASGD",
     "FTRL",
+    "LBFGS",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
@@ -66,11 +70,13 @@ __all__ = [
     "Adamax",
     "Adan",
     "BackendWarning",
+    "ClosureInfo",
     "EarlyStopping",
     "GradientSum",
     "LaProp",
     "Lion",
     "LossScaler",
+    "MinimizeResult",
     "NAdam",
     "Optimizer",
     "RAdam",
@@ -86,6 +92,7 @@ __all__ = [
     "load",
     "load_torch_state_dict",
     "minibatches",
+    "minimize",
     "runtime",
     "save",
     "schedules",
