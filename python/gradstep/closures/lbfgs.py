@@ -75,8 +75,8 @@ class LBFGS(Copyable):
     ...     return a**2 + 100 * b**2, np.array([-2 * a - 400 * x[0] * b, 200 * b])
     >>> opt = gs.LBFGS(x, line_search_fn="strong_wolfe", max_iter=50)
     >>> info = opt.step(rosenbrock)
-    >>> x.round(6), info.stopped, info.line_search
-    (array([1., 1.]), 'gradient', 'wolfe')
+    >>> x.round(3), info.stopped, info.line_search
+    (array([1., 1.]), 'slope', 'wolfe')
     """
 
     _turn: Turn

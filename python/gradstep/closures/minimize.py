@@ -49,7 +49,8 @@ class MinimizeResult:
 ENDED = {
     0: "the gradient's norm is at most tol",
     1: "the gradient's norm is above tol after max_steps steps",
-    2: "the optimizer moves no further, with the gradient's norm above tol",
+    2: "the optimizer moves no further, with the gradient's norm above tol; lower its "
+    "tolerance_grad and tolerance_change, if it has any",
     3: "the loss or its gradient is not finite",
     99: "callback raised StopIteration",
 }
@@ -102,7 +103,8 @@ def minimize(
     x0 : array, or lists, tuples and dicts of arrays, nested at will
         Where to begin. It is copied; numbers that are no floats become float64.
     optimizer : class, or function of the parameters that makes an optimizer
-        ``gs.LBFGS``, or ``lambda params: gs.Adam(params, lr=0.1)``.
+        ``lambda params: gs.Adam(params, lr=0.1)``, or ``gs.LBFGS``, which by itself stands for one
+        that searches along lines and has tolerances that suit `tol`.
     tol : float ≥ 0
         The Euclidean norm of all gradients at which to end.
     max_steps : int ≥ 1
@@ -126,8 +128,7 @@ def minimize(
     >>> import numpy as np, gradstep as gs
     >>> def ravine(w):
     ...     return w[0] ** 2 + 8 * w[1] ** 2, np.array([2 * w[0], 16 * w[1]])
-    >>> wolfe = lambda params: gs.LBFGS(params, line_search_fn="strong_wolfe")
-    >>> found = gs.minimize(ravine, np.ones(2), wolfe)
+    >>> found = gs.minimize(ravine, np.ones(2), gs.LBFGS)
     >>> found.success, found.nit, bool(found.fun < 1e-12)
     (True, 5, True)
     """
@@ -137,7 +138,7 @@ def minimize(
     if callback is not None:
         check_callback(callback)
     x = own_floats(x0)
-    opt = optimizer(x)
+    opt = searching(x, tol) if optimizer is LBFGS else optimizer(x)
     if not isinstance(opt, (Optimizer, LBFGS)):
         raise TypeError(
             f"optimizer must make an optimizer of gradstep's, got a {type(opt).__name__}; give a "
@@ -149,6 +150,14 @@ def minimize(
     return MinimizeResult(
         x, point.loss, point.grads, iterations, point.count, status == 0, status, ENDED[status]
     )
+
+
+def searching(params: Any, tol: float) -> LBFGS:
+    """L-BFGS that searches along lines until the gradient's norm must be below `tol`."""
+    opt = LBFGS(params, line_search_fn="strong_wolfe", tolerance_change=0)
+    elements = sum(param.size for param in opt.params.values())
+    opt.tolerance_grad = 0.99 * tol / math.sqrt(max(elements, 1))
+    return opt
 
 
 def with_gradients(
@@ -173,7 +182,7 @@ def with_closures(
 ) -> tuple[int, int]:
     before = opt.iterations
     ended: list[None] = []  # by the callback, where there is an entry
-    last, stalled = math.inf, False
+    last, stalled = (math.inf, math.inf), False
 
     def called(step: int, loss: float, norm: float) -> None:
         if not ended and stops(callback, step - before, loss, norm):
@@ -188,14 +197,15 @@ def with_closures(
             return 3, iterations
         if point.norm <= tol:
             return 0, iterations
-        if stalled and not point.loss < last:
+        if stalled and not (point.loss < last[0] or point.norm < last[1]):
             return 2, iterations
         if done < max_steps:
-            last = point.loss
+            last = point.loss, point.norm
             info = opt.step(point.closure, callback=called)
             if info.skipped:
                 return 3, iterations
-            stalled = info.stopped in ("gradient", "slope", "change")
+            searched = info.line_search is not None
+            stalled = searched or info.stopped in ("gradient", "slope", "change")
     return 1, opt.iterations - before
 
 
