@@ -130,7 +130,7 @@ def minimize(
     ...     return w[0] ** 2 + 8 * w[1] ** 2, np.array([2 * w[0], 16 * w[1]])
     >>> found = gs.minimize(ravine, np.ones(2), gs.LBFGS)
     >>> found.success, found.nit, bool(found.fun < 1e-12)
-    (True, 5, True)
+    (True, 8, True)
     """
     check_callable("fun", fun, "of x that returns (loss, grads)")
     check_callable("optimizer", optimizer, "of the parameters, or a class of optimizers")
