@@ -65,6 +65,38 @@ def test_a_copy_beside_its_parameters_trains_them() -> None:
     assert all(opt.params[name] is param for name, param in params.items())
 
 
+def test_checkpoints_hold_it_and_its_parameters(tmp_path: Any, backend: str) -> None:
+    pytest.importorskip("safetensors", reason="safetensors is not installed")
+    run, resumed = Run(), Run()
+    run.step()
+    gs.save(tmp_path / "run", run.opt, epoch=3)
+    assert gs.load(tmp_path / "run", resumed.opt) == {"epoch": 3}
+    for _ in range(2):
+        assert run.step() == resumed.step()
+    assert_same_bits(resumed.params, run.params)
+    assert_same_bits(flat_state(resumed.opt), flat_state(run.opt))
+    with pytest.raises(ValueError, match=r"cannot load .* its parameters are"):
+        gs.load(tmp_path / "run", gs.LBFGS(np.ones(3)))
+    with pytest.raises(ValueError, match="cannot load"):
+        gs.load(tmp_path / "run", gs.Adam(Run().params))
+
+
+def test_checkpoints_say_what_options_they_replace(tmp_path: Any) -> None:
+    pytest.importorskip("safetensors", reason="safetensors is not installed")
+    run = Run()
+    run.opt.lr = 0.5
+    gs.save(tmp_path / "run", run.opt)
+    gs.load(tmp_path / "run", (like := Run()).opt)  # constructed alike: no warning
+    assert like.opt.lr == 0.5
+    other = Run(history_size=7)
+    with pytest.warns(UserWarning, match="has history_size = 5 in the place of 7; load"):
+        gs.load(tmp_path / "run", other.opt)
+    assert other.opt.history_size == 5
+    kept = Run(history_size=7)
+    gs.load(tmp_path / "run", kept.opt, hyperparameters=False)
+    assert kept.opt.history_size == 7
+
+
 def test_checkpoints_hold_it_beside_another_optimizer(tmp_path: Any) -> None:
     pytest.importorskip("safetensors", reason="safetensors is not installed")
     run, resumed = Run(), Run()
@@ -72,6 +104,7 @@ def test_checkpoints_hold_it_beside_another_optimizer(tmp_path: Any) -> None:
     adam, other = gs.Adam(np.zeros(2)), gs.Adam(np.zeros(2))
     gs.save(tmp_path / "run", adam, lbfgs=run.opt)
     gs.load(tmp_path / "run", other, lbfgs=resumed.opt)
+    assert_same_bits(resumed.params, run.params)
     assert_same_bits(flat_state(resumed.opt), flat_state(run.opt))
 
 
@@ -184,3 +217,16 @@ def test_a_closure_and_a_callback_are_functions() -> None:
         opt.step(np.ones(2))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="callback must be a function of"):
         opt.step(lambda: (0.0, np.ones(2)), callback=1)  # type: ignore[arg-type]
+
+
+def test_other_arrays_in_the_parameters_place_are_found() -> None:
+    run = Run()
+    run.opt.check(run.params)
+    with pytest.raises(
+        ValueError, match="parameter 'w' is not the array that the optimizer trains"
+    ):
+        run.opt.check(run.params | {"w": run.params["w"].copy()})
+    with pytest.raises(
+        ValueError, match=r"params must hold what the optimizer trains, \['w', 'b'\]"
+    ):
+        run.opt.check({"w": run.params["w"]})

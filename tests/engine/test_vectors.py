@@ -210,3 +210,10 @@ def test_native_refuses_what_would_overlap() -> None:
 def test_the_reference_is_what_the_numpy_backend_has() -> None:
     with gs.runtime.set_backend("numpy"):
         assert gs.runtime.vectors_type is reference.Vectors
+
+
+def test_both_backends_offer_the_same_methods() -> None:
+    from gradstep import _native
+
+    native = {name for name in vars(_native.Vectors) if not name.startswith("_")}
+    assert native == {name for name in vars(reference.Vectors) if not name.startswith("_")}

@@ -9,7 +9,7 @@ from gradstep.closures import lbfgs_state as states
 from gradstep.closures.parameters import Parameters
 
 Self = TypeVar("Self", bound="Copyable")
-OWN = ("_turn", "_parameters", "_options", "_space", "_memory")
+OWN = ("_turn", "_parameters", "_options", "_constructed", "_space", "_memory")
 
 
 class Copyable:

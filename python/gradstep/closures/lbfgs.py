@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.groups import named_arrays
 from gradstep.arrays.loans import lent
 from gradstep.closures import lbfgs_state as states
 from gradstep.closures.copies import Copyable
@@ -18,6 +19,7 @@ from gradstep.closures.options import Count, Option, checked, declared, refuse
 from gradstep.closures.parameters import Parameters
 from gradstep.closures.space import Slots, Space
 from gradstep.method.hyperparameters import Choice, Flag, Number, Scalar
+from gradstep.optimizer.checking import check_same_arrays
 from gradstep.optimizer.turn import Turn
 
 Array = NDArray[Any]
@@ -82,6 +84,7 @@ class LBFGS(Copyable):
     _turn: Turn
     _parameters: Parameters
     _options: dict[str, Any]
+    _constructed: dict[str, Any]
     _space: Space
     _memory: Memory
 
@@ -123,6 +126,7 @@ class LBFGS(Copyable):
             _turn=Turn(),
             _parameters=parameters,
             _options=options,
+            _constructed=dict(options),
             _space=Space(parameters.plain),
             _memory=Memory(),
         )
@@ -197,6 +201,22 @@ class LBFGS(Copyable):
     def params(self) -> Mapping[str, Array]:
         """The parameters by name."""
         return MappingProxyType(self._space.params)
+
+    def check(self, params: Any) -> None:
+        """Raise an error where `params` do not hold the very arrays that the optimizer trains.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is another one, is missing, or cannot be a parameter.
+        """
+        given = named_arrays(params)
+        if given.keys() != self.params.keys():
+            raise ValueError(
+                f"params must hold what the optimizer trains, {list(self.params)}; it holds "
+                f"{list(given)}. Make a new optimizer of them."
+            )
+        check_same_arrays(self.params, given)
 
     @property
     def steps(self) -> int:

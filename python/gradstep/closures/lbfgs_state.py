@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.at_once import Change
 from gradstep.closures.iterations import Memory
 from gradstep.closures.options import declared
 from gradstep.closures.space import Slots, Space
@@ -50,12 +52,21 @@ def to_dict(opt: Any) -> dict[str, Any]:
 
 def load(opt: Any, state_dict: Any) -> None:
     """An error where it does not fit; nothing is changed then."""
+    checked(opt, state_dict)()
+
+
+def checked(opt: Any, state_dict: Any, hyperparameters: bool = True) -> Change:
+    """The change that takes a state over, whose vectors are written aside.
+
+    Without `hyperparameters` the options stay.
+    """
     given, space = check_entries(state_dict, *ENTRIES), opt._space
     kind = type(opt).__name__
     if given["optimizer"] != kind:
         raise ValueError(f"state_dict is of {shown(given['optimizer'])}; this optimizer is {kind}")
     counts = {n: check_count(n, given[n], 0) for n in ("steps", "iterations", "evaluations")}
-    options = {**opt._options, **check_options(opt, given["options"])}
+    options = check_options(opt, given["options"])
+    options = {**opt._options, **(options if hyperparameters else {})}
     begun = counts["iterations"] > 0
     ends = [check_vector(space, n, given[n], begun) for n in ("direction", "gradient")]
     history = check_history(space, given["history"])
@@ -76,7 +87,7 @@ def load(opt: Any, state_dict: Any) -> None:
     pairs = tuple((written(s), written(y), rho) for s, y, rho in history)
     d, gradient = map(written, ends)
     memory = Memory(**counts, pairs=pairs, d=d, gradient=gradient, absent=absent, **numbers)  # type: ignore[arg-type]
-    vars(opt).update(_memory=memory, _options=options)
+    return partial(vars(opt).update, _memory=memory, _options=options)
 
 
 def check_options(opt: Any, given: Any) -> dict[str, Any]:
