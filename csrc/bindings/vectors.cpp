@@ -41,7 +41,8 @@ class BoundVectors {
       : bytes_(bytes), vectors_(segments_of(params, offsets)) {
     for (std::size_t i = 0; i < params.size(); ++i) {
       params_.emplace_back(params[i], dtype_of(params[i]));
-      if (offsets[i] % 8 || offsets[i] > bytes || params_[i].bytes() > bytes - offsets[i])
+      if (offsets[i] % item_size(params_[i].dtype()) || offsets[i] > bytes ||
+          params_[i].bytes() > bytes - offsets[i])
         throw py::value_error("a parameter's part does not fit into a vector");
       addresses_.push_back(params_[i].data());
       if (views_torch(params[i])) pool_ = PoolKind::openmp;
@@ -54,7 +55,8 @@ class BoundVectors {
         static_cast<std::size_t>(memory.nbytes()) != bytes_)
       throw py::value_error("memory must be contiguous, writeable and of a vector's size");
     char* data = py::detail::array_proxy(memory.ptr())->data;
-    if (reinterpret_cast<std::uintptr_t>(data) % 8) throw py::value_error("memory is not aligned");
+    if (reinterpret_cast<std::uintptr_t>(data) % alignof(double))
+      throw py::value_error("memory is not aligned");
     memory_.push_back(data);
     held_.push_back(memory);
   }

@@ -42,12 +42,14 @@ from gradstep.torch.classes import (
 )
 from gradstep.torch.front import Optimizer
 from gradstep.torch.in_backward import step_in_backward
+from gradstep.torch.lbfgs import LBFGS
 from gradstep.torch.lists import accumulate, adamw_step, global_norm
 
 __all__ = [
     "ADOPT",
     "ASGD",
     "FTRL",
+    "LBFGS",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
