@@ -204,7 +204,11 @@ def addresses(params: Sequence[Tensor]) -> list[int]:
 def takes(group: Mapping[str, Any]) -> bool:
     """Whether these options are ours, too."""
     counts = (group[name] for name in ("max_iter", "max_eval", "history_size"))
-    return group["line_search_fn"] in SEARCHES and all(count >= 1 for count in counts)
+    return (
+        group["line_search_fn"] in SEARCHES
+        and all(count >= 1 for count in counts)
+        and group["tolerance_grad"] >= 0
+    )
 
 
 def readable(params: Sequence[Tensor]) -> bool:
