@@ -80,6 +80,9 @@ class ArrayView {
            (proxy()->flags & (order_flags | writeable)) == (order_ | writeable);
   }
 
+  bool in_place() const { return proxy()->data == data_; }
+  bool in_shape() const { return same_shape(proxy()); }
+
   // Whether all are laid out as they were, where they lie aside.
   static bool in_shape(const ArrayView* begin, const ArrayView* end) {
     for (; begin < end; ++begin) {

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/vector_kernels.hpp"
+
 namespace gradstep {
 
 // What arithmetic is done in.
@@ -197,6 +199,7 @@ struct KernelTable {
   ScaleFn scale[dtype_count];
   StreamFn stream[dtype_count][max_slots + 1];
   DivideFn divide[dtype_count][most_roots + 1][most_quotients + 1];
+  VectorKernels vectors[dtype_count];
 };
 
 }  // namespace gradstep

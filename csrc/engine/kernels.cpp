@@ -9,6 +9,7 @@
 #include "engine/packing8.hpp"
 #include "engine/reductions.hpp"
 #include "engine/rooflines.hpp"
+#include "engine/vector_loops.hpp"
 #include "engine/whole_loop.hpp"
 #include "rules/registry.hpp"
 
@@ -161,30 +162,29 @@ constexpr void fill_packings(KernelTable& table) {
   fill_packing<Blocks8<squares8>>(table, Format::squares8);
 }
 
+template <class T>
+constexpr void fill_for(KernelTable& table, DType dtype) {
+  table.grad_squares[dtype] = grad_squares<T>;
+  table.param_squares[dtype] = param_squares<T>;
+  table.sum_columns[dtype] = sum_columns<T>;
+  table.scale[dtype] = scale_values<T>;
+  table.vectors[dtype] = vector_kernels<T>();
+  fill_streams<T>(table.stream[dtype], std::make_index_sequence<max_slots + 1>{});
+  fill_divides<T>(table.divide[dtype]);
+}
+
 constexpr KernelTable kernel_table() {
-  KernelTable table{GRADSTEP_NAME(GRADSTEP_ISA),
-                    RuleTable<Registry>::at,
-                    RuleTable<Registry>::size,
-                    {grad_squares<float>, grad_squares<double>},
-                    {param_squares<float>, param_squares<double>},
-                    {sum_columns<float>, sum_columns<double>},
-                    {},
-                    {},
-                    {},
-                    {},
-                    {},
-                    {}};
+  KernelTable table{};
+  table.isa = GRADSTEP_NAME(GRADSTEP_ISA);
+  table.rules = RuleTable<Registry>::at;
+  table.rule_count = RuleTable<Registry>::size;
+  fill_for<float>(table, float32);
+  fill_for<double>(table, float64);
   fill_loads<float>(table, Format::float32);
   fill_loads<double>(table, Format::float64);
   fill_loads<Float16>(table, Format::float16);
   fill_loads<Bfloat16>(table, Format::bfloat16);
   fill_packings(table);
-  table.scale[float32] = scale_values<float>;
-  table.scale[float64] = scale_values<double>;
-  fill_streams<float>(table.stream[float32], std::make_index_sequence<max_slots + 1>{});
-  fill_streams<double>(table.stream[float64], std::make_index_sequence<max_slots + 1>{});
-  fill_divides<float>(table.divide[float32]);
-  fill_divides<double>(table.divide[float64]);
   return table;
 }
 

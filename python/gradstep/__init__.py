@@ -10,6 +10,9 @@ array([-0.5, -0.5], dtype=float32)
 """
 
 from gradstep import runtime, schedules
+from gradstep.closures.info import ClosureInfo
+from gradstep.closures.lbfgs import LBFGS
+from gradstep.closures.minimize import MinimizeResult, minimize
 from gradstep.loop.clipping import clip_grads, global_norm
 from gradstep.loop.early_stopping import EarlyStopping
 from gradstep.loop.gradient_sum import GradientSum
@@ -67,6 +70,7 @@ __all__ = [
     "FTRL",
     "LAMB",
     "LARS",
+    "LBFGS",
     "MARS",
     "SGD",
     "AdEMAMix",
@@ -79,11 +83,13 @@ __all__ = [
     "Adamax",
     "Adan",
     "BackendWarning",
+    "ClosureInfo",
     "EarlyStopping",
     "GradientSum",
     "LaProp",
     "Lion",
     "LossScaler",
+    "MinimizeResult",
     "NAdam",
     "NovoGrad",
     "Optimizer",
@@ -104,6 +110,7 @@ __all__ = [
     "load",
     "load_torch_state_dict",
     "minibatches",
+    "minimize",
     "runtime",
     "save",
     "schedules",

@@ -107,12 +107,13 @@ def set_backend(name: str) -> Setting:
     ValueError
         If `name` is not one of :func:`available_backends`.
     """
-    global _backend, table_type
+    global _backend, table_type, vectors_type
     if name not in available_backends():
         why = "" if _native else f"; the compiled kernels could not be imported ({_missing})"
         raise ValueError(f"backend must be one of {available_backends()}, got {name!r}{why}")
     before, _backend = _backend, name
     table_type = _native.ParamTable if name == "native" else reference.ParamTable
+    vectors_type = _native.Vectors if name == "native" else reference.Vectors
     return Setting(lambda: set_backend(before))
 
 
@@ -255,8 +256,9 @@ def build_info() -> dict[str, Any]:
 
 
 _backend = "native" if _native else "numpy"
-# The parameter table of the backend in force: the one thing that a backend has to offer.
+# What a backend has to offer, of the one in force: the parameter table, and vectors.
 table_type: Any = _native.ParamTable if _native else reference.ParamTable
+vectors_type: Any = _native.Vectors if _native else reference.Vectors
 
 
 def obey(variable: str, setting: Callable[[str], object]) -> None:

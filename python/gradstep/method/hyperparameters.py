@@ -228,8 +228,9 @@ class Choice(Hyperparameter):
 
     @property
     def form(self) -> str:
-        none = "None, " if self.default is None else ""
-        return none + ", ".join(f'"{name}"' for name in self.among[:-1]) + f' or "{self.among[-1]}"'
+        none = ["None"] if self.default is None else []
+        forms = none + [f'"{name}"' for name in self.among]
+        return f"{', '.join(forms[:-1])} or {forms[-1]}"
 
     def check(self, value: Any) -> str | None:
         if value is None and self.default is None:

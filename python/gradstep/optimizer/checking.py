@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from gradstep.arrays.groups import named_arrays
 from gradstep.arrays.memory import address
 
 if TYPE_CHECKING:
     from gradstep.optimizer.layout import Layout
+
+Array = NDArray[Any]
 
 
 def check_trained(layout: Layout, params: Any) -> None:
@@ -19,8 +24,12 @@ def check_trained(layout: Layout, params: Any) -> None:
             f"params must hold what the optimizer trains, {list(layout.params)}; it holds "
             f"{list(given)}. Make a new optimizer of them, or add_group() what is new."
         )
+    check_same_arrays(layout.params, given)
+
+
+def check_same_arrays(trained: Mapping[str, Array], given: Mapping[str, Array]) -> None:
     for name, array in given.items():
-        ours = layout.params[name]
+        ours = trained[name]
         same_memory = address(array) == address(ours) and array.strides == ours.strides
         if not same_memory or array.shape != ours.shape or array.dtype != ours.dtype:
             raise ValueError(

@@ -29,5 +29,6 @@ from gradstep.reference import (  # noqa: F401
 from gradstep.reference.measures import sum_of_squares
 from gradstep.reference.rules import RULES
 from gradstep.reference.table import ParamTable
+from gradstep.reference.vectors import Vectors
 
-__all__ = ["RULES", "ParamTable", "sum_of_squares"]
+__all__ = ["RULES", "ParamTable", "Vectors", "sum_of_squares"]

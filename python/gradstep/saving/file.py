@@ -14,16 +14,17 @@ from typing import Any
 from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.groups import named_arrays
 from gradstep.arrays.loans import refuse_lent
+from gradstep.closures.lbfgs import LBFGS
 from gradstep.optimizer.front import Optimizer
 from gradstep.saving.atomic import write_atomically
 from gradstep.saving.parts import (
     PARTS,
-    Part,
     check_kinds,
     check_names,
     check_params,
     content_of,
     is_plain,
+    part_of,
     put_back,
     with_state,
 )
@@ -39,7 +40,7 @@ WHOLE: Mapping[str, tuple[type, ...]] = {**PARTS, "others": (dict,), "values": (
 KEEP = "load(..., hyperparameters=False) keeps what the optimizer was constructed with"
 
 
-def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Any) -> None:
+def save(path: Path, opt: Optimizer | LBFGS, *, params: bool = True, **others: Any) -> None:
     """Write a checkpoint: everything that training depends on, in one safetensors file.
 
     At any moment `path` is the old file or the new one, whole, even if the process is killed or the
@@ -50,7 +51,7 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Any) -> N
     path : str or path-like
         The file; its folder has to exist. A symbolic link stays, and what it points to is replaced.
         Permissions are those that ``open`` would give.
-    opt : Optimizer
+    opt : Optimizer or LBFGS
         Its state, averages, step counts, position in its schedules, and hyperparameters. Schedules
         are functions and not in the file: the optimizer that loads it has its own.
     params : bool
@@ -114,7 +115,7 @@ def save(path: Path, opt: Optimizer, *, params: bool = True, **others: Any) -> N
 
 def load(
     path: Path,
-    opt: Optimizer | None = None,
+    opt: Optimizer | LBFGS | None = None,
     *,
     params: Any = None,
     hyperparameters: bool = True,
@@ -129,7 +130,7 @@ def load(
     Parameters
     ----------
     path : str or path-like
-    opt : Optimizer or None
+    opt : Optimizer, LBFGS or None
         Of the same kind, over parameters of the same names, shapes and dtypes in the same groups.
         Instruction set, threads, backend and memory order may differ. None leaves the optimizer's
         part out, to load parameters alone, say.
@@ -204,7 +205,7 @@ def load(
         refuse_lent("load()", live.values())
         with saying(f"cannot load {path}: "), ExitStack() as undo:
             content = read(path)
-            part = None if opt is None else Part(opt, content, hyperparameters, convert)
+            part = None if opt is None else part_of(opt, content, hyperparameters, convert)
             given = content["params"]
             if live and given is None:
                 raise ValueError("it was saved without parameters")
@@ -246,7 +247,7 @@ def import_safetensors() -> Any:
 
 
 def check_optimizer(opt: Any) -> None:
-    if not isinstance(opt, Optimizer):
+    if not isinstance(opt, (Optimizer, LBFGS)):
         raise TypeError(f"opt must be an optimizer, got a {type(opt).__name__}")
 
 

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change, attribute, filled
 from gradstep.arrays.parameters import check_writeable
+from gradstep.closures.lbfgs import LBFGS
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.state_checks import STORAGE, check_array
+from gradstep.saving.closures import ClosurePart, content_with_closure
 from gradstep.saving.tensors import BFLOAT16_BITS
 
 Array = NDArray[Any]
@@ -109,7 +111,7 @@ class WithParams:
 
     def __init__(
         self,
-        opt: Optimizer,
+        opt: Optimizer | LBFGS,
         params: bool = True,
         hyperparameters: bool = True,
         convert: bool = False,
@@ -128,14 +130,31 @@ class WithParams:
         self._opt._turn.during("load()", self._load, content)
 
     def _load(self, content: Any) -> None:
-        part = Part(self._opt, content, self._hyperparameters, self._convert)
+        part = part_of(self._opt, content, self._hyperparameters, self._convert)
         part.check()
         self.replaced = part.replaced()
         part.take_over()
 
 
-def content_of(opt: Optimizer, params: bool, *, copied: bool) -> dict[str, Any]:
+def part_of(
+    opt: Optimizer | LBFGS,
+    content: Mapping[str, Any],
+    hyperparameters: bool,
+    convert: bool = False,
+) -> Part | ClosurePart:
+    """What a checkpoint has of `opt`, which fits it. The caller holds its lock."""
+    if isinstance(opt, Optimizer):
+        return Part(opt, content, hyperparameters, convert)
+    check_kinds(content, PARTS)
+    if content["params"] is not None:
+        check_params(opt.params, content["params"])
+    return ClosurePart(opt, content, hyperparameters)
+
+
+def content_of(opt: Optimizer | LBFGS, params: bool, *, copied: bool) -> dict[str, Any]:
     """What a checkpoint holds of `opt`, in copies or live. The caller holds its lock."""
+    if not isinstance(opt, Optimizer):
+        return content_with_closure(opt, params)
     arrays = states.copies(opt.params) if copied else dict(opt.params)
     state = states.copied(opt._layout) if copied else states.to_dict(opt._layout)
     for name, formats in opt._layout.formats.items():
@@ -152,7 +171,7 @@ def content_of(opt: Optimizer, params: bool, *, copied: bool) -> dict[str, Any]:
 
 def with_state(name: str, value: Any, **options: bool) -> Stateful:
     """`value` as an object with a state, or a TypeError that says what it may be."""
-    if isinstance(value, Optimizer):
+    if isinstance(value, (Optimizer, LBFGS)):
         return WithParams(value, **options)
     if isinstance(value, GENERATORS):
         return RandomState(value)

@@ -51,6 +51,7 @@ from gradstep.torch.classes import (
 )
 from gradstep.torch.front import Optimizer
 from gradstep.torch.in_backward import step_in_backward
+from gradstep.torch.lbfgs import LBFGS
 from gradstep.torch.lists import accumulate, adamw_step, global_norm
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "FTRL",
     "LAMB",
     "LARS",
+    "LBFGS",
     "MARS",
     "SGD",
     "AdEMAMix",
