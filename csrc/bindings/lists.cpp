@@ -16,6 +16,7 @@
 #include "bindings/gil.hpp"
 #include "bindings/intervals.hpp"
 #include "bindings/row_reader.hpp"
+#include "engine/copying.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/limits.hpp"
 #include "engine/update.hpp"
@@ -263,6 +264,24 @@ double sum_of_squares_of(const std::vector<py::array>& arrays) {
   return sum_of_squares(tensors, workspace, Crew(PoolKind::parking, elements));
 }
 
+// Elements as they are, of equally long arrays; with threads, so many of PyTorch's.
+void copy_arrays(const std::vector<py::array>& to, const std::vector<py::array>& from,
+                 int threads) {
+  if (to.size() != from.size()) throw py::value_error("lists must be equally long");
+  std::vector<Copied> all;
+  for (size_t i = 0; i < to.size(); ++i) {
+    constexpr int contiguous = py::array::c_style;
+    if (to[i].nbytes() != from[i].nbytes() || !(to[i].flags() & contiguous) ||
+        !(from[i].flags() & contiguous) || !to[i].writeable())
+      throw py::value_error("arrays must be contiguous, equally long and, to copy to, writeable");
+    all.push_back({py::detail::array_proxy(to[i].ptr())->data,
+                   py::detail::array_proxy(from[i].ptr())->data,
+                   static_cast<size_t>(to[i].nbytes())});
+  }
+  const GilReleased released;
+  copy_all(all, threads ? PoolKind::openmp : PoolKind::parking, threads);
+}
+
 }  // namespace
 
 void register_lists(py::module_& module) {
@@ -273,6 +292,7 @@ void register_lists(py::module_& module) {
              py::arg("count"), py::arg("threads"));
   module.def("sum_of_squares_of_tensors", &sum_of_squares_of_tensors, py::arg("types"),
              py::arg("grads"), py::arg("threads"));
+  module.def("copy_arrays", &copy_arrays, py::arg("to"), py::arg("from_"), py::arg("threads"));
 }
 
 }  // namespace gradstep

@@ -180,6 +180,8 @@ constexpr KernelTable kernel_table() {
   fill_streams<double>(table.stream[float64], std::make_index_sequence<max_slots + 1>{});
   fill_divides<float>(table.divide[float32]);
   fill_divides<double>(table.divide[float64]);
+  table.sized_squares[float32] = sized_squares<float>;
+  table.sized_squares[float64] = sized_squares<double>;
   return table;
 }
 

@@ -1,6 +1,7 @@
 // Sums of squares, in the contract's order.
 #pragma once
 
+#include <math.h>
 #include <stddef.h>
 
 #include <utility>
@@ -15,23 +16,28 @@ namespace {
 // is added to the lower half until one is left. The reference does the same.
 constexpr size_t norm_lanes = 16;
 
-template <class T>
-double sum_squares(const T* __restrict x, size_t count) {
+template <class Value>
+inline double sum_squares_of(size_t count, Value value) {
   double lane[norm_lanes] = {};
   size_t i = 0;
   for (; i + norm_lanes <= count; i += norm_lanes) {
     for (size_t j = 0; j < norm_lanes; ++j) {
-      const double v = static_cast<double>(x[i + j]);
+      const double v = value(i + j);
       lane[j] += v * v;
     }
   }
   for (size_t j = 0; i + j < count; ++j) {
-    const double v = static_cast<double>(x[i + j]);
+    const double v = value(i + j);
     lane[j] += v * v;
   }
   for (size_t half = norm_lanes / 2; half > 0; half /= 2)
     for (size_t j = 0; j < half; ++j) lane[j] += lane[j + half];
   return lane[0];
+}
+
+template <class T>
+inline double sum_squares(const T* __restrict x, size_t count) {
+  return sum_squares_of(count, [x](size_t i) { return static_cast<double>(x[i]); });
 }
 
 template <class T>
@@ -42,6 +48,17 @@ double grad_squares(const void*, const Span& span, size_t begin, size_t end) {
 template <class T>
 double param_squares(const void*, const Span& span, size_t begin, size_t end) {
   return sum_squares(static_cast<const T*>(span.param.data) + begin, end - begin);
+}
+
+// Of (|p| + η)·g; the coefficient is η, in float64.
+template <class T>
+double sized_squares(const void* coefficient, const Span& span, size_t begin, size_t end) {
+  const double eta = *static_cast<const double*>(coefficient);
+  const T* __restrict p = static_cast<const T*>(span.param.data) + begin;
+  const T* __restrict g = static_cast<const T*>(span.grad.data) + begin;
+  return sum_squares_of(end - begin, [p, g, eta](size_t i) {
+    return (fabs(static_cast<double>(p[i])) + eta) * static_cast<double>(g[i]);
+  });
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 #include "rules/adam.hpp"
 #include "rules/adam_variants.hpp"
 #include "rules/adamax.hpp"
+#include "rules/around.hpp"
 #include "rules/asgd.hpp"
 #include "rules/belief.hpp"
 #include "rules/ftrl.hpp"
@@ -31,7 +32,8 @@ using Registry = RuleList<                                              //
     Ftrl,                                                               //
     Adam, AdamAmsgrad, Nadam, Radam, Adamax,                            //
     Adabelief, AdabeliefAmsgrad, Yogi, Adopt, Laprop, LapropAmsgrad,    //
-    Adan, Ademamix>;
+    Adan, Ademamix,                                                     //
+    Lookahead, Asam>;
 
 }  // namespace
 }  // namespace gradstep

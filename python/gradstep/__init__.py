@@ -10,6 +10,8 @@ array([-0.5, -0.5], dtype=float32)
 """
 
 from gradstep import runtime, schedules
+from gradstep.around.lookahead import Lookahead
+from gradstep.around.sharpness import ASAM, SAM
 from gradstep.loop.clipping import clip_grads, global_norm
 from gradstep.loop.early_stopping import EarlyStopping
 from gradstep.loop.gradient_sum import GradientSum
@@ -54,8 +56,10 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ADOPT",
+    "ASAM",
     "ASGD",
     "FTRL",
+    "SAM",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
@@ -70,6 +74,7 @@ __all__ = [
     "GradientSum",
     "LaProp",
     "Lion",
+    "Lookahead",
     "LossScaler",
     "NAdam",
     "Optimizer",

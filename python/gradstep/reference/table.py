@@ -23,7 +23,7 @@ from gradstep.reference.arithmetic import clamp, soft_threshold
 from gradstep.reference.draws import AVERAGE, FIRST_SLOT, PARAM, Draws, OfRun
 from gradstep.reference.formats import beside
 from gradstep.reference.limits import Limited, Limits, apply_factors, limit_gradients
-from gradstep.reference.measures import of_elements
+from gradstep.reference.measures import of_elements, sized_norm
 from gradstep.reference.places import Place, place_of
 from gradstep.reference.rules import RULES
 
@@ -122,10 +122,12 @@ class ParamTable:
     def begin(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> None:
         self._step = self._begun(rows, grad_scale)
 
-    def measure(self, leaves: Sequence[object]) -> float:
+    def measure(self, leaves: Sequence[object], eta: float | None = None) -> float:
         self._under_way()
         grads = self._settled_all(leaves)
         step = self._under_way()  # anybody's code may have run
+        if eta is not None:
+            return abs(step.grad_scale) * sized_norm(self._params, grads, eta)
         step.limited = self._limits(step, grads)
         return step.limited.norm
 
