@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from gradstep.optimizer.front import Optimizer
-from gradstep.optimizer.turn import STEP, Turn
+from gradstep.optimizer.turn import Turn
 from gradstep.values import shown
 
 
@@ -19,6 +19,7 @@ class Around:
     """
 
     optimizer: Any
+    _turn: Turn
 
     def __init__(self, opt: Any) -> None:
         if not isinstance(opt, (Optimizer, Around)):
@@ -69,9 +70,3 @@ class Around:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _turn=Turn())
-
-    def _give(self, mine: list[None]) -> None:
-        """Give the turn back, if `mine` has it."""
-        if mine:
-            self._turn.now = STEP
-            self._turn.give(None)

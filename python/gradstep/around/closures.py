@@ -26,7 +26,7 @@ def check_closure(kind: str, closure: Any) -> None:
 def evaluated(closure: Closure) -> Evaluated:
     """What it returns, as a number and gradients that are still to be lined up."""
     result = closure()
-    if not isinstance(result, tuple) or len(result) != 2:
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise TypeError(
             "closure must return a tuple (loss, grads), the gradients in the structure of the "
             f"parameters; got {shown(result)}"

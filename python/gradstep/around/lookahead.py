@@ -93,23 +93,21 @@ class Lookahead(Around):
 
         Raises what that raises. Nothing has been changed then.
         """
-        mine: list[None] = []
+        return self._turn.during("step()", self._step, grads, options)
+
+    def _step(self, grads: Any, options: dict[str, Any]) -> StepInfo:
+        slow = self._slow
+        slow.settle()  # what interrupts have left
+        slow.add_new()
         try:
-            self._turn.take_for("step()", mine)
-            slow = self._slow
-            slow.settle()  # what interrupts have left
-            slow.add_new()
             try:
-                try:
-                    info: StepInfo = self.optimizer.step(grads, **options)
-                finally:
-                    slow.settle()
-            except BaseException:
-                slow.settle()  # it was interrupted above
-                raise
-            return info
-        finally:
-            self._give(mine)
+                info: StepInfo = self.optimizer.step(grads, **options)
+            finally:
+                slow.settle()
+        except BaseException:
+            slow.settle()  # it was interrupted above
+            raise
+        return info
 
     def add_group(self, group: Mapping[str, Any]) -> None:
         """As the optimizer's; the slow weights begin at the new parameters."""
@@ -147,13 +145,11 @@ class Lookahead(Around):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a step depends on, copied: that of the optimizer within, and ours."""
-        return self._turn.during(
-            "state_dict()",
-            lambda: {
-                "optimizer": self.optimizer.state_dict(),
-                "lookahead": self._slow.state_dict(),
-            },
-        )
+        return self._turn.during("state_dict()", self._state)
+
+    def _state(self) -> dict[str, Any]:
+        parts = {"optimizer": self.optimizer, "lookahead": self._slow}
+        return {name: part.state_dict() for name, part in parts.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *, convert: bool = False) -> None:
         """Continue, bit for bit, where :meth:`state_dict` was taken; `convert` as the optimizer's.

@@ -8,8 +8,9 @@ from typing import Any
 from gradstep.around.ascent import EPS, Ascent, finite, members_of
 from gradstep.around.base import Around
 from gradstep.around.closures import Closure, check_closure, evaluated
+from gradstep.around.info import LossInfo
 from gradstep.arrays.loans import lent
-from gradstep.arrays.memory import held
+from gradstep.arrays.memory import flat, held
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.values import check_finite, check_grad_scale
 
@@ -66,7 +67,7 @@ class SAM(Around):
     def rho(self, value: float) -> None:
         self._rho = check_finite("rho", value, 0.0)
 
-    def step(self, closure: Closure, *, grad_scale: float = 1.0, **options: Any) -> StepInfo:
+    def step(self, closure: Closure, *, grad_scale: float = 1.0, **options: Any) -> LossInfo:
         """Evaluate the closure here and at the worse point, and step with the second gradient.
 
         Parameters
@@ -84,9 +85,9 @@ class SAM(Around):
         Returns
         -------
         StepInfo
-            ``loss`` is that of the first evaluation, ``grad_norm`` that of the second gradient.
-            Where a loss or a gradient is not finite the step is skipped: parameters and state are
-            what they were.
+            With ``loss``, that of the first evaluation; ``grad_norm`` is that of the second
+            gradient. Where a loss or a gradient is not finite the step is skipped: parameters and
+            state are what they were.
 
         Raises
         ------
@@ -100,18 +101,16 @@ class SAM(Around):
         kind = type(self).__name__
         check_closure(kind, closure)
         grad_scale = check_grad_scale(grad_scale)
-        mine: list[None] = []
-        try:
-            self._turn.take_for(f"{kind}.step()", mine)
-            turn = self._innermost._turn
-            loss, grads = turn.during(f"{kind}.step()", self._evaluate, closure, grad_scale)
-            if grads is None:
-                return StepInfo(None, True, loss)
-            options["skip_nonfinite"] = True
-            info: StepInfo = self.optimizer.step(grads[0], grad_scale=grad_scale, **options)
-            return info._replace(loss=loss)
-        finally:
-            self._give(mine)
+        return self._turn.during(f"{kind}.step()", self._step, closure, grad_scale, options)
+
+    def _step(self, closure: Closure, grad_scale: float, options: dict[str, Any]) -> LossInfo:
+        what, turn = f"{type(self).__name__}.step()", self._innermost._turn
+        loss, grads = turn.during(what, self._evaluate, closure, grad_scale)
+        if grads is None:
+            return LossInfo(None, True, loss)
+        options["skip_nonfinite"] = True
+        info: StepInfo = self.optimizer.step(grads[0], grad_scale=grad_scale, **options)
+        return LossInfo(info.grad_norm, info.skipped, loss)
 
     def _evaluate(self, closure: Closure, scale: float) -> tuple[float, list[Any] | None]:
         """The loss, and in a list the gradients of the worse point; None if something there is not
@@ -129,7 +128,7 @@ class SAM(Around):
         layout.check_params(layout.params)
         keep, put_back = ascent.copies(members)
         arrays = [*layout.params.values(), *layout.copies.arrays.values()]
-        memory = held(arrays)  # nobody can resize it meanwhile
+        memory = held(map(flat, arrays))  # nobody can resize it meanwhile
         keep()
         try:
             ascent.climb(layout, leaves, scale, self._rho / (norm + EPS), eta)

@@ -10,12 +10,11 @@ class StepInfo(NamedTuple):
 
     ``grad_norm`` is the Euclidean norm of all gradients times ``grad_scale``, before clipping, or
     None where nothing asked for it. ``skipped`` says that the step changed nothing, because of
-    ``skip_nonfinite``. ``loss`` is what a closure gave where the step was taken, None without one.
+    ``skip_nonfinite``.
     """
 
     grad_norm: float | None
     skipped: bool
-    loss: float | None = None
 
 
 DONE = StepInfo(None, False)
