@@ -247,6 +247,30 @@ py::object sum_of_squares_of_tensors(const py::tuple& types, const Objects& grad
   return py::float_(sum);
 }
 
+// The norm of (|p| + eta)·g; None where that needs Python.
+py::object sized_norm_of_tensors(const py::tuple& types, const Objects& params,
+                                 const Objects& grads, double eta, int threads) {
+  if (params.size() != grads.size()) throw py::value_error("lists must be equally long");
+  Lists lists(types);
+  if (!lists.known() || lists.any_negated(grads)) return py::none();
+  std::vector<Tensor> tensors;
+  size_t elements = 0;
+  for (size_t i = 0; i < params.size(); ++i) {
+    Tensor tensor{};
+    if (!read_tensor(lists, tensor, params[i], grads[i], {}, i, py::none())) return py::none();
+    elements += tensor.span.size;
+    tensors.push_back(tensor);
+  }
+  double norm;
+  {
+    const Crew crew(PoolKind::openmp, 2 * elements, threads);
+    const GilReleased released;
+    Workspace workspace;
+    norm = sized_norm(tensors, eta, workspace, crew);
+  }
+  return py::float_(norm);
+}
+
 // For users with a loop of their own: the same reduction over arrays that are not parameters.
 double sum_of_squares_of(const std::vector<py::array>& arrays) {
   std::vector<Tensor> tensors;
@@ -292,6 +316,8 @@ void register_lists(py::module_& module) {
              py::arg("count"), py::arg("threads"));
   module.def("sum_of_squares_of_tensors", &sum_of_squares_of_tensors, py::arg("types"),
              py::arg("grads"), py::arg("threads"));
+  module.def("sized_norm_of_tensors", &sized_norm_of_tensors, py::arg("types"), py::arg("params"),
+             py::arg("grads"), py::arg("eta"), py::arg("threads"));
   module.def("copy_arrays", &copy_arrays, py::arg("to"), py::arg("from_"), py::arg("threads"));
 }
 

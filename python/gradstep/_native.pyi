@@ -34,6 +34,13 @@ def copy_arrays(
 def sum_of_squares_of_tensors(
     types: tuple[type[Any], type[Any]], grads: Sequence[Any], threads: int
 ) -> float | None: ...
+def sized_norm_of_tensors(
+    types: tuple[type[Any], type[Any]],
+    params: Sequence[Any],
+    grads: Sequence[Any],
+    eta: float,
+    threads: int,
+) -> float | None: ...
 
 # One step over lists of tensors; False where something cannot be taken as it is, with nothing done.
 def step_lists(

@@ -43,11 +43,15 @@ from gradstep.torch.classes import (
 from gradstep.torch.front import Optimizer
 from gradstep.torch.in_backward import step_in_backward
 from gradstep.torch.lists import accumulate, adamw_step, global_norm
+from gradstep.torch.lookahead import Lookahead
+from gradstep.torch.sharpness import ASAM, SAM
 
 __all__ = [
     "ADOPT",
+    "ASAM",
     "ASGD",
     "FTRL",
+    "SAM",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
@@ -59,6 +63,7 @@ __all__ = [
     "Adan",
     "LaProp",
     "Lion",
+    "Lookahead",
     "NAdam",
     "Optimizer",
     "RAdam",
