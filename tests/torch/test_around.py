@@ -1,0 +1,430 @@
+"""Wrappers around optimizers over tensors: the bits of those over arrays, and torch's ways."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradstep as gs
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
+fronts = pytest.importorskip("gradstep.torch")
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+INNER: dict[str, Callable[[Any], Any]] = {
+    "AdamW": lambda params: fronts.AdamW(params, lr=0.1),
+    "torch.optim.SGD": lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9),
+}
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "Lookahead": lambda opt: fronts.Lookahead(opt, k=2, alpha=0.3),
+    "SAM": lambda opt: fronts.SAM(opt, rho=0.3),
+    "ASAM": lambda opt: fronts.ASAM(opt, rho=0.3, eta=0.1),
+}
+ALL = pytest.mark.parametrize("wrapper", WRAPPERS)
+SHARP = pytest.mark.parametrize("wrapper", ["SAM", "ASAM"])
+ANY = pytest.mark.parametrize("inner", INNER)
+
+
+def tensors(dtype: Any = None) -> list[Any]:
+    rng = np.random.default_rng(3)
+    shapes = ((40, 30), (30,), (), (0,), (3, 4, 5, 2))
+    made = [torch.tensor(rng.normal(size=s), dtype=dtype or torch.float32) for s in shapes]
+    made[-1] = made[-1].to(memory_format=torch.channels_last)
+    return [torch.nn.Parameter(each) for each in made]
+
+
+def closure_of(opt: Any, params: list[Any]) -> Callable[[], Any]:
+    def closure() -> Any:
+        opt.zero_grad()
+        loss = sum((p.float() ** 4 / 4 + p.float()).sum() for p in params)
+        loss.backward()
+        return loss
+
+    return closure
+
+
+def bits(params: list[Any]) -> list[bytes]:
+    values = [p.detach() for p in params]
+    values = [v.view(torch.int16) if v.dtype == torch.bfloat16 else v for v in values]
+    return [value.numpy().tobytes() for value in values]
+
+
+def state_of(opt: Any) -> list[bytes]:
+    entries = [opt.state[p] for p in opt.param_groups[0]["params"] if p in opt.state]
+    return [t.detach().numpy().tobytes() for e in entries for _, t in sorted(e.items())]
+
+
+@ALL
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_they_give_the_bits_of_those_over_arrays(wrapper: str, dtype: str) -> None:
+    params = tensors(getattr(torch, dtype))
+    arrays = [np.array(p.detach().numpy(), order="C") for p in params]
+    opt = WRAPPERS[wrapper](fronts.AdamW(params, lr=0.1))
+    inner = gs.AdamW(arrays, lr=0.1)
+    twin: Any = {
+        "Lookahead": lambda: gs.Lookahead(inner, k=2, alpha=0.3),
+        "SAM": lambda: gs.SAM(inner, rho=0.3),
+        "ASAM": lambda: gs.ASAM(inner, rho=0.3, eta=0.1),
+    }[wrapper]()
+
+    def closure() -> Any:
+        for param in params:
+            param.grad = (param.detach() * param.detach() + 1).contiguous()
+        return 1.0
+
+    def over_arrays() -> Any:
+        return 1.0, [a * a + a.dtype.type(1) for a in arrays]
+
+    for _ in range(5):
+        opt.step(closure)
+        twin.step(over_arrays()[1] if wrapper == "Lookahead" else over_arrays)
+    for param, array in zip(params[:-1], arrays[:-1], strict=True):
+        np.testing.assert_array_equal(param.detach().numpy(), array)
+    # Sums go by the order in memory, which is another one for the last.
+    rtol = 1e-6 if dtype == "float32" else 1e-14
+    np.testing.assert_allclose(params[-1].detach().numpy(), arrays[-1], rtol=rtol)
+
+
+@ALL
+@ANY
+def test_backends_give_the_same_bits(wrapper: str, inner: str) -> None:
+    def run(backend: str) -> list[bytes]:
+        with gs.runtime.set_backend(backend):
+            params = tensors()
+            opt = WRAPPERS[wrapper](INNER[inner](params))
+            for _ in range(4):
+                opt.step(closure_of(opt, params))
+            return bits(params)
+
+    assert run("numpy") == run(gs.runtime.available_backends()[0])
+
+
+@ALL
+def test_they_agree_with_pytorch_optimizer(wrapper: str) -> None:
+    oracles = pytest.importorskip("pytorch_optimizer", reason="pip install '.[oracles]'")
+    params, theirs = ([p for p in tensors(torch.float64) if p.numel()] for _ in range(2))
+    inner = torch.optim.AdamW(params, lr=0.1)
+    if wrapper == "Lookahead":
+        opt = fronts.Lookahead(inner, k=3, alpha=0.7)
+        oracle = oracles.Lookahead(torch.optim.AdamW(theirs, lr=0.1), k=3, alpha=0.7)
+    else:
+        adaptive = wrapper == "ASAM"
+        opt = fronts.ASAM(inner, rho=0.3, eta=0.0) if adaptive else fronts.SAM(inner, rho=0.3)
+        oracle = oracles.SAM(theirs, torch.optim.AdamW, rho=0.3, adaptive=adaptive, lr=0.1)
+    for _ in range(8):
+        closure = closure_of(oracle, theirs)
+        loss = closure()
+        oracle.step(closure)
+        assert opt.step(closure_of(opt, params)).item() == pytest.approx(loss.item(), rel=1e-6)
+    for param, other in zip(params, theirs, strict=True):
+        torch.testing.assert_close(param, other, rtol=1e-7, atol=1e-9)
+
+
+@ALL
+@ANY
+def test_groups_and_state_are_shared(wrapper: str, inner: str) -> None:
+    params = tensors()
+    within = INNER[inner](params[:2])
+    opt = WRAPPERS[wrapper](within)
+    assert isinstance(opt, torch.optim.Optimizer)
+    opt.add_param_group({"params": params[2:], "lr": 0.5})
+    assert opt.param_groups is within.param_groups
+    assert opt.defaults is within.defaults
+    assert len(within.param_groups) == 2
+    opt.step(closure_of(opt, params))
+    assert opt.state is within.state
+    assert all(param in opt.state for param in params)
+    opt.zero_grad()
+    assert all(param.grad is None for param in params)
+    assert repr(opt).startswith(f"{wrapper} (\nParameter Group 0")
+
+
+@ALL
+def test_schedulers_hooks_and_profilers_take_them(wrapper: str) -> None:
+    params = tensors()
+    opt = WRAPPERS[wrapper](fronts.SGD(params, lr=0.1))
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(opt, 0.5, total_steps=10, cycle_momentum=False)
+    calls = []
+    opt.register_step_pre_hook(lambda *_: calls.append("before"))
+    opt.register_step_post_hook(lambda *_: calls.append("after"))
+    rates = set()
+    for _ in range(3):
+        opt.step(closure_of(opt, params))
+        scheduler.step()
+        rates.add(opt.optimizer.param_groups[0]["lr"])
+    assert len(rates) == 3
+    assert calls == ["before", "after"] * 3
+
+
+def trained(opt: Any, params: list[Any], steps: int) -> list[bytes]:
+    for _ in range(steps):
+        opt.step(closure_of(opt, params))
+    return bits(params)
+
+
+@ALL
+@ANY
+def test_state_dicts_and_copies_go_on_with_the_same_bits(wrapper: str, inner: str) -> None:
+    params = tensors()
+    opt = WRAPPERS[wrapper](INNER[inner](params))
+    trained(opt, params, 3)
+    file = io.BytesIO()
+    torch.save(opt.state_dict(), file)
+    file.seek(0)
+    values = [torch.nn.Parameter(p.detach().clone()) for p in params]
+    twins, twin = copy.deepcopy((params, opt))
+    expected = trained(opt, params, 4)
+    assert trained(twin, twins, 4) == expected
+    loaded = WRAPPERS[wrapper](INNER[inner](values))
+    loaded.load_state_dict(torch.load(file))
+    assert trained(loaded, values, 4) == expected
+    assert state_of(loaded) == state_of(opt)
+
+
+def test_a_lookahead_refuses_other_states_whole() -> None:
+    params = tensors()
+    opt = fronts.Lookahead(fronts.AdamW(params, lr=0.1), k=2)
+    trained(opt, params, 1)
+    before = bits(params), state_of(opt), bits(list(opt.slow.values()))
+    for change, match in (
+        (lambda own: own.update(k=0), "k must be an integer ≥ 1"),
+        (lambda own: own.update(alpha=2.0), r"alpha must be a number in \[0, 1\]"),
+        (lambda own: own["slow"].pop(), "slow weights of 4 parameters, not 5"),
+        (lambda own: own["slow"].__setitem__(0, torch.ones(2)), r"parameter 0 have shape \(2,\)"),
+    ):
+        state = opt.state_dict()
+        change(state["lookahead"])
+        state["param_groups"][0]["lr"] = 0.7
+        with pytest.raises(ValueError, match=match):
+            opt.load_state_dict(state)
+        assert opt.param_groups[0]["lr"] == 0.1
+    with pytest.raises(ValueError, match="has no entry 'lookahead': it is not of a Lookahead"):
+        opt.load_state_dict(opt.optimizer.state_dict())
+    assert (bits(params), state_of(opt), bits(list(opt.slow.values()))) == before
+
+
+def test_skipped_steps_do_not_count() -> None:
+    w = torch.nn.Parameter(torch.ones(2))
+    opt = fronts.Lookahead(fronts.SGD([w], lr=1.0, skip_nonfinite=True), k=2)
+    for gradient in (1.0, float("nan"), 1.0):
+        w.grad = torch.full((2,), gradient)
+        opt.step()
+        assert opt.last_info.skipped == (gradient != gradient)
+    np.testing.assert_array_equal(w.detach().numpy(), 0.0)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_loss_scaling_works_through_a_lookahead(fused: bool) -> None:
+    w = torch.nn.Parameter(torch.ones(2))
+    opt = fronts.Lookahead(fronts.SGD([w], lr=1.0, fused=fused), k=2)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    for factor in (1.0, float("inf"), 1.0):
+        opt.zero_grad()
+        scaler.scale((w * factor).sum()).backward()
+        scaler.step(opt)
+        scaler.update()
+    np.testing.assert_array_equal(w.detach().numpy(), 0.0)
+
+
+def test_slow_weights_take_the_parameters_place_for_a_while() -> None:
+    params = tensors()
+    opt = fronts.Lookahead(fronts.AdamW(params, lr=0.1), k=5)
+    slow = bits(params)
+    fast = trained(opt, params, 2)
+    with opt.swap_slow_weights():
+        assert bits(params) == slow
+        with pytest.raises(RuntimeError, match=r"busy with swap_slow_weights\(\)"):
+            opt.step()
+    assert bits(params) == fast
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "kahan", "split"])
+@ALL
+def test_parameters_in_bfloat16(wrapper: str, rounding: str) -> None:
+    params = tensors(torch.bfloat16)
+    opt = WRAPPERS[wrapper](fronts.AdamW(params, lr=0.1, rounding=rounding))
+    if wrapper == "Lookahead":
+        assert opt.slow[params[0]].dtype == torch.float32
+    trained(opt, params, 2)
+    if wrapper == "Lookahead":  # they have met
+        assert bits(params) == bits([opt.slow[p].bfloat16() for p in params])
+    before = bits(params)
+    if wrapper != "Lookahead":
+        with pytest.raises(KeyError):
+            opt.step(nth(2, closure_of(opt, params), throw(KeyError())))
+        assert bits(params) == before
+    assert trained(opt, params, 1) != before
+
+
+def test_copies_follow() -> None:
+    params = [p for p in tensors() if p.numel()]
+    halves = [p.detach().bfloat16() for p in params]
+    opt = fronts.Lookahead(fronts.AdamW(params, lr=0.1, copies=halves), k=1, alpha=0.3)
+    trained(opt, params, 1)
+    for param, half in zip(params, halves, strict=True):
+        assert torch.equal(half, param.detach().bfloat16())
+    seen = []
+    sam = fronts.SAM(fronts.AdamW(params, lr=0.1, copies=halves), rho=0.5)
+
+    def closure() -> Any:
+        seen.append([half.clone() for half in halves])
+        return closure_of(sam, params)()
+
+    sam.step(closure)
+    assert not torch.equal(seen[0][0], seen[1][0])
+    for param, half in zip(params, halves, strict=True):
+        assert torch.equal(half, param.detach().bfloat16())
+
+
+def nth(n: int, closure: Callable[[], Any], act: Callable[[Any], Any]) -> Callable[[], Any]:
+    calls: list[int] = []
+
+    def act_once() -> Any:
+        loss = closure()
+        calls.append(1)
+        return act(loss) if len(calls) == n else loss
+
+    return act_once
+
+
+def throw(error: BaseException) -> Callable[[Any], Any]:
+    def act(loss: Any) -> Any:
+        raise error
+
+    return act
+
+
+@SHARP
+@ANY
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("error", [KeyError("mine"), KeyboardInterrupt("mine")])
+def test_whatever_a_closure_raises_parameters_are_as_before(
+    wrapper: str, inner: str, n: int, error: BaseException
+) -> None:
+    params = tensors()
+    opt = WRAPPERS[wrapper](INNER[inner](params))
+    trained(opt, params, 1)
+    before = bits(params), state_of(opt)
+    with pytest.raises(type(error), match="mine"):
+        opt.step(nth(n, closure_of(opt, params), throw(error)))
+    assert (bits(params), state_of(opt)) == before
+    trained(opt, params, 1)
+    assert not opt.last_info.skipped
+
+
+@SHARP
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_what_is_not_finite_is_skipped(wrapper: str, n: int, what: str) -> None:
+    params = tensors()
+    opt = WRAPPERS[wrapper](fronts.AdamW(params, lr=0.1))
+    trained(opt, params, 1)
+    before = bits(params), state_of(opt)
+
+    def spoil(loss: Any) -> Any:
+        if what == "loss":
+            return loss * float("nan")
+        params[0].grad[3, 4] = float("inf")
+        return loss
+
+    opt.step(nth(n, closure_of(opt, params), spoil))
+    assert opt.last_info.skipped
+    assert (bits(params), state_of(opt)) == before
+
+
+@SHARP
+def test_closures_that_cannot_be_followed_are_refused(wrapper: str) -> None:
+    params = tensors()
+    opt = WRAPPERS[wrapper](fronts.AdamW(params, lr=0.1))
+    closure = closure_of(opt, params)
+    before = bits(params)
+
+    def drop(loss: Any) -> Any:
+        params[1].grad = None
+        return loss
+
+    def sparse(loss: Any) -> Any:
+        params[0].grad = params[0].grad.to_sparse()
+        return loss
+
+    def step_within(loss: Any) -> Any:
+        for each in (opt, opt.optimizer):
+            with pytest.raises(RuntimeError, match=rf"busy with {wrapper}.step\(\)"):
+                each.step(closure) if each is opt else each.step()
+        raise KeyError
+
+    for n, act, error, match in (
+        (2, drop, ValueError, "there were 5 with one, and then 4"),
+        (1, sparse, TypeError, "has the layout torch.sparse_coo"),
+        (2, lambda loss: None, TypeError, "closure must return the loss.*got None"),
+        (1, lambda loss: torch.ones(2), TypeError, "a tensor with one element"),
+        (2, step_within, KeyError, None),
+    ):
+        with pytest.raises(error, match=match):
+            opt.step(nth(n, closure, act))
+        assert bits(params) == before
+    with pytest.raises(TypeError, match=r"closure must be a function.*opt.step\(closure\)"):
+        opt.step()
+
+
+def test_memory_that_a_closure_exchanges_is_told() -> None:
+    w = torch.nn.Parameter(torch.ones(3))
+    opt = fronts.SAM(fronts.SGD([w], lr=0.1))
+
+    def exchange(loss: Any) -> Any:
+        w.data = torch.full((3,), 7.0)
+        return loss
+
+    with pytest.raises(RuntimeError, match="closure gave parameters other memory"):
+        opt.step(nth(2, closure_of(opt, [w]), exchange))
+    np.testing.assert_array_equal(w.detach().numpy(), 7.0)
+    opt.step(closure_of(opt, [w]))
+    assert (w < 7).all()
+
+
+@SHARP
+def test_autograd_is_told_of_moved_parameters(wrapper: str) -> None:
+    w = torch.nn.Parameter(torch.ones(3))
+    opt = WRAPPERS[wrapper](fronts.SGD([w], lr=0.1))
+    old = (w * w).sum()
+    opt.step(closure_of(opt, [w]))
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        old.backward()
+
+
+def test_they_go_into_one_another() -> None:
+    params, plain = tensors(), tensors()
+    one = fronts.Lookahead(fronts.SAM(fronts.SGD(params, lr=0.01)), k=2)
+    other = fronts.SAM(fronts.Lookahead(fronts.SGD(plain, lr=0.01), k=2))
+    assert trained(one, params, 5) == trained(other, plain, 5)
+
+
+@ALL
+def test_illegal_settings_are_named(wrapper: str) -> None:
+    with pytest.raises(TypeError, match=r"opt must be a torch.optim.Optimizer, got 3"):
+        WRAPPERS[wrapper](3)
+    with pytest.raises(TypeError, match=rf"NumPy arrays go into gs.{wrapper}"):
+        WRAPPERS[wrapper](gs.SGD(np.ones(2)))
+    meta = torch.nn.Parameter(torch.ones(2, device="meta"))
+    with pytest.raises(TypeError, match="parameter 0 is on the meta device"):
+        WRAPPERS[wrapper](torch.optim.SGD([meta]))
+    opt = WRAPPERS[wrapper](fronts.SGD(tensors()))
+    setting = "alpha" if wrapper == "Lookahead" else "rho"
+    with pytest.raises(ValueError, match=f"{setting} must be a finite number ≥ 0, got -1"):
+        setattr(opt, setting, -1)
+    if wrapper == "ASAM":
+        opt.eta = 0.5
+        assert opt.eta == 0.5
+        with pytest.raises(ValueError, match="eta must be a finite number ≥ 0, got -1"):
+            opt.eta = -1
+    params = tensors()
+    within = fronts.SGD(params)
+    fronts.step_in_backward(within)
+    with pytest.raises(RuntimeError, match="step_in_backward takes the steps"):
+        WRAPPERS[wrapper](within)
