@@ -219,6 +219,21 @@ def test_skipped_steps_do_not_count() -> None:
     np.testing.assert_array_equal(w.detach().numpy(), 0.0)
 
 
+def test_steps_that_a_wrapper_within_skips_do_not_count() -> None:
+    w = torch.nn.Parameter(torch.ones(2))
+    opt = fronts.Lookahead(fronts.SAM(torch.optim.SGD([w], lr=1.0), rho=0.0), k=2)
+
+    losses = [1.0, 1.0, float("nan"), 1.0, 1.0]
+
+    def closure() -> float:
+        w.grad = torch.ones(2)
+        return losses.pop()
+
+    for _ in range(3):
+        opt.step(closure)
+    np.testing.assert_array_equal(w.detach().numpy(), 0.0)
+
+
 @pytest.mark.parametrize("fused", [False, True])
 def test_loss_scaling_works_through_a_lookahead(fused: bool) -> None:
     w = torch.nn.Parameter(torch.ones(2))

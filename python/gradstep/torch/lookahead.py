@@ -111,8 +111,9 @@ class Lookahead(Around):
     def _count(self, this: object, before: int | None, returned: bool) -> None:
         """Count a step that was taken, once, and let slow and fast meet if it is time."""
         if self._counted is not this:
-            taken = returned
-            if before is not None:  # gradstep's, which may skip a step, or be interrupted after it
+            info = getattr(self.optimizer, "last_info", None)
+            taken = returned and not (info is not None and info.skipped)
+            if before is not None:  # gradstep's, whose step may be interrupted after it was taken
                 taken = self.optimizer.steps > before
             self.__dict__.update(_counted=this, _since=self._since + taken)
         if self._since >= self.k:
