@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -257,6 +258,34 @@ def test_slow_weights_take_the_parameters_place_for_a_while() -> None:
         with pytest.raises(RuntimeError, match=r"busy with swap_slow_weights\(\)"):
             opt.step()
     assert bits(params) == fast
+    with pytest.raises(RuntimeError, match="were given other memory"), opt.swap_slow_weights():
+        params[1].data = torch.full((30,), 7.0)
+    assert bits(params)[0] == fast[0]
+    np.testing.assert_array_equal(params[1].detach().numpy(), 7.0)
+
+
+@ALL
+def test_a_group_that_cannot_be_wrapped_is_not_added(wrapper: str) -> None:
+    params = tensors()
+    opt = WRAPPERS[wrapper](torch.optim.SGD(params))
+    meta = torch.nn.Parameter(torch.ones(2, device="meta"))
+    with pytest.raises(TypeError, match="parameter 0 is on the meta device"):
+        opt.add_param_group({"params": [meta]})
+    assert len(opt.param_groups) == 1
+
+
+@ALL
+def test_they_are_copied_and_pickled_beside_a_scheduler(wrapper: str) -> None:
+    params = tensors()
+    opt = WRAPPERS[wrapper](fronts.SGD(params, lr=0.1))
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(opt, 0.5)
+    trained(opt, params, 1)
+    scheduler.step()
+    before = bits(params)
+    twins, twin = pickle.loads(pickle.dumps((params, opt)))
+    others, other = copy.deepcopy((params, opt))
+    assert trained(twin, twins, 2) == trained(other, others, 2)
+    assert bits(params) == before
 
 
 @pytest.mark.parametrize("rounding", ["nearest", "kahan", "split"])

@@ -80,7 +80,7 @@ class SAM(Around):
         grad_scale : float > 0
             Factor on every gradient.
         **options
-            Those of ``step`` of the optimizer within.
+            Those of ``step`` of the optimizer within; ``skip_nonfinite`` is always on.
 
         Returns
         -------

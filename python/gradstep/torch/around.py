@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.lists_step import Call
+from gradstep.torch.sharding import is_of_flat_param
 from gradstep.torch.tensors import check_tensor
 from gradstep.values import shown
 
@@ -82,9 +83,15 @@ class Around(torch.optim.Optimizer):
         self.optimizer.zero_grad(set_to_none)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """As the optimizer's within."""
-        self.optimizer.add_param_group(param_group)
-        self._check(self.param_groups[-1]["params"])
+        """As the optimizer's within; an error changes nothing."""
+        groups = self.param_groups
+        count = len(groups)
+        try:
+            self.optimizer.add_param_group(param_group)
+            self._check(groups[-1]["params"])
+        except BaseException:
+            del groups[count:]
+            raise
 
     def state_dict(self) -> dict[str, Any]:
         """That of the optimizer within."""
@@ -114,6 +121,11 @@ class Around(torch.optim.Optimizer):
             )
         for i, param in enumerate(params):
             check_tensor(f"parameter {i}", param)
+            if is_of_flat_param(param):
+                raise TypeError(
+                    f"parameter {i} is a part that FullyShardedDataParallel has cut, whose memory "
+                    f"comes and goes; a {type(self).__name__} goes around whole parameters"
+                )
 
     def _copies_of(self, params: Sequence[Tensor]) -> list[Tensor | None]:
         """The copies in half precision that gradstep's optimizers keep."""
@@ -122,7 +134,7 @@ class Around(torch.optim.Optimizer):
 
 
 NOT_COPIED = (
-    "_turn", "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
+    "_turn", "step", "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
     "_optimizer_state_dict_pre_hooks", "_optimizer_state_dict_post_hooks",
     "_optimizer_load_state_dict_pre_hooks", "_optimizer_load_state_dict_post_hooks",
 )  # fmt: skip

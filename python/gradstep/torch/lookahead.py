@@ -20,6 +20,7 @@ from gradstep.optimizer.storage import BESIDE_PARAM
 from gradstep.optimizer.turn import STEP
 from gradstep.torch.around import Around, take
 from gradstep.torch.tensors import array_of, lies_like, tensor_on
+from gradstep.torch.watch import look_at
 from gradstep.values import check_count, check_entries
 
 OWN = "lookahead"  # the entry of the state dict that is ours
@@ -153,7 +154,8 @@ class Lookahead(Around):
         Raises
         ------
         RuntimeError
-            If the optimizer is busy; they cannot be swapped in twice.
+            If the optimizer is busy; they cannot be swapped in twice. At the end, if a parameter
+            was given other memory meanwhile, which then stays as it is.
         """
         mine: list[None] = []
         give = self._turn.give
@@ -164,7 +166,8 @@ class Lookahead(Around):
             live = [t for pair in pairs for t in pair if t is not None]
             slow = [self._slow[p].to(t.dtype) for p, c in pairs for t in (p, c) if t is not None]
             kept = [tensor.detach().clone() for tensor in live]
-            arrays = list(map(array_of, live))
+            arrays, looks = list(map(array_of, live)), list(map(look_at, live))
+            storages = [tensor.untyped_storage() for tensor in live]  # kept from going away
             there = at_once(map(filled, arrays, map(array_of, slow)))
             back = at_once(map(filled, arrays, map(array_of, kept)))
             try:
@@ -174,6 +177,12 @@ class Lookahead(Around):
             finally:
                 back()
                 increment_version(live)
+                del storages
+            if list(map(look_at, live)) != looks:
+                raise RuntimeError(
+                    "parameters were given other memory, or another shape or dtype, within "
+                    "swap_slow_weights(), and keep it; do so before or after it"
+                )
         finally:
             if mine:
                 self._turn.now = STEP
