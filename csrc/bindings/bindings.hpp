@@ -9,5 +9,6 @@ void register_runtime(pybind11::module_& module);
 void register_param_table(pybind11::module_& module);
 void register_tensors(pybind11::module_& module);
 void register_lists(pybind11::module_& module);
+void register_array_lists(pybind11::module_& module);
 
 }  // namespace gradstep

@@ -1,5 +1,4 @@
-// Sums over lists of arrays, and sums and steps over lists of PyTorch's tensors, with nothing kept
-// from call to call.
+// Sums and steps over lists of PyTorch's tensors, with nothing kept from call to call.
 //
 // What a list of tensors holds is looked at by descriptions (dlpack.hpp) and written in the same
 // call. Where something cannot be taken as it is, nothing is done: Python does it in a slower way,
@@ -16,7 +15,6 @@
 #include "bindings/gil.hpp"
 #include "bindings/intervals.hpp"
 #include "bindings/row_reader.hpp"
-#include "engine/copying.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/limits.hpp"
 #include "engine/update.hpp"
@@ -271,45 +269,9 @@ py::object sized_norm_of_tensors(const py::tuple& types, const Objects& params,
   return py::float_(norm);
 }
 
-// For users with a loop of their own: the same reduction over arrays that are not parameters.
-double sum_of_squares_of(const std::vector<py::array>& arrays) {
-  std::vector<Tensor> tensors;
-  for (const py::array& array : arrays) {
-    Tensor tensor{};
-    tensor.dtype = dtype_of(array);
-    tensor.span.grad = {py::detail::array_proxy(array.ptr())->data, nullptr, stored(tensor.dtype)};
-    tensor.span.size = static_cast<size_t>(array.size());
-    tensors.push_back(tensor);
-  }
-  const GilReleased released;
-  size_t elements = 0;
-  for (const Tensor& tensor : tensors) elements += tensor.span.size;
-  Workspace workspace;
-  return sum_of_squares(tensors, workspace, Crew(PoolKind::parking, elements));
-}
-
-// Elements as they are, of equally long arrays; with threads, so many of PyTorch's.
-void copy_arrays(const std::vector<py::array>& to, const std::vector<py::array>& from,
-                 int threads) {
-  if (to.size() != from.size()) throw py::value_error("lists must be equally long");
-  std::vector<Copied> all;
-  for (size_t i = 0; i < to.size(); ++i) {
-    constexpr int contiguous = py::array::c_style;
-    if (to[i].nbytes() != from[i].nbytes() || !(to[i].flags() & contiguous) ||
-        !(from[i].flags() & contiguous) || !to[i].writeable())
-      throw py::value_error("arrays must be contiguous, equally long and, to copy to, writeable");
-    all.push_back({py::detail::array_proxy(to[i].ptr())->data,
-                   py::detail::array_proxy(from[i].ptr())->data,
-                   static_cast<size_t>(to[i].nbytes())});
-  }
-  const GilReleased released;
-  copy_all(all, threads ? PoolKind::openmp : PoolKind::parking, threads);
-}
-
 }  // namespace
 
 void register_lists(py::module_& module) {
-  module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
   module.def("step_lists", &step_lists, py::arg("rule"), py::arg("types"), py::arg("params"),
              py::arg("grads"), py::arg("slots"), py::arg("copies"), py::arg("rows"),
              py::arg("row_of"), py::arg("keys"), py::arg("grad_scale"), py::arg("announce"),
@@ -318,7 +280,6 @@ void register_lists(py::module_& module) {
              py::arg("grads"), py::arg("threads"));
   module.def("sized_norm_of_tensors", &sized_norm_of_tensors, py::arg("types"), py::arg("params"),
              py::arg("grads"), py::arg("eta"), py::arg("threads"));
-  module.def("copy_arrays", &copy_arrays, py::arg("to"), py::arg("from_"), py::arg("threads"));
 }
 
 }  // namespace gradstep

@@ -12,11 +12,12 @@ pytestmark = pytest.mark.usefixtures("native", "low_threshold")
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 @pytest.mark.parametrize("pool", [0, 2])
-def test_all_bytes_of_arrays_of_all_sizes_are_copied(threads: int, pool: int) -> None:
+@pytest.mark.parametrize("large", [0, 17 << 20])  # which is written past the caches
+def test_all_bytes_of_arrays_of_all_sizes_are_copied(threads: int, pool: int, large: int) -> None:
     from gradstep import _native
 
     rng = np.random.default_rng(0)
-    sizes = [0, 1, 63, 64, 65, 0, 100_003, 7, *[5] * 300, 40_000]
+    sizes = [0, 1, 63, 64, 65, 0, 100_003, 7, *[5] * 300, 40_000, large]
     source = [rng.integers(0, 256, size, np.uint8) for size in sizes]
     target = [np.full(size + 2, 7, np.uint8) for size in sizes]
     with gs.runtime.set_num_threads(threads):

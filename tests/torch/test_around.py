@@ -5,60 +5,30 @@ from __future__ import annotations
 import copy
 import io
 import pickle
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import gradstep as gs
+from tests.torch.around import (
+    ALL,
+    ANY,
+    INNER,
+    WRAPPERS,
+    bits,
+    closure_of,
+    nth,
+    state_of,
+    tensors,
+    throw,
+    trained,
+)
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
 fronts = pytest.importorskip("gradstep.torch")
 
 pytestmark = pytest.mark.usefixtures("backend")
-
-INNER: dict[str, Callable[[Any], Any]] = {
-    "AdamW": lambda params: fronts.AdamW(params, lr=0.1),
-    "torch.optim.SGD": lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9),
-}
-WRAPPERS: dict[str, Callable[[Any], Any]] = {
-    "Lookahead": lambda opt: fronts.Lookahead(opt, k=2, alpha=0.3),
-    "SAM": lambda opt: fronts.SAM(opt, rho=0.3),
-    "ASAM": lambda opt: fronts.ASAM(opt, rho=0.3, eta=0.1),
-}
-ALL = pytest.mark.parametrize("wrapper", WRAPPERS)
-SHARP = pytest.mark.parametrize("wrapper", ["SAM", "ASAM"])
-ANY = pytest.mark.parametrize("inner", INNER)
-
-
-def tensors(dtype: Any = None) -> list[Any]:
-    rng = np.random.default_rng(3)
-    shapes = ((40, 30), (30,), (), (0,), (3, 4, 5, 2))
-    made = [torch.tensor(rng.normal(size=s), dtype=dtype or torch.float32) for s in shapes]
-    made[-1] = made[-1].to(memory_format=torch.channels_last)
-    return [torch.nn.Parameter(each) for each in made]
-
-
-def closure_of(opt: Any, params: list[Any]) -> Callable[[], Any]:
-    def closure() -> Any:
-        opt.zero_grad()
-        loss = sum((p.float() ** 4 / 4 + p.float()).sum() for p in params)
-        loss.backward()
-        return loss
-
-    return closure
-
-
-def bits(params: list[Any]) -> list[bytes]:
-    values = [p.detach() for p in params]
-    values = [v.view(torch.int16) if v.dtype == torch.bfloat16 else v for v in values]
-    return [value.numpy().tobytes() for value in values]
-
-
-def state_of(opt: Any) -> list[bytes]:
-    entries = [opt.state[p] for p in opt.param_groups[0]["params"] if p in opt.state]
-    return [t.detach().numpy().tobytes() for e in entries for _, t in sorted(e.items())]
 
 
 @ALL
@@ -163,12 +133,6 @@ def test_schedulers_hooks_and_profilers_take_them(wrapper: str) -> None:
     assert calls == ["before", "after"] * 3
 
 
-def trained(opt: Any, params: list[Any], steps: int) -> list[bytes]:
-    for _ in range(steps):
-        opt.step(closure_of(opt, params))
-    return bits(params)
-
-
 @ALL
 @ANY
 def test_state_dicts_and_copies_go_on_with_the_same_bits(wrapper: str, inner: str) -> None:
@@ -186,82 +150,6 @@ def test_state_dicts_and_copies_go_on_with_the_same_bits(wrapper: str, inner: st
     loaded.load_state_dict(torch.load(file))
     assert trained(loaded, values, 4) == expected
     assert state_of(loaded) == state_of(opt)
-
-
-def test_a_lookahead_refuses_other_states_whole() -> None:
-    params = tensors()
-    opt = fronts.Lookahead(fronts.AdamW(params, lr=0.1), k=2)
-    trained(opt, params, 1)
-    before = bits(params), state_of(opt), bits(list(opt.slow.values()))
-    for change, match in (
-        (lambda own: own.update(k=0), "k must be an integer ≥ 1"),
-        (lambda own: own.update(alpha=2.0), r"alpha must be a number in \[0, 1\]"),
-        (lambda own: own["slow"].pop(), "slow weights of 4 parameters, not 5"),
-        (lambda own: own["slow"].__setitem__(0, torch.ones(2)), r"parameter 0 have shape \(2,\)"),
-    ):
-        state = opt.state_dict()
-        change(state["lookahead"])
-        state["param_groups"][0]["lr"] = 0.7
-        with pytest.raises(ValueError, match=match):
-            opt.load_state_dict(state)
-        assert opt.param_groups[0]["lr"] == 0.1
-    with pytest.raises(ValueError, match="has no entry 'lookahead': it is not of a Lookahead"):
-        opt.load_state_dict(opt.optimizer.state_dict())
-    assert (bits(params), state_of(opt), bits(list(opt.slow.values()))) == before
-
-
-def test_skipped_steps_do_not_count() -> None:
-    w = torch.nn.Parameter(torch.ones(2))
-    opt = fronts.Lookahead(fronts.SGD([w], lr=1.0, skip_nonfinite=True), k=2)
-    for gradient in (1.0, float("nan"), 1.0):
-        w.grad = torch.full((2,), gradient)
-        opt.step()
-        assert opt.last_info.skipped == (gradient != gradient)
-    np.testing.assert_array_equal(w.detach().numpy(), 0.0)
-
-
-def test_steps_that_a_wrapper_within_skips_do_not_count() -> None:
-    w = torch.nn.Parameter(torch.ones(2))
-    opt = fronts.Lookahead(fronts.SAM(torch.optim.SGD([w], lr=1.0), rho=0.0), k=2)
-
-    losses = [1.0, 1.0, float("nan"), 1.0, 1.0]
-
-    def closure() -> float:
-        w.grad = torch.ones(2)
-        return losses.pop()
-
-    for _ in range(3):
-        opt.step(closure)
-    np.testing.assert_array_equal(w.detach().numpy(), 0.0)
-
-
-@pytest.mark.parametrize("fused", [False, True])
-def test_loss_scaling_works_through_a_lookahead(fused: bool) -> None:
-    w = torch.nn.Parameter(torch.ones(2))
-    opt = fronts.Lookahead(fronts.SGD([w], lr=1.0, fused=fused), k=2)
-    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
-    for factor in (1.0, float("inf"), 1.0):
-        opt.zero_grad()
-        scaler.scale((w * factor).sum()).backward()
-        scaler.step(opt)
-        scaler.update()
-    np.testing.assert_array_equal(w.detach().numpy(), 0.0)
-
-
-def test_slow_weights_take_the_parameters_place_for_a_while() -> None:
-    params = tensors()
-    opt = fronts.Lookahead(fronts.AdamW(params, lr=0.1), k=5)
-    slow = bits(params)
-    fast = trained(opt, params, 2)
-    with opt.swap_slow_weights():
-        assert bits(params) == slow
-        with pytest.raises(RuntimeError, match=r"busy with swap_slow_weights\(\)"):
-            opt.step()
-    assert bits(params) == fast
-    with pytest.raises(RuntimeError, match="were given other memory"), opt.swap_slow_weights():
-        params[1].data = torch.full((30,), 7.0)
-    assert bits(params)[0] == fast[0]
-    np.testing.assert_array_equal(params[1].detach().numpy(), 7.0)
 
 
 @ALL
@@ -324,122 +212,6 @@ def test_copies_follow() -> None:
     assert not torch.equal(seen[0][0], seen[1][0])
     for param, half in zip(params, halves, strict=True):
         assert torch.equal(half, param.detach().bfloat16())
-
-
-def nth(n: int, closure: Callable[[], Any], act: Callable[[Any], Any]) -> Callable[[], Any]:
-    calls: list[int] = []
-
-    def act_once() -> Any:
-        loss = closure()
-        calls.append(1)
-        return act(loss) if len(calls) == n else loss
-
-    return act_once
-
-
-def throw(error: BaseException) -> Callable[[Any], Any]:
-    def act(loss: Any) -> Any:
-        raise error
-
-    return act
-
-
-@SHARP
-@ANY
-@pytest.mark.parametrize("n", [1, 2])
-@pytest.mark.parametrize("error", [KeyError("mine"), KeyboardInterrupt("mine")])
-def test_whatever_a_closure_raises_parameters_are_as_before(
-    wrapper: str, inner: str, n: int, error: BaseException
-) -> None:
-    params = tensors()
-    opt = WRAPPERS[wrapper](INNER[inner](params))
-    trained(opt, params, 1)
-    before = bits(params), state_of(opt)
-    with pytest.raises(type(error), match="mine"):
-        opt.step(nth(n, closure_of(opt, params), throw(error)))
-    assert (bits(params), state_of(opt)) == before
-    trained(opt, params, 1)
-    assert not opt.last_info.skipped
-
-
-@SHARP
-@pytest.mark.parametrize("n", [1, 2])
-@pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_what_is_not_finite_is_skipped(wrapper: str, n: int, what: str) -> None:
-    params = tensors()
-    opt = WRAPPERS[wrapper](fronts.AdamW(params, lr=0.1))
-    trained(opt, params, 1)
-    before = bits(params), state_of(opt)
-
-    def spoil(loss: Any) -> Any:
-        if what == "loss":
-            return loss * float("nan")
-        params[0].grad[3, 4] = float("inf")
-        return loss
-
-    opt.step(nth(n, closure_of(opt, params), spoil))
-    assert opt.last_info.skipped
-    assert (bits(params), state_of(opt)) == before
-
-
-@SHARP
-def test_closures_that_cannot_be_followed_are_refused(wrapper: str) -> None:
-    params = tensors()
-    opt = WRAPPERS[wrapper](fronts.AdamW(params, lr=0.1))
-    closure = closure_of(opt, params)
-    before = bits(params)
-
-    def drop(loss: Any) -> Any:
-        params[1].grad = None
-        return loss
-
-    def sparse(loss: Any) -> Any:
-        params[0].grad = params[0].grad.to_sparse()
-        return loss
-
-    def step_within(loss: Any) -> Any:
-        for each in (opt, opt.optimizer):
-            with pytest.raises(RuntimeError, match=rf"busy with {wrapper}.step\(\)"):
-                each.step(closure) if each is opt else each.step()
-        raise KeyError
-
-    for n, act, error, match in (
-        (2, drop, ValueError, "there were 5 with one, and then 4"),
-        (1, sparse, TypeError, "has the layout torch.sparse_coo"),
-        (2, lambda loss: None, TypeError, "closure must return the loss.*got None"),
-        (1, lambda loss: torch.ones(2), TypeError, "a tensor with one element"),
-        (2, step_within, KeyError, None),
-    ):
-        with pytest.raises(error, match=match):
-            opt.step(nth(n, closure, act))
-        assert bits(params) == before
-    with pytest.raises(TypeError, match=r"closure must be a function.*opt.step\(closure\)"):
-        opt.step()
-
-
-def test_memory_that_a_closure_exchanges_is_told() -> None:
-    w = torch.nn.Parameter(torch.ones(3))
-    opt = fronts.SAM(fronts.SGD([w], lr=0.1))
-
-    def exchange(loss: Any) -> Any:
-        w.data = torch.full((3,), 7.0)
-        return loss
-
-    with pytest.raises(RuntimeError, match="closure gave parameters other memory"):
-        opt.step(nth(2, closure_of(opt, [w]), exchange))
-    np.testing.assert_array_equal(w.detach().numpy(), 7.0)
-    opt.step(closure_of(opt, [w]))
-    assert (w < 7).all()
-
-
-@SHARP
-def test_autograd_is_told_of_moved_parameters(wrapper: str) -> None:
-    w = torch.nn.Parameter(torch.ones(3))
-    opt = WRAPPERS[wrapper](fronts.SGD([w], lr=0.1))
-    old = (w * w).sum()
-    opt.step(closure_of(opt, [w]))
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        old.backward()
 
 
 def test_they_go_into_one_another() -> None:
