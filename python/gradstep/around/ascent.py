@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gradstep import runtime
 from gradstep.around.slow import NO_AVERAGE, NO_LIMITS, NO_PENALTIES
 from gradstep.arrays.at_once import at_once, filled
+from gradstep.arrays.loans import addresses_of
 from gradstep.arrays.memory import allocate, flat
 from gradstep.method.rows import key_of
 from gradstep.optimizer.layout import Layout, Rows
@@ -49,6 +50,7 @@ class Ascent:
         for name, copy in layout.copies.arrays.items():
             self._moved[names.index(name)].append(bits_of(copy))
         self._kept = [[beside(array) for array in arrays] for arrays in self._moved]
+        self.addresses = addresses_of([*params, *layout.copies.arrays.values()])
 
     def norm(self, layout: Layout, leaves: Sequence[Any], scale: float, eta: float | None) -> float:
         """The norm of the scaled gradients, or of (|p| + eta)·g."""
@@ -78,10 +80,14 @@ class Ascent:
             rows.append(((limits, NO_PENALTIES, NO_AVERAGE, own), {}))
         return rows
 
+    def live(self, members: Sequence[int]) -> list[Array]:
+        """The bits of these parameters and their copies."""
+        return [array for i in members for array in self._moved[i]]
+
     def copies(self, members: Sequence[int]) -> tuple[Copy, Copy]:
         """What keeps these parameters and their copies, and what puts them back: a call of C code
         each, which no interrupt divides."""
-        live = [array for i in members for array in self._moved[i]]
+        live = self.live(members)
         kept = [array for i in members for array in self._kept[i]]
         if (native := runtime.native()) is not None:
             copy = native.copy_arrays

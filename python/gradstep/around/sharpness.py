@@ -9,8 +9,8 @@ from gradstep.around.ascent import EPS, Ascent, finite, members_of
 from gradstep.around.base import Around
 from gradstep.around.closures import Closure, check_closure, evaluated
 from gradstep.around.info import LossInfo
-from gradstep.arrays.loans import lent
-from gradstep.arrays.memory import flat, held
+from gradstep.arrays.loans import lent_at
+from gradstep.arrays.memory import held
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.values import check_finite, check_grad_scale
 
@@ -125,14 +125,13 @@ class SAM(Around):
         norm = ascent.norm(layout, leaves, scale, eta)
         if not finite(first.loss, norm):
             return first.loss, None
-        layout.check_params(layout.params)
+        # What the norm was of has been looked at, and nobody's code has run since.
         keep, put_back = ascent.copies(members)
-        arrays = [*layout.params.values(), *layout.copies.arrays.values()]
-        memory = held(map(flat, arrays))  # nobody can resize it meanwhile
+        memory = held(ascent.live(members))  # nobody can resize it meanwhile
         keep()
         try:
             ascent.climb(layout, leaves, scale, self._rho / (norm + EPS), eta)
-            with lent(f"{type(self).__name__}.step()", arrays):
+            with lent_at(f"{type(self).__name__}.step()", ascent.addresses):
                 second = evaluated(closure)
                 again = members_of(layout.align(second.grads))
         finally:

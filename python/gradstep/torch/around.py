@@ -114,11 +114,7 @@ class Around(torch.optim.Optimizer):
 
     def _check(self, params: Sequence[Any]) -> None:
         """Raise an error where one cannot be written in place."""
-        if getattr(self.optimizer, "_in_backward", None) is not None:
-            raise RuntimeError(
-                "step_in_backward takes the steps of an optimizer one by one, and a "
-                f"{type(self).__name__} needs them whole; leave it out"
-            )
+        self._check_whole()
         for i, param in enumerate(params):
             check_tensor(f"parameter {i}", param)
             if is_of_flat_param(param):
@@ -126,6 +122,13 @@ class Around(torch.optim.Optimizer):
                     f"parameter {i} is a part that FullyShardedDataParallel has cut, whose memory "
                     f"comes and goes; a {type(self).__name__} goes around whole parameters"
                 )
+
+    def _check_whole(self) -> None:
+        if getattr(self.optimizer, "_in_backward", None) is not None:
+            raise RuntimeError(
+                "step_in_backward takes the steps of an optimizer one by one, and a "
+                f"{type(self).__name__} needs them whole; leave it out"
+            )
 
     def _copies_of(self, params: Sequence[Tensor]) -> list[Tensor | None]:
         """The copies in half precision that gradstep's optimizers keep."""

@@ -20,7 +20,7 @@ from gradstep.optimizer.step_info import StepInfo
 from gradstep.torch.around import Around, take
 from gradstep.torch.sized import sized_norm
 from gradstep.torch.sums import norm_of
-from gradstep.torch.tensors import array_of
+from gradstep.torch.tensors import array_of, check_tensor
 from gradstep.torch.watch import look_at
 from gradstep.values import check_finite, shown
 
@@ -135,14 +135,15 @@ class SAM(Around):
         """The loss, that as a number, and the norm of the second gradient; None where something is
         not finite."""
         loss, value = evaluated(closure)
-        self._check(self._params())
+        self._check_whole()
         members = self._with_gradient()
+        looks = self._looks_at(members)
         grads = [param.grad for param in members]
         norm = norm_of(grads)
         sized = norm if self._eta is None else sized_norm(members, grads, self._eta)
         if not all(map(math.isfinite, (value, norm, sized))):
             return loss, value, None
-        second = self._at_worse(closure, members, grads, self.rho / (sized + EPS))
+        second = self._at_worse(closure, members, looks, self.rho / (sized + EPS))
         norm = norm_of([param.grad for param in members])
         return loss, value, norm if math.isfinite(second) and math.isfinite(norm) else None
 
@@ -150,17 +151,16 @@ class SAM(Around):
         return [p for p in dict.fromkeys(self._params()) if p.grad is not None]
 
     def _at_worse(
-        self, closure: Closure, members: list[Tensor], grads: Sequence[Any], by: float
+        self, closure: Closure, members: list[Tensor], looks: list[Any], by: float
     ) -> float:
         """The loss there, and new gradients; the parameters are what they were."""
         copies = self._copies_of(members)
-        live = [t for pair in zip(members, copies, strict=True) for t in pair if t is not None]
+        live = self._live(members)
         keep, put_back = self._copying(live)
         storages = [tensor.untyped_storage() for tensor in live]  # kept from going away
-        looks = list(map(look_at, live))
         keep()
         try:
-            self._climb(members, grads, copies, by)
+            self._climb(members, [param.grad for param in members], copies, by)
             _, second = evaluated(closure)
             again = self._with_gradient()
         finally:
@@ -191,13 +191,25 @@ class SAM(Around):
         row_of = [int(param in down) for param in members]
         take("sgd" if eta is None else "asam", members, grads, {}, copies, rows, row_of)
 
-    def _copying(self, live: Sequence[Tensor]) -> tuple[Callable[[], object], Callable[[], object]]:
-        """What keeps the bits of these tensors, and what puts them back: a call of C code each."""
-        for tensor in live:
+    def _live(self, members: Sequence[Tensor]) -> list[Tensor]:
+        """These parameters and their copies."""
+        pairs = zip(members, self._copies_of(members), strict=True)
+        return [tensor for pair in pairs for tensor in pair if tensor is not None]
+
+    def _looks_at(self, members: Sequence[Tensor]) -> list[Any]:
+        """How these parameters and their copies look; what keeps them is made where it is new."""
+        looks = []
+        for i, tensor in enumerate(self._live(members)):
             look, known = look_at(tensor), self._kept.get(tensor)
             if known is None or known[0] != look:
+                check_tensor(f"parameter {i}", tensor)
                 bits = bits_of(array_of(tensor))
                 self._kept[tensor] = look, bits, beside(bits)
+            looks.append(look)
+        return looks
+
+    def _copying(self, live: Sequence[Tensor]) -> tuple[Callable[[], object], Callable[[], object]]:
+        """What keeps the bits of these tensors, and what puts them back: a call of C code each."""
         now = [self._kept[tensor][1] for tensor in live]
         kept = [self._kept[tensor][2] for tensor in live]
         if (native := runtime.native()) is not None:
