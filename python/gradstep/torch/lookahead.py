@@ -96,7 +96,8 @@ class Lookahead(Around):
 
     def _step(self, closure: Callable[[], Any] | None) -> Any:
         opt, this, returned = self.optimizer, object(), [False]
-        self._add_new()
+        if sum(len(group["params"]) for group in self.param_groups) != len(self._slow):
+            self._add_new()
         before = getattr(opt, "steps", None)
         try:
             try:
@@ -121,6 +122,7 @@ class Lookahead(Around):
             self._meet()
 
     def _meet(self) -> None:
+        self._add_new()
         params = list(dict.fromkeys(self._params()))
         slow = [self._slow[param] for param in params]
         for i, (param, own) in enumerate(zip(params, slow, strict=True)):
