@@ -17,7 +17,7 @@ import gradstep
 # From the bottom to the top: a room knows those before it.
 ROOMS = (
     "values", "arrays", "reference", "runtime", "schedules", "method", "methods", "optimizer",
-    "loop", "closures", "saving", "torch",
+    "loop", "closures", "around", "saving", "torch",
 )  # fmt: skip
 
 

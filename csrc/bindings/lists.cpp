@@ -1,5 +1,4 @@
-// Sums over lists of arrays, and sums and steps over lists of PyTorch's tensors, with nothing kept
-// from call to call.
+// Sums and steps over lists of PyTorch's tensors, with nothing kept from call to call.
 //
 // What a list of tensors holds is looked at by descriptions (dlpack.hpp) and written in the same
 // call. Where something cannot be taken as it is, nothing is done: Python does it in a slower way,
@@ -246,33 +245,41 @@ py::object sum_of_squares_of_tensors(const py::tuple& types, const Objects& grad
   return py::float_(sum);
 }
 
-// For users with a loop of their own: the same reduction over arrays that are not parameters.
-double sum_of_squares_of(const std::vector<py::array>& arrays) {
+// The norm of (|p| + eta)·g; None where that needs Python.
+py::object sized_norm_of_tensors(const py::tuple& types, const Objects& params,
+                                 const Objects& grads, double eta, int threads) {
+  if (params.size() != grads.size()) throw py::value_error("lists must be equally long");
+  Lists lists(types);
+  if (!lists.known() || lists.any_negated(grads)) return py::none();
   std::vector<Tensor> tensors;
-  for (const py::array& array : arrays) {
+  size_t elements = 0;
+  for (size_t i = 0; i < params.size(); ++i) {
     Tensor tensor{};
-    tensor.dtype = dtype_of(array);
-    tensor.span.grad = {py::detail::array_proxy(array.ptr())->data, nullptr, stored(tensor.dtype)};
-    tensor.span.size = static_cast<size_t>(array.size());
+    if (!read_tensor(lists, tensor, params[i], grads[i], {}, i, py::none())) return py::none();
+    elements += tensor.span.size;
     tensors.push_back(tensor);
   }
-  const GilReleased released;
-  size_t elements = 0;
-  for (const Tensor& tensor : tensors) elements += tensor.span.size;
-  Workspace workspace;
-  return sum_of_squares(tensors, workspace, Crew(PoolKind::parking, elements));
+  double norm;
+  {
+    const Crew crew(PoolKind::openmp, 2 * elements, threads);
+    const GilReleased released;
+    Workspace workspace;
+    norm = sized_norm(tensors, eta, workspace, crew);
+  }
+  return py::float_(norm);
 }
 
 }  // namespace
 
 void register_lists(py::module_& module) {
-  module.def("sum_of_squares", &sum_of_squares_of, py::arg("arrays"));
   module.def("step_lists", &step_lists, py::arg("rule"), py::arg("types"), py::arg("params"),
              py::arg("grads"), py::arg("slots"), py::arg("copies"), py::arg("rows"),
              py::arg("row_of"), py::arg("keys"), py::arg("grad_scale"), py::arg("announce"),
              py::arg("count"), py::arg("threads"));
   module.def("sum_of_squares_of_tensors", &sum_of_squares_of_tensors, py::arg("types"),
              py::arg("grads"), py::arg("threads"));
+  module.def("sized_norm_of_tensors", &sized_norm_of_tensors, py::arg("types"), py::arg("params"),
+             py::arg("grads"), py::arg("eta"), py::arg("threads"));
 }
 
 }  // namespace gradstep

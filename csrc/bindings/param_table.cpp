@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -138,12 +139,14 @@ class BoundTable {
     begun_ = rows;
   }
 
-  double measure(const py::object& leaves) {
+  // With `eta` the norm of (|p| + eta)·g, and no limits.
+  double measure(const py::object& leaves, std::optional<double> eta) {
     check_step();
     const Taken taken = take_all(leaves);
     check_step();  // anybody's code may have run
     const Crew crew(pool_, work_);
     const GilReleased released;
+    if (eta) return std::fabs(scale_) * sized_norm(tensors_, *eta, workspace_, crew);
     return limit_gradients(tensors_, rows_.all(), scale_, workspace_, crew);
   }
 
@@ -281,7 +284,7 @@ void register_param_table(py::module_& module) {
            py::arg("rows"), py::arg("grad_scale"), py::arg("with_norm"), py::arg("skip_nonfinite"),
            py::arg("threads"))
       .def("begin", &BoundTable::begin, py::arg("rows"), py::arg("grad_scale"))
-      .def("measure", &BoundTable::measure, py::arg("leaves"))
+      .def("measure", &BoundTable::measure, py::arg("leaves"), py::arg("eta") = py::none())
       .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"),
            py::arg("tensors") = py::none(), py::arg("threads") = 0)
       .def("end", &BoundTable::end)

@@ -6,6 +6,7 @@
 #include "rules/adam.hpp"
 #include "rules/adam_variants.hpp"
 #include "rules/adamax.hpp"
+#include "rules/around.hpp"
 #include "rules/asgd.hpp"
 #include "rules/belief.hpp"
 #include "rules/ftrl.hpp"
@@ -38,7 +39,8 @@ using Registry = RuleList<                                              //
     Adabelief, AdabeliefAmsgrad, Yogi, Adopt, Laprop, LapropAmsgrad,    //
     Adan, Ademamix,                                                     //
     Lamb, Lars, LarsNesterov, Novograd, StableAdamw, Mars,              //
-    ScheduleFreeSgd, ScheduleFreeAdam, Prodigy, Adafactor>;
+    ScheduleFreeSgd, ScheduleFreeAdam, Prodigy, Adafactor,              //
+    Lookahead, Asam>;
 
 }  // namespace
 }  // namespace gradstep

@@ -10,6 +10,8 @@ array([-0.5, -0.5], dtype=float32)
 """
 
 from gradstep import runtime, schedules
+from gradstep.around.lookahead import Lookahead
+from gradstep.around.sharpness import ASAM, SAM
 from gradstep.closures.info import ClosureInfo
 from gradstep.closures.lbfgs import LBFGS
 from gradstep.closures.minimize import MinimizeResult, minimize
@@ -66,12 +68,14 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ADOPT",
+    "ASAM",
     "ASGD",
     "FTRL",
     "LAMB",
     "LARS",
     "LBFGS",
     "MARS",
+    "SAM",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
@@ -88,6 +92,7 @@ __all__ = [
     "GradientSum",
     "LaProp",
     "Lion",
+    "Lookahead",
     "LossScaler",
     "MinimizeResult",
     "NAdam",

@@ -30,8 +30,18 @@ def divide(
     roots: int, quotients: int, of: NDArray[Any], by: NDArray[Any], to: NDArray[Any]
 ) -> None: ...
 def sum_of_squares(arrays: Sequence[NDArray[Any]]) -> float: ...
+def copy_arrays(
+    to: Sequence[NDArray[Any]], from_: Sequence[NDArray[Any]], threads: int
+) -> None: ...
 def sum_of_squares_of_tensors(
     types: tuple[type[Any], type[Any]], grads: Sequence[Any], threads: int
+) -> float | None: ...
+def sized_norm_of_tensors(
+    types: tuple[type[Any], type[Any]],
+    params: Sequence[Any],
+    grads: Sequence[Any],
+    eta: float,
+    threads: int,
 ) -> float | None: ...
 
 # One step over lists of tensors; False where something cannot be taken as it is, with nothing done.
@@ -130,7 +140,8 @@ class ParamTable:
     # tensors from `first` on are applied, as often as there are more. What end or abort return has
     # been left out; for all other tensors the step has been taken.
     def begin(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> None: ...
-    def measure(self, leaves: Sequence[object]) -> float: ...
+    # With `eta` the norm of (|p| + eta)·g is measured, and nothing limited.
+    def measure(self, leaves: Sequence[object], eta: float | None = None) -> float: ...
     def apply(
         self,
         first: int,

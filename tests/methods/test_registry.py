@@ -15,6 +15,8 @@ import gradstep as gs
 from gradstep.reference import RULES
 from tests.specs import CASES, SPECS
 
+OF_WRAPPERS = {"lookahead", "asam"}  # tests/around has them
+
 
 def coefficients(function: Callable[..., object]) -> tuple[str, ...]:
     parameters = inspect.signature(function).parameters.values()
@@ -59,7 +61,7 @@ def test_every_rule_is_reached_by_a_spec_and_every_variant_selects_its_rule() ->
         assert fixed.keys() | at_step.keys() == set(REFERENCE[variant.rule][0])
         assert not fixed.keys() & at_step.keys()
         assert tuple(opt.state["0"]) == RULES[variant.rule].state
-    assert {variant.rule for _, variant in CASES} == set(RULES)
+    assert {variant.rule for _, variant in CASES} == set(RULES) - OF_WRAPPERS
 
 
 def test_every_public_optimizer_has_a_spec() -> None:

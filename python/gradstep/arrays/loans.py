@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from weakref import WeakSet
 
@@ -17,18 +17,27 @@ Array = NDArray[Any]
 class Loan:
     """Arrays whose values are put back at the end; `what` is called to have them otherwise."""
 
-    def __init__(self, what: str, arrays: Iterable[Array]) -> None:
+    def __init__(self, what: str, addresses: Iterable[int]) -> None:
         self.what = what
-        self.addresses = {address(array) for array in arrays if array.size}
+        self.addresses = set(addresses)
 
 
 LOANS: WeakSet[Loan] = WeakSet()  # one that is forgotten has ended
 
 
-@contextmanager
-def lent(what: str, arrays: Iterable[Array]) -> Iterator[None]:
+def addresses_of(arrays: Iterable[Array]) -> set[int]:
+    return {address(array) for array in arrays if array.size}
+
+
+def lent(what: str, arrays: Iterable[Array]) -> AbstractContextManager[None]:
     """Within the ``with`` block, :func:`refuse_lent` knows these arrays."""
-    loan = Loan(what, arrays)
+    return lent_at(what, addresses_of(arrays))
+
+
+@contextmanager
+def lent_at(what: str, addresses: Iterable[int]) -> Iterator[None]:
+    """The same of arrays that begin there."""
+    loan = Loan(what, addresses)
     LOANS.add(loan)
     try:
         yield

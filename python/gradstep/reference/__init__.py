@@ -12,6 +12,7 @@ from gradstep.reference import (  # noqa: F401
     adam,
     adam_variants,
     adamax,
+    around,
     asgd,
     belief,
     ftrl,

@@ -22,6 +22,7 @@ from gradstep.arrays.stored import Factored, Stored
 from gradstep.reference.factored import place_beside
 from gradstep.reference.formats import beside
 from gradstep.reference.limits import Limited, Limits, apply_factors, limit_gradients
+from gradstep.reference.measures import sized_norm
 from gradstep.reference.places import place_of
 from gradstep.reference.rules import RULES
 from gradstep.reference.update import Run, Update
@@ -125,10 +126,12 @@ class ParamTable:
     def begin(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> None:
         self._step = self._begun(rows, grad_scale)
 
-    def measure(self, leaves: Sequence[object]) -> float:
+    def measure(self, leaves: Sequence[object], eta: float | None = None) -> float:
         self._under_way()
         grads = self._settled_all(leaves)
         step = self._under_way()  # anybody's code may have run
+        if eta is not None:
+            return abs(step.grad_scale) * sized_norm(self._params, grads, eta)
         step.limited = self._limits(step, grads)
         return step.limited.norm
 

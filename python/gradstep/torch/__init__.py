@@ -53,15 +53,19 @@ from gradstep.torch.front import Optimizer
 from gradstep.torch.in_backward import step_in_backward
 from gradstep.torch.lbfgs import LBFGS
 from gradstep.torch.lists import accumulate, adamw_step, global_norm
+from gradstep.torch.lookahead import Lookahead
+from gradstep.torch.sharpness import ASAM, SAM
 
 __all__ = [
     "ADOPT",
+    "ASAM",
     "ASGD",
     "FTRL",
     "LAMB",
     "LARS",
     "LBFGS",
     "MARS",
+    "SAM",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
@@ -74,6 +78,7 @@ __all__ = [
     "Adan",
     "LaProp",
     "Lion",
+    "Lookahead",
     "NAdam",
     "NovoGrad",
     "Optimizer",

@@ -1,0 +1,1 @@
+"""Wrappers around optimizers: what they add to the steps of any of them."""

@@ -1,0 +1,89 @@
+"""Slow weights of tensors: states, skipped steps, and in the parameters' place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.torch.around import bits, state_of, tensors, trained
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
+fronts = pytest.importorskip("gradstep.torch")
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+def test_a_lookahead_refuses_other_states_whole() -> None:
+    params = tensors()
+    opt = fronts.Lookahead(fronts.AdamW(params, lr=0.1), k=2)
+    trained(opt, params, 1)
+    before = bits(params), state_of(opt), bits(list(opt.slow.values()))
+    for change, match in (
+        (lambda own: own.update(k=0), "k must be an integer ≥ 1"),
+        (lambda own: own.update(alpha=2.0), r"alpha must be a number in \[0, 1\]"),
+        (lambda own: own["slow"].pop(), "slow weights of 4 parameters, not 5"),
+        (lambda own: own["slow"].__setitem__(0, torch.ones(2)), r"parameter 0 have shape \(2,\)"),
+    ):
+        state = opt.state_dict()
+        change(state["lookahead"])
+        state["param_groups"][0]["lr"] = 0.7
+        with pytest.raises(ValueError, match=match):
+            opt.load_state_dict(state)
+        assert opt.param_groups[0]["lr"] == 0.1
+    with pytest.raises(ValueError, match="has no entry 'lookahead': it is not of a Lookahead"):
+        opt.load_state_dict(opt.optimizer.state_dict())
+    assert (bits(params), state_of(opt), bits(list(opt.slow.values()))) == before
+
+
+def test_skipped_steps_do_not_count() -> None:
+    w = torch.nn.Parameter(torch.ones(2))
+    opt = fronts.Lookahead(fronts.SGD([w], lr=1.0, skip_nonfinite=True), k=2)
+    for gradient in (1.0, float("nan"), 1.0):
+        w.grad = torch.full((2,), gradient)
+        opt.step()
+        assert opt.last_info.skipped == (gradient != gradient)
+    np.testing.assert_array_equal(w.detach().numpy(), 0.0)
+
+
+def test_steps_that_a_wrapper_within_skips_do_not_count() -> None:
+    w = torch.nn.Parameter(torch.ones(2))
+    opt = fronts.Lookahead(fronts.SAM(torch.optim.SGD([w], lr=1.0), rho=0.0), k=2)
+
+    losses = [1.0, 1.0, float("nan"), 1.0, 1.0]
+
+    def closure() -> float:
+        w.grad = torch.ones(2)
+        return losses.pop()
+
+    for _ in range(3):
+        opt.step(closure)
+    np.testing.assert_array_equal(w.detach().numpy(), 0.0)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_loss_scaling_works_through_a_lookahead(fused: bool) -> None:
+    w = torch.nn.Parameter(torch.ones(2))
+    opt = fronts.Lookahead(fronts.SGD([w], lr=1.0, fused=fused), k=2)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    for factor in (1.0, float("inf"), 1.0):
+        opt.zero_grad()
+        scaler.scale((w * factor).sum()).backward()
+        scaler.step(opt)
+        scaler.update()
+    np.testing.assert_array_equal(w.detach().numpy(), 0.0)
+
+
+def test_slow_weights_take_the_parameters_place_for_a_while() -> None:
+    params = tensors()
+    opt = fronts.Lookahead(fronts.AdamW(params, lr=0.1), k=5)
+    slow = bits(params)
+    fast = trained(opt, params, 2)
+    with opt.swap_slow_weights():
+        assert bits(params) == slow
+        with pytest.raises(RuntimeError, match=r"busy with swap_slow_weights\(\)"):
+            opt.step()
+    assert bits(params) == fast
+    with pytest.raises(RuntimeError, match="were given other memory"), opt.swap_slow_weights():
+        params[1].data = torch.full((30,), 7.0)
+    assert bits(params)[0] == fast[0]
+    np.testing.assert_array_equal(params[1].detach().numpy(), 7.0)
