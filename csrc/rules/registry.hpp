@@ -9,11 +9,13 @@
 #include "rules/belief.hpp"
 #include "rules/ftrl.hpp"
 #include "rules/mixture.hpp"
+#include "rules/muon.hpp"
 #include "rules/normalized.hpp"
 #include "rules/rmsprop.hpp"
 #include "rules/rprop.hpp"
 #include "rules/sgd.hpp"
 #include "rules/sign.hpp"
+#include "rules/soap.hpp"
 
 namespace gradstep {
 namespace {
@@ -31,7 +33,8 @@ using Registry = RuleList<                                              //
     Ftrl,                                                               //
     Adam, AdamAmsgrad, Nadam, Radam, Adamax,                            //
     Adabelief, AdabeliefAmsgrad, Yogi, Adopt, Laprop, LapropAmsgrad,    //
-    Adan, Ademamix>;
+    Adan, Ademamix,                                                     //
+    Muon, Soap>;
 
 }  // namespace
 }  // namespace gradstep

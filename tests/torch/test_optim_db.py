@@ -18,7 +18,6 @@ DB = {info.name: info for info in data.optim_db}
 EXCLUDED = {
     "Adafactor": "its second moments are factors, not shaped like their parameter",
     "LBFGS": "it evaluates closures within a step",
-    "Muon": "its direction takes matrix products",
     "SparseAdam": "it takes sparse gradients only",
     "capturable": "it is for graphs of accelerators",
     "differentiable": "gradstep's kernels are not recorded by autograd",
@@ -93,7 +92,7 @@ def test_two_implementations_at_once_are_refused_as_in_torch(name: str) -> None:
 
 
 def test_every_optimizer_of_the_data_is_trained_or_excluded() -> None:
-    assert {*SHARED} == {*DB} - {*EXCLUDED}
+    assert {*SHARED, "Muon"} == {*DB} - {*EXCLUDED}
 
 
 @ours_only

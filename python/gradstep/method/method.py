@@ -142,6 +142,18 @@ class Method:
         """
         raise NotImplementedError
 
+    def state_slots(self, rule: str) -> list[str]:
+        """Those slots of `rule` that are kept between steps."""
+        kept = [name for name in RULES[rule].slots if self.slots[name].kind != "workspace"]
+        return kept + self.matrices(rule)
+
+    def matrices(self, rule: str) -> list[str]:
+        """The slots beside those of `rule` that its directions are computed of."""
+        return []
+
+    def check_param(self, name: str, shape: tuple[int, ...], plan: Plan) -> None:
+        """Raise a ValueError where a parameter of this shape cannot be stepped as planned."""
+
     def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         """The coefficients of `rule` that hold for every step."""
         raise NotImplementedError

@@ -11,11 +11,13 @@ from gradstep.methods import (
     belief,
     ftrl,
     mixture,
+    muon,
     normalized,
     rmsprop,
     rprop,
     sgd,
     sign,
+    soap,
 )
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.nesterov_point import NesterovPoint
@@ -103,3 +105,11 @@ class Adan(Optimizer):
 
 class AdEMAMix(Optimizer):
     method = mixture.AdEMAMix()
+
+
+class Muon(Optimizer):
+    method = muon.Muon()
+
+
+class SOAP(Optimizer):
+    method = soap.SOAP()

@@ -47,6 +47,8 @@ def raw_beside(param: Array, rounding: str) -> str:
 
 
 def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | None:
+    if slot.kind != "element":
+        return None
     if state_dtype == "param":
         state_dtype = format_of_param(param, "nearest")
         # Squares below 6e-8 would be zero in it.
@@ -97,6 +99,7 @@ class Kept:
         self.param = param
         self.arrays = dict(arrays)
         self.formats = dict(formats)
+        self.workspaces: Arrays = {}
 
     def of_param(self, rounding: str) -> Array | Stored:
         format = format_of_param(self.param, rounding)
@@ -115,6 +118,12 @@ class Kept:
         return Stored(self.param, format, self.arrays.get(wanted or ""))
 
     def of_slot(self, slot: Slot, plan: Plan, h: Mapping[str, Any]) -> Array | Stored:
+        if slot.kind == "workspace":
+            place = len(self.arrays) + len(self.workspaces)
+            made = self.workspaces[slot.name] = new_array(self.param, None, place)
+            return made
+        if slot.kind == "matrix":
+            return self._matrix(slot, plan)
         name, format = slot.name, format_of_slot(slot, self.param, plan.state_dtype)
         if name not in self.arrays:
             self._make(name, format)
@@ -127,6 +136,14 @@ class Kept:
             self._make(name, format)
             fill(self.stored(name), values)
         return dithered(self.stored(name))
+
+    def _matrix(self, slot: Slot, plan: Plan) -> Array:
+        shape, array = slot.shape(self.param.shape, plan.longest), self.arrays.get(slot.name)
+        if array is None or array.shape != shape:
+            like = np.empty(shape, compute_dtype(self.param))
+            array = self.arrays[slot.name] = allocate(like, 0.0, 0)
+            self.formats[slot.name] = None
+        return array
 
     def of_average(self, average: Array | None, plan: Plan) -> Array | Stored:
         """Of the parameter, beginning as it is."""
@@ -185,6 +202,8 @@ def legal_array(param: Array, key: str, slots: Mapping[str, Slot]) -> tuple[Any,
     """Of an array of the state: its shape, and the dtypes that it may have."""
     if key in slots:
         plain = compute_dtype(param).name
+        if slots[key].kind == "matrix":
+            return slots[key].shape(param.shape), (plain,)
         return param.shape, (plain,) if plain == "float64" else (plain, *RAW.values())
     for rounding, beside in BESIDE_PARAM.items():
         if key == beside:

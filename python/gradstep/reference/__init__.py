@@ -15,11 +15,13 @@ from gradstep.reference import (  # noqa: F401
     belief,
     ftrl,
     mixture,
+    muon,
     normalized,
     rmsprop,
     rprop,
     sgd,
     sign,
+    soap,
 )
 from gradstep.reference.measures import sum_of_squares
 from gradstep.reference.rules import RULES

@@ -69,6 +69,10 @@ class Adamax(Optimizer, torch.optim.Adamax):
     method = numpy_front.Adamax.method
 
 
+class Muon(Optimizer, getattr(torch.optim, "Muon", torch.optim.Optimizer)):  # type: ignore[misc]
+    method = numpy_front.Muon.method
+
+
 class AdaBelief(Optimizer):
     method = numpy_front.AdaBelief.method
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradstep.reference import RULES
-
 
 def check_complete(before: Any, now: Any) -> None:
     """Raise a ValueError where a part of a parameter's state is gone since."""
@@ -24,7 +22,7 @@ def check_complete(before: Any, now: Any) -> None:
 def check_whole(holding: Any, counts: Sequence[int]) -> None:
     """Raise a ValueError where a state that has taken steps lacks what its rule needs."""
     for cohort in holding.cohorts:
-        slots = set(RULES[holding.settings[cohort.group].rule].slots)
+        slots = set(holding.method.state_slots(holding.settings[cohort.group].rule))
         for i in cohort.members:
             name = holding.names[i]
             if counts[i] and (missing := slots - holding.state[name].keys()):
