@@ -32,7 +32,7 @@ class Matrix:
         self.workspaces = workspaces
         direction = workspaces["direction"]
         # Whole matrices, which the table does not know.
-        self.state = state if direction.ndim > 1 else {}
+        self.state = state if direction.ndim > 1 and direction.size else {}
         self.size = direction.size
 
     def values(self, slot: str) -> Array:

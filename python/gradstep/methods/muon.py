@@ -61,7 +61,7 @@ class Muon(Method):
     ns_coefficients = Numbers(
         (3.4445, -4.775, 2.0315),
         "a, b and c of the iteration.",
-        each=(Number(low=-1e6, high=1e6),) * 3,
+        each=tuple(Number(low=-1e6, high=1e6, with_high=True) for _ in range(3)),
     )
     eps = Number(1e-7, "The least norm that a matrix is divided by.")
     ns_steps = Count(5, "How often it is iterated.", high=100)
