@@ -162,7 +162,7 @@ def test_workspaces_are_no_state(spec: Any, variant: Any) -> None:
     assert not {"direction", "rotated"} & {*of_one}
     of_one = opt.state_dict()
     of_one["state"]["square"]["direction"] = np.zeros((32, 32), np.float32)
-    with pytest.raises(ValueError, match="'direction'.* no state of an optimizer"):
+    with pytest.raises(ValueError, match=r"'direction'.* no state of an optimizer"):
         opt.load_state_dict(of_one)
 
 
@@ -218,7 +218,7 @@ def test_narrow_parameters(spec: Any, variant: Any, rounding: str) -> None:
     wide = w.astype(np.float32)
     opt = made(spec.cls, {"w": w}, variant.options | {"rounding": rounding})
     twin = made(spec.cls, {"w": wide}, variant.options)
-    for step in range(6):
+    for _ in range(6):
         grad = rng.normal(size=(24, 40)).astype(np.float32)
         opt.step({"w": grad})
         twin.step({"w": grad})
