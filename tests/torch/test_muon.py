@@ -113,3 +113,16 @@ def test_a_step_in_the_backward_pass_is_refused() -> None:
 
     with pytest.raises(ValueError, match="directions are computed of all matrices before"):
         step_in_backward(front.Muon(matrices()))
+
+
+@ours_only
+def test_the_rest_belongs_to_another_optimizer() -> None:
+    opt = front.Muon(matrices())
+    with pytest.raises(ValueError, match=r"PyTorch's state of Muon counts no steps\. Give these"):
+        opt.add_param_group({"params": matrices(), "optimizer": "adamw"})
+    assert len(opt.param_groups) == 1
+    opt.param_groups[0]["optimizer"] = "adamw"
+    set_gradients(opt.param_groups[0]["params"], 0)
+    with pytest.raises(ValueError, match=r"gradstep\.torch\.AdamW"):
+        opt.step()
+    assert "belong to an optimizer of their own" in (front.Muon.__doc__ or "")

@@ -28,8 +28,9 @@ class Muon(Method):
     NS begins with X = n/max(‖n‖, ε) and takes X ← (a + b·XXᵀ + c·(XXᵀ)²)·X ``ns_steps`` times. It
     is computed by NumPy's BLAS, everything else by the kernels of all optimizers. Axes after the
     first count as one: a kernel of shape (out, in, height, width) is a matrix of ``out`` rows.
-    Embeddings, output layers, biases and scales go into a group with ``"optimizer": "adamw"``, so
-    that one step and one ``clip_norm`` are for the whole network.
+    Embeddings, output layers, biases and scales
+    go into a group with ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are for
+    the whole network.
 
     Notes
     -----
@@ -127,3 +128,22 @@ def of_adamw(h: Mapping[str, Any]) -> dict[str, Any]:
         "eps": h["adamw_eps"],
         "eps_before_correction": False,
     }
+
+
+class MuonAlone(Muon):
+    """As PyTorch has it: what is no matrix belongs to another optimizer."""
+
+    __doc__ = (Muon.__doc__ or "").replace(
+        'go into a group with ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are for'
+        "\n    the whole network.",
+        "belong to an optimizer of their own, AdamW say, as with torch.optim.Muon.",
+    )
+
+    def rule(self, h: Mapping[str, Any]) -> str:
+        if h["optimizer"] != "muon":
+            raise ValueError(
+                f"optimizer={h['optimizer']!r} is for gradstep.Muon, over arrays: PyTorch's state "
+                "of Muon counts no steps. Give these parameters to an optimizer of their own, "
+                "gradstep.torch.AdamW"
+            )
+        return super().rule(h)

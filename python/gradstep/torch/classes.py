@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import torch
 
+from gradstep.methods.muon import MuonAlone
 from gradstep.optimizer import classes as numpy_front
 from gradstep.torch.front import Optimizer
 
@@ -70,7 +71,7 @@ class Adamax(Optimizer, torch.optim.Adamax):
 
 
 class Muon(Optimizer, getattr(torch.optim, "Muon", torch.optim.Optimizer)):  # type: ignore[misc]
-    method = numpy_front.Muon.method
+    method = MuonAlone()
 
 
 class AdaBelief(Optimizer):
