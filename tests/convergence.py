@@ -49,8 +49,12 @@ SETTINGS: dict[type[gs.Optimizer], tuple[dict[str, Any], tuple[float, float, flo
     gs.Prodigy: ({}, (1.0, 1.0, 1.0)),
     gs.ScheduleFreeSGD: ({}, (3.0, 0.05, 0.003)),
     gs.ScheduleFreeAdamW: ({}, (0.1, 0.1, 0.03)),
+    gs.Muon: ({"weight_decay": 0.0}, (0.1, 0.03, 0.001)),
+    gs.SOAP: ({"weight_decay": 0.0}, (0.1, 0.1, 0.03)),
     gs.AdEMAMix: ({"alpha": 1.0, "betas": (0.9, 0.999, 0.99)}, (0.1, 0.1, 0.01)),
 }
+
+OF_MATRICES = (gs.Muon, gs.SOAP)
 
 
 @cache
@@ -94,12 +98,13 @@ PROBLEMS: tuple[Problem, ...] = (
 
 
 def reached(cls: type[gs.Optimizer], problem: int, options: dict[str, Any], lr: float) -> float:
-    """The loss after the problem's number of steps."""
+    """The loss after the problem's number of steps. Matrices that vectors become are rows."""
     _, loss, start, steps, _ = PROBLEMS[problem]
     params = start()
-    opt = cls(params, lr=lr, **options)  # type: ignore[call-arg]
+    shape = (1, params.size) if params.ndim == 1 and cls in OF_MATRICES else params.shape
+    opt = cls(params.reshape(shape), lr=lr, **options)  # type: ignore[call-arg]
     for _ in range(steps):
-        opt.step(loss(params)[1])
+        opt.step(loss(params)[1].reshape(shape))
     return loss(params)[0]
 
 

@@ -16,8 +16,8 @@ import gradstep
 
 # From the bottom to the top: a room knows those before it.
 ROOMS = (
-    "values", "arrays", "reference", "runtime", "schedules", "method", "methods", "optimizer",
-    "loop", "closures", "around", "saving", "torch",
+    "values", "arrays", "reference", "runtime", "schedules", "method", "methods", "directions",
+    "optimizer", "loop", "closures", "around", "saving", "torch",
 )  # fmt: skip
 
 

@@ -150,6 +150,13 @@ class BoundTable {
     return limit_gradients(tensors_, rows_.all(), scale_, workspace_, crew);
   }
 
+  // What the gradient of tensor `i` is multiplied with in this step, units' factors aside.
+  double scale(size_t i) {
+    check_step();
+    if (i >= tensors_.size()) throw py::value_error("there are not so many tensors");
+    return rows_.all()[tensors_[i].row].shared[grad_scale] * tensors_[i].span.limit;
+  }
+
   // With `of` as in step_tensors.
   void apply(size_t first, const py::object& leaves, Tensors* of, int threads) {
     if (of && of->size() != tensors_.size()) throw py::value_error("there are other tensors");
@@ -285,6 +292,7 @@ void register_param_table(py::module_& module) {
            py::arg("threads"))
       .def("begin", &BoundTable::begin, py::arg("rows"), py::arg("grad_scale"))
       .def("measure", &BoundTable::measure, py::arg("leaves"), py::arg("eta") = py::none())
+      .def("scale", &BoundTable::scale, py::arg("tensor"))
       .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"),
            py::arg("tensors") = py::none(), py::arg("threads") = 0)
       .def("end", &BoundTable::end)

@@ -12,6 +12,7 @@
 #include "rules/ftrl.hpp"
 #include "rules/layerwise.hpp"
 #include "rules/mixture.hpp"
+#include "rules/muon.hpp"
 #include "rules/normalized.hpp"
 #include "rules/prodigy.hpp"
 #include "rules/rmsprop.hpp"
@@ -19,6 +20,7 @@
 #include "rules/schedule_free.hpp"
 #include "rules/sgd.hpp"
 #include "rules/sign.hpp"
+#include "rules/soap.hpp"
 #include "rules/stabilized.hpp"
 
 namespace gradstep {
@@ -40,7 +42,7 @@ using Registry = RuleList<                                              //
     Adan, Ademamix,                                                     //
     Lamb, Lars, LarsNesterov, Novograd, StableAdamw, Mars,              //
     ScheduleFreeSgd, ScheduleFreeAdam, Prodigy, Adafactor,              //
-    Lookahead, Asam>;
+    Lookahead, Asam, Muon, Soap>;
 
 }  // namespace
 }  // namespace gradstep

@@ -10,8 +10,9 @@ import pytest
 import gradstep as gs
 from tests.convergence import PROBLEMS, SETTINGS, digits, reached
 from tests.specs import SPECS
+from tests.specs_of_matrices import MATRIX_SPECS
 
-CLASSES = [spec.cls for spec in SPECS]
+CLASSES = [spec.cls for spec in (*SPECS, *MATRIX_SPECS)]
 
 
 @pytest.mark.usefixtures("native")

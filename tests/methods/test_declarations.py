@@ -24,9 +24,13 @@ from gradstep.optimizer.slots import allocate_slot
 from gradstep.reference import RULES
 from tests.helpers import Array
 from tests.specs import CASE_IDS, CASES, SPECS
+from tests.specs_of_matrices import CASE_IDS as MATRIX_IDS
+from tests.specs_of_matrices import CASES as MATRIX_CASES
+from tests.specs_of_matrices import MATRIX_SPECS
 from tests.stubs import STUB, optimizers, stub
 
-CLASSES = [spec.cls for spec in SPECS]
+CLASSES = [spec.cls for spec in (*SPECS, *MATRIX_SPECS)]
+ALL_CASES, ALL_IDS = [*CASES, *MATRIX_CASES], [*CASE_IDS, *MATRIX_IDS]
 BY_CLASS = pytest.mark.parametrize("cls", CLASSES, ids=[cls.__name__ for cls in CLASSES])
 
 
@@ -49,7 +53,7 @@ def test_signature_and_help_show_every_option_once(cls: type[gs.Optimizer]) -> N
     options = {p.name: p.default for p in parameters if p.name not in arrays}
     for default in options.values():
         assert f"; default {default!r}\n    " in text
-    own = cls([np.zeros(1)]).groups[0]
+    own = cls([np.zeros((1, 1))]).groups[0]
     assert {name: own[name] for name in options} == options
 
 
@@ -117,10 +121,11 @@ def test_defaults_lie_in_their_ranges(cls: type[gs.Optimizer]) -> None:
         assert declared.doc
 
 
-@pytest.mark.parametrize(("spec", "variant"), CASES, ids=CASE_IDS)
+@pytest.mark.parametrize(("spec", "variant"), ALL_CASES, ids=ALL_IDS)
 def test_slots_are_declared_and_docstrings_say_what_they_weigh(spec: Any, variant: Any) -> None:
     method = spec.cls.method
-    slots = [method.slots[name] for name in RULES[variant.rule].slots]
+    slots = [method.slots[n] for n in method.state_slots(variant.rule, (1,))]
+    slots = [slot for slot in slots if slot.kind != "matrix"]
     weight = sum(np.dtype(s.dtype("float32")).itemsize * np.prod(s.shape((1,))) for s in slots)
     text = re.sub(r"\s+", " ", (inspect.getdoc(spec.cls) or "").partition("State:")[2])
     if spec.cls is gs.AdamW:

@@ -14,6 +14,10 @@ import pytest
 import gradstep as gs
 from gradstep.reference import RULES
 from tests.specs import CASES, SPECS
+from tests.specs_of_matrices import CASES as MATRIX_CASES
+from tests.specs_of_matrices import MATRIX_SPECS
+
+ALL = (*SPECS, *MATRIX_SPECS)
 
 OF_WRAPPERS = {"lookahead", "asam"}  # tests/around has them
 
@@ -51,8 +55,8 @@ def test_native_and_reference_share_the_norm_block() -> None:
 
 
 def test_every_rule_is_reached_by_a_spec_and_every_variant_selects_its_rule() -> None:
-    for spec, variant in CASES:
-        opt = spec.cls(np.zeros(3), **variant.options)
+    for spec, variant in (*CASES, *MATRIX_CASES):
+        opt = spec.cls(np.zeros((3, 2)), **variant.options)
         h = opt.groups[0].at(0)
         method = opt.method
         assert method.rule(h) == variant.rule
@@ -60,8 +64,9 @@ def test_every_rule_is_reached_by_a_spec_and_every_variant_selects_its_rule() ->
         at_step = method.step_coefficients(variant.rule, h, 1)
         assert fixed.keys() | at_step.keys() == set(REFERENCE[variant.rule][0])
         assert not fixed.keys() & at_step.keys()
-        assert tuple(opt.state["0"]) == RULES[variant.rule].state
-    assert {variant.rule for _, variant in CASES} == set(RULES) - OF_WRAPPERS
+        kept = method.state_slots(variant.rule, opt.params["0"].shape)
+        assert [*opt.state["0"]] == kept
+    assert {variant.rule for _, variant in (*CASES, *MATRIX_CASES)} == set(RULES) - OF_WRAPPERS
 
 
 def test_every_public_optimizer_has_a_spec() -> None:
@@ -70,7 +75,7 @@ def test_every_public_optimizer_has_a_spec() -> None:
         for name in gs.__all__
         if inspect.isclass(value := getattr(gs, name)) and issubclass(value, gs.Optimizer)
     }
-    assert public - {gs.Optimizer} == {spec.cls for spec in SPECS}
+    assert public - {gs.Optimizer} == {spec.cls for spec in ALL}
 
 
 @pytest.mark.usefixtures("native")
@@ -103,7 +108,7 @@ def test_both_tables_offer_the_same_methods() -> None:
     }
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=[s.cls.__name__ for s in SPECS])
+@pytest.mark.parametrize("spec", ALL, ids=[s.cls.__name__ for s in ALL])
 def test_docstrings_say_what_they_must(spec: object) -> None:
     text = inspect.getdoc(spec.cls) or ""  # type: ignore[attr-defined]
     for part in ("::", "Parameters", "Notes", "State:", "Examples", ">>>", "←"):

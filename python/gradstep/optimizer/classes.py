@@ -13,6 +13,7 @@ from gradstep.methods import (
     ftrl,
     layerwise,
     mixture,
+    muon,
     normalized,
     prodigy,
     rmsprop,
@@ -20,6 +21,7 @@ from gradstep.methods import (
     schedule_free,
     sgd,
     sign,
+    soap,
     stabilized,
 )
 from gradstep.optimizer.front import Optimizer
@@ -144,3 +146,11 @@ class ScheduleFreeAdamW(Optimizer):
 
 class Adafactor(Optimizer):
     method = adafactor.Adafactor()
+
+
+class Muon(Optimizer):
+    method = muon.Muon()
+
+
+class SOAP(Optimizer):
+    method = soap.SOAP()

@@ -70,6 +70,7 @@ class Group(MutableMapping[str, Any]):
         """Raise a ValueError where the parameters cannot be stored as `plan` has it."""
         for name, param in self._params.items():
             check_storage(name, param, plan)
+            self._method.check_param(name, param.shape, plan)
 
     def checked(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """All values as they would be with `changes`, each of which is legal by itself."""

@@ -24,6 +24,8 @@ from gradstep.arrays.parameters import (
 from gradstep.arrays.selection import Groups, pick_groups
 from gradstep.arrays.stored import Factored, Stored
 from gradstep.arrays.structure import Align, Node
+from gradstep.directions.matrices import Matrix
+from gradstep.directions.table import DirectedRows, Evaluated, directed
 from gradstep.method.method import Method
 from gradstep.method.rows import Plan, draws, key_of
 from gradstep.optimizer import half_copies
@@ -185,7 +187,18 @@ class Layout:
                 h, parts = of_group.fixed or of_group.prepared(steps)
             at_step = step_coefficients(of_group.rule, h, steps - cohort.behind + 1)
             rows.append((parts, at_step))
-        return self._with_draws(rows, settings) if self.draws else rows
+        if self.draws:
+            rows = self._with_draws(rows, settings)
+        return self._with_settings(rows, settings) if self.directed else rows
+
+    def _with_settings(self, rows: Rows, settings: tuple[Settings, ...]) -> Rows:
+        """The same, with what directions are computed by."""
+        known = DirectedRows(rows)
+        known.of = [
+            Evaluated(settings[cohort.group].last, self.steps - cohort.behind + 1)
+            for cohort in self.cohorts
+        ]
+        return known
 
     def _with_draws(self, rows: Rows, settings: tuple[Settings, ...]) -> Rows:
         """The same, with what stands for the step in the rows of cohorts that draw."""
@@ -212,7 +225,9 @@ class Layout:
         slots: list[list[Array | Stored | Factored]] = []
         scalars: list[list[Array]] = []
         averages: list[Array | Stored | None] = []
-        named, ema = [], {}
+        named: list[dict[str, Array]] = []
+        ema: dict[str, Array] = {}
+        matrices: list[Matrix] = []
         place_of = {name: i for i, group in enumerate(self.groups) for name in group.names}
         for name in self.params:
             plan, h = plans[place_of[name]], values[place_of[name]]
@@ -222,6 +237,13 @@ class Layout:
             check_factors(name, self.params[name], plan.rule, declared)
             slots.append([kept.of_slot(declared[slot], plan, h) for slot in rule.slots])
             scalars.append([kept.of_scalar(declared[slot], h) for slot in rule.whole.scalars])
+            if kept.workspaces:
+                own = dict(zip(rule.slots, slots[-1], strict=True))
+                whole = {
+                    slot: array_of(kept.of_slot(declared[slot], plan, h))
+                    for slot in self.method.matrices(plan.rule)
+                }
+                matrices.append(Matrix(len(named), name, plan.rule, own, kept.workspaces, whole))
             average = None
             if plan.averages:
                 average = kept.of_average(self.ema.get(name), plan)
@@ -240,7 +262,9 @@ class Layout:
             reader.check_state(i)
         copies = [self.copies.stored(name) for name in self.params]
         keys = [key_of(name) for name in self.params]
-        table = table_type(params, slots, scalars, averages, copies, keys, reader)
+        table = directed(
+            table_type(params, slots, scalars, averages, copies, keys, reader), matrices, reader
+        )
         cohorts = self.cohorts
         self._assign(table, settings)
         align: Align = align_groups(self.structures, self.grouped)
@@ -251,7 +275,7 @@ class Layout:
         self.state, self.formats, self.ema = state, formats, ema
         self.table, self.table_type = table, table_type
         self.align, self.skips_nonfinite, self.needs_norm = align, skips_nonfinite, needs_norm
-        self.draws = drawing
+        self.draws, self.directed = drawing, bool(matrices)
         self.plans, self.prepared_for, self.assigned = plans, settings, cohorts
 
     def _reader(self, written: Sequence[Mapping[str, Array]]) -> GradientReader:

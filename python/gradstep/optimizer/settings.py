@@ -47,6 +47,11 @@ class Settings:
         """Those that are not schedules."""
         return {name: v for name, v in self.values.items() if name not in self.scheduled}
 
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """The hyperparameters that :meth:`prepared` gave last."""
+        return self._now if self.fixed is None else self.fixed[0]
+
     def at(self, step: int) -> dict[str, Any]:
         """The hyperparameters for the step after `step` completed ones."""
         return (self.fixed or self.prepared(step))[0]

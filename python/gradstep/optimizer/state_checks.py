@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,7 @@ from gradstep.optimizer.storage import (
     format_of_slot,
     legal_array,
     scale_of,
-    state_of,
 )
-from gradstep.reference import RULES
 from gradstep.values import is_number, own_dict, reading, shown
 
 Array = NDArray[Any]
@@ -134,12 +132,13 @@ def check_state(
     for group, plan in zip(layout.groups, plans, strict=True):
         for name in group.names:
             of_one, param = given[name], layout.params[name]
-            check_entries_of(name, of_one, slots, param, plan, complete, convert)
+            kept = layout.method.state_slots(plan.rule, param.shape)
+            check_entries_of(name, of_one, slots, kept, plan, complete, convert)
             counts[name] = check_count(f"state[{name!r}]['step']", of_one["step"])
             for key, array in of_one.items():
                 if key != "step":
                     check_state_array(name, key, array, param, slots)
-            for slot in set() if convert else of_one.keys() & RULES[plan.rule].slots:
+            for slot in set() if convert else of_one.keys() & set(kept):
                 came = format_of_array(of_one[slot], slots[slot])
                 expected = format_of_slot(slots[slot], param, plan.state_dtype)
                 option = f"state_dtype={plan.state_dtype!r}"
@@ -151,7 +150,7 @@ def check_entries_of(
     name: str,
     of_one: Any,
     slots: Mapping[str, Slot],
-    param: Array,
+    kept: Sequence[str],
     plan: Plan,
     complete: bool,
     convert: bool,
@@ -165,14 +164,15 @@ def check_entries_of(
     beside = BESIDE_PARAM.get(plan.rounding)
     needed = ["step"]
     if complete:
-        needed += state_of(plan.rule, slots, param.shape)
+        needed += kept
         needed += [beside] if beside and not convert else []
     if not isinstance(of_one, dict) or not set(needed) <= set(of_one):
         raise ValueError(f"{what} must hold {needed}; got {shown(came)}")
     scales = [scale_of(slot) for slot in slots if is_8bit(of_one.get(slot))]
     if not set(scales) <= set(of_one):
         raise ValueError(f"{what} must hold {scales}, too; got {shown(came)}")
-    legal = {"step", *slots, *scales, *BESIDE_PARAM.values()}
+    own = (name for name, slot in slots.items() if slot.kind != "workspace")
+    legal = {"step", *own, *scales, *BESIDE_PARAM.values()}
     if other := [key for key in of_one if key not in legal]:
         raise ValueError(
             f"{what} holds {shown(other)}, which is no state of an optimizer with the rest of it; "
@@ -231,6 +231,8 @@ def check_state_array(
     name: str, key: str, array: Any, param: Array, slots: Mapping[str, Slot]
 ) -> None:
     shape, dtypes = legal_array(param, key, slots)
+    if key in slots and slots[key].kind == "matrix" and np.shape(array) == (0, 0):
+        shape = (0, 0)  # one that was too large
     check_array(f"state[{name!r}][{key!r}] in state_dict", array, shape, dtypes)
 
 

@@ -48,6 +48,8 @@ def raw_beside(param: Array, rounding: str) -> str:
 
 
 def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | None:
+    if slot.kind != "element":
+        return None
     if state_dtype == "param":
         state_dtype = format_of_param(param, "nearest")
         # Squares below 6e-8 would be zero in it.
@@ -98,6 +100,7 @@ class Kept:
         self.param = param
         self.arrays = dict(arrays)
         self.formats = dict(formats)
+        self.workspaces: Arrays = {}
 
     def of_param(self, rounding: str) -> Array | Stored:
         format = format_of_param(self.param, rounding)
@@ -116,6 +119,12 @@ class Kept:
         return Stored(self.param, format, self.arrays.get(wanted or ""))
 
     def of_slot(self, slot: Slot, plan: Plan, h: Mapping[str, Any]) -> Array | Stored | Factored:
+        if slot.kind == "workspace":
+            place = len(self.arrays) + len(self.workspaces)
+            made = self.workspaces[slot.name] = new_array(self.param, None, place)
+            return made
+        if slot.kind == "matrix":
+            return self._matrix(slot, plan)
         if slot.kept(self.param.shape) == slot.factors:
             return self._factors(slot)
         name, format = slot.name, format_of_slot(slot, self.param, plan.state_dtype)
@@ -145,6 +154,14 @@ class Kept:
                 self.arrays[name] = np.zeros(Slot(kind=kind).shape(self.param.shape), dtype)
         return Factored(*(self.arrays[name] for name in names))
 
+    def _matrix(self, slot: Slot, plan: Plan) -> Array:
+        shape, array = slot.shape(self.param.shape, plan.longest), self.arrays.get(slot.name)
+        if array is None or array.shape != shape:
+            like = np.empty(shape, compute_dtype(self.param))
+            array = self.arrays[slot.name] = allocate(like, 0.0, 0)
+            self.formats[slot.name] = None
+        return array
+
     def of_average(self, average: Array | None, plan: Plan) -> Array | Stored:
         """Of the parameter, beginning as it is."""
         format = format_of_average(plan.ema_dtype)
@@ -159,7 +176,7 @@ class Kept:
 
     def written_by(self, rule: str, slots: Mapping[str, Slot]) -> list[str]:
         """The arrays of the state that steps of this rule write."""
-        state = state_of(rule, slots, self.param.shape)
+        state = [name for s in RULES[rule].state for name in slots[s].kept(self.param.shape)]
         names = (*state, *map(scale_of, state), *BESIDE_PARAM.values())
         return [name for name in names if name in self.arrays]
 
@@ -178,11 +195,6 @@ class Kept:
 
     def stored(self, name: str) -> Array | Stored:
         return stored(self.arrays[name], self.formats.get(name), self.arrays.get(scale_of(name)))
-
-
-def state_of(rule: str, slots: Mapping[str, Slot], shape: tuple[int, ...]) -> list[str]:
-    """The names of what steps of a rule keep of a parameter of this shape."""
-    return [name for slot in RULES[rule].state for name in slots[slot].kept(shape)]
 
 
 def check_factors(name: str, param: Array, rule: str, slots: Mapping[str, Slot]) -> None:

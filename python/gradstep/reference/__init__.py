@@ -18,6 +18,7 @@ from gradstep.reference import (  # noqa: F401
     ftrl,
     layerwise,
     mixture,
+    muon,
     normalized,
     prodigy,
     rmsprop,
@@ -25,6 +26,7 @@ from gradstep.reference import (  # noqa: F401
     schedule_free,
     sgd,
     sign,
+    soap,
     stabilized,
 )
 from gradstep.reference.measures import sum_of_squares

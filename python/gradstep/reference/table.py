@@ -135,6 +135,12 @@ class ParamTable:
         step.limited = self._limits(step, grads)
         return step.limited.norm
 
+    def scale(self, tensor: int) -> float:
+        step, row = self._under_way(), self._row_of[tensor]
+        sign, limited = step.rows[row][0][0], step.limited
+        scale: float = sign * (step.grad_scale * limited.rows[row]) * limited.tensors[tensor]
+        return scale
+
     def apply(self, first: int, leaves: Sequence[object]) -> None:
         self._under_way()
         leaves = tuple(leaves)

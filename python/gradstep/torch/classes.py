@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import torch
 
+from gradstep.methods.muon import MuonAlone
 from gradstep.optimizer import classes as numpy_front
 from gradstep.torch.front import Optimizer
 
@@ -67,6 +68,10 @@ class RAdam(Optimizer, torch.optim.RAdam):
 
 class Adamax(Optimizer, torch.optim.Adamax):
     method = numpy_front.Adamax.method
+
+
+class Muon(Optimizer, getattr(torch.optim, "Muon", torch.optim.Optimizer)):  # type: ignore[misc]
+    method = MuonAlone()
 
 
 class AdaBelief(Optimizer):

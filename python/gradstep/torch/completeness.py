@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradstep.optimizer.storage import state_of
-
 
 def check_complete(before: Any, now: Any) -> None:
     """Raise a ValueError where a part of a parameter's state is gone since."""
@@ -27,7 +25,7 @@ def check_whole(holding: Any, counts: Sequence[int]) -> None:
         rule = holding.settings[cohort.group].rule
         for i in cohort.members:
             name = holding.names[i]
-            needed = set(state_of(rule, holding.method.slots, holding.params[name].shape))
+            needed = set(holding.method.state_slots(rule, holding.params[name].shape))
             if counts[i] and (missing := needed - holding.state[name].keys()):
                 raise ValueError(
                     f"the state of parameter {name!r} has taken {counts[i]} steps and has no "

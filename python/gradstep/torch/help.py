@@ -38,7 +38,7 @@ EXAMPLE = """Examples
 --------
 >>> import torch
 >>> from gradstep.torch import {name}
->>> w = torch.nn.Parameter(torch.ones(3))
+>>> w = torch.nn.Parameter(torch.ones(1, 3))
 >>> opt = {name}([w], lr=0.1, clip_norm=1.0)
 >>> w.square().sum().backward()
 >>> opt.step()

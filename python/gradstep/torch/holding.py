@@ -29,7 +29,7 @@ from gradstep.torch.gradients import TensorReader
 from gradstep.torch.groups import Followed
 from gradstep.torch.members import can_be_stepped, cohorts_of, members_of, names_of
 from gradstep.torch.sharding import Spread, local_of, spread_like, whole_of
-from gradstep.torch.state import adopted, check_apart, count_of, dtype_of_state
+from gradstep.torch.state import UNCOUNTED, adopted, check_apart, count_of, dtype_of_state
 from gradstep.torch.tensors import array_of, check_axes, check_tensor, in_memory_order, tensor_on
 from gradstep.torch.watch import Moved, look_at, snapshot, watch
 
@@ -123,7 +123,7 @@ class Holding(Layout):
         self.kept = {n: dict(f.tensors) for n, f in found.items()}
         if before is not None and before.group_state is state:
             check_complete(before, self)
-        elif kind != "SGD":
+        elif kind not in UNCOUNTED:
             check_whole(self, counts)
         self._looks += [look for f in found.values() for look in f.looks]
         self.refresh()
@@ -242,7 +242,7 @@ class Holding(Layout):
                 kept[key] = array, made
                 self._looks.append((made, look_at(made)))
             shown[key] = kept[key][1]
-        if self.kind != "SGD" or self.draws:
+        if self.kind not in UNCOUNTED or self.draws:
             steps = torch.from_numpy(self.counts)
             numbers = {"step": steps[i]}
             numbers |= {k: torch.from_numpy(v)[i] for k, v in self.carried.shown.items()}

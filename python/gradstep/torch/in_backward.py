@@ -107,6 +107,11 @@ class StepInBackward:
                         "not all there within the backward pass; leave it out, or call opt.step() "
                         "after it without step_in_backward"
                     )
+        if holding.directed:
+            raise ValueError(
+                "directions are computed of all matrices before anything is written; call "
+                "opt.step() without step_in_backward"
+            )
         if holding.spread.distributed:
             raise ValueError(
                 "DTensors get their gradients after the backward pass of their shards; call "

@@ -22,6 +22,7 @@ from gradstep.torch.watch import look_at
 from gradstep.values import shown
 
 Array = NDArray[Any]
+UNCOUNTED = {"SGD", "Muon"}  # whose state has no number of steps in torch.optim
 NARROW = (torch.bfloat16, torch.float16, torch.uint8)
 
 
@@ -153,7 +154,7 @@ def count_of(kind: str, name: str, entry: Mapping[str, Any], before: int | None)
         if not math.isfinite(value) or value < 0:
             raise ValueError(f"state['step'] of parameter {name!r} must be ≥ 0, got {value}")
         return int(value)
-    if kind != "SGD":
+    if kind not in UNCOUNTED:
         if entry:
             raise ValueError(
                 f"the state of parameter {name!r} has {sorted(map(str, entry))} and no 'step'; "

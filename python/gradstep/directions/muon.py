@@ -1,0 +1,63 @@
+"""The directions of Muon: momentum, its look-ahead, and that made orthogonal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gradstep.arrays.at_once import Change
+from gradstep.directions.ahead import Ahead
+from gradstep.directions.matrices import Matrix, Step
+from gradstep.directions.newton_schulz import NewtonSchulz, as_matrix
+
+Array = NDArray[Any]
+
+
+class MuonDirections:
+    """Of all matrices of an optimizer, in their workspaces."""
+
+    def __init__(self, matrices: list[Matrix]) -> None:
+        self._matrices = matrices
+        self._ahead = Ahead({m.name: m.workspaces["direction"] for m in matrices})
+        self._newton_schulz = NewtonSchulz()
+
+    def compute(self, steps: list[Step]) -> None:
+        """Directions of the tensors that these are about; nothing else is written."""
+        for matrix, step in zip(self._matrices, steps, strict=True):
+            if step.grad is not None:
+                matrix.workspaces["direction"][...] = matrix.values("momentum_buffer")
+        averaging = [(step.h["momentum"], 1.0 - step.h["momentum"]) for step in steps]
+        self._ahead.average(steps, averaging)
+        if any(step.h["nesterov"] for step in steps):
+            looking = [step if step.h["nesterov"] else step.absent() for step in steps]
+            self._ahead.average(looking, averaging)
+        for matrix, step in zip(self._matrices, steps, strict=True):
+            if step.grad is not None and matrix.size:
+                self._orthogonalize(as_matrix(matrix.workspaces["direction"]), step.h)
+
+    def finite(self, matrix: Matrix) -> bool:
+        """Whether all else that is kept of the step will be."""
+        return True
+
+    def changes(self, steps: list[Step]) -> list[Change]:
+        """What is to be written with the step beside what the engine writes."""
+        return []
+
+    def _orthogonalize(self, direction: Array, h: Mapping[str, Any]) -> None:
+        self._newton_schulz.orthogonalize(
+            direction,
+            h["ns_coefficients"],
+            h["ns_steps"],
+            h["eps"],
+            adjustment(h["adjust_lr_fn"], *direction.shape),
+        )
+
+
+def adjustment(name: str | None, rows: int, columns: int) -> float:
+    """What a matrix' shape makes of lr."""
+    if name == "match_rms_adamw":
+        return 0.2 * math.sqrt(max(rows, columns))
+    return math.sqrt(max(1.0, rows / columns))

@@ -1,0 +1,181 @@
+"""A parameter table that computes directions before it writes anything."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradstep.arrays.at_once import Change, at_once
+from gradstep.arrays.memory import flat
+from gradstep.directions.matrices import Matrix, Step
+from gradstep.directions.muon import MuonDirections
+from gradstep.directions.soap import SoapDirections
+
+Array = NDArray[Any]
+Taken = tuple[float | None, bool, tuple[int, ...]]
+
+LOOKS = 8  # as many as the reference takes
+OF_RULE: dict[str, Callable[[list[Matrix]], Any]] = {
+    "muon": MuonDirections,
+    "soap": SoapDirections,
+}
+
+
+class Evaluated(NamedTuple):
+    """What a row was made of."""
+
+    h: Mapping[str, Any]
+    t: int
+
+
+class DirectedRows(list[Any]):
+    """Rows of a step, and what each was made of."""
+
+    of: list[Evaluated]
+
+
+class DirectedTable:
+    """A table as fronts take it, some of whose tensors step in directions.
+
+    Parameters
+    ----------
+    table
+        The parameter table over all tensors. Workspaces are among the slots of those.
+    matrices
+        The tensors with directions.
+    reader
+        What makes gradients readable, and raises where they are none.
+    """
+
+    def __init__(
+        self, table: Any, matrices: Sequence[Matrix], reader: Callable[[int, Any], Array]
+    ) -> None:
+        self._table = table
+        self._reader = reader
+        of_rule: dict[str, list[Matrix]] = {}
+        for matrix in matrices:
+            of_rule.setdefault(matrix.rule, []).append(matrix)
+        self._parts = [(of_one, OF_RULE[rule](of_one)) for rule, of_one in of_rule.items()]
+
+    @property
+    def last_step(self) -> Any:
+        return self._table.last_step
+
+    def assign(self, rules: Sequence[tuple[str, bool, bool]], row_of: Sequence[int]) -> None:
+        self._table.assign(rules, row_of)
+        self._row_of = list(row_of)
+
+    def step(
+        self,
+        leaves: Sequence[object],
+        rows: DirectedRows,
+        grad_scale: float,
+        with_norm: bool,
+        skip_nonfinite: bool,
+    ) -> Taken:
+        return self._take(self._settled(leaves), rows, grad_scale, with_norm, skip_nonfinite)
+
+    def step_tensors(
+        self,
+        tensors: Any,
+        leaves: Sequence[object] | None,
+        rows: DirectedRows,
+        grad_scale: float,
+        with_norm: bool,
+        skip_nonfinite: bool,
+        threads: int,
+    ) -> Taken:
+        given = self._settled(tensors.gradients() if leaves is None else leaves)
+        return self._take(given, rows, grad_scale, with_norm, skip_nonfinite, (tensors, threads))
+
+    def _settled(self, leaves: Sequence[object]) -> list[Array | None]:
+        """Gradients that need no conversion any more, so that nobody's code runs between looks."""
+        now: list[Any] = list(leaves)
+        for _ in range(LOOKS):
+            before = now
+            now = [None if g is None else self._reader(i, g) for i, g in enumerate(before)]
+            if all(map(operator.is_, now, before)):
+                return now
+        raise RuntimeError(
+            "the gradients change while they are read; leave them alone until the step has returned"
+        )
+
+    def _take(
+        self,
+        grads: list[Array | None],
+        rows: DirectedRows,
+        grad_scale: float,
+        with_norm: bool,
+        skip_nonfinite: bool,
+        of_tensors: tuple[Any, ...] = (),
+    ) -> Taken:
+        table, changed = self._table, list[bool]()
+        changes: list[Change] = []
+        abort(table)  # what interrupts have left
+        try:
+            table.begin(rows, grad_scale)
+            norm = table.measure(grads) if with_norm else None
+            finite = not skip_nonfinite or norm is None or math.isfinite(norm)
+            if not finite or not self._compute(grads, rows, skip_nonfinite):
+                return norm, True, table.abort()
+            changes = [*self._changes, partial(changed.append, True)]
+            at_once([partial(table.apply, 0, grads, *of_tensors), *changes])()
+            return norm, False, table.end()
+        except BaseException:
+            if table.last_step[0] is not rows:
+                abort(table)
+            if table.last_step[0] is rows and not changed:
+                at_once(changes)()
+            raise
+
+    def _compute(self, grads: list[Array | None], rows: DirectedRows, skip: bool) -> bool:
+        """Whether all directions are finite; with `skip` no error where they are not."""
+        self._changes: list[Change] = []
+        for matrices, directions in self._parts:
+            steps = [self._step(m, grads[m.place], rows) for m in matrices]
+            with np.errstate(all="ignore"):
+                directions.compute(steps)
+            for matrix, step in zip(matrices, steps, strict=True):
+                if step.grad is None:
+                    continue
+                if is_finite(matrix.workspaces["direction"]) and directions.finite(matrix):
+                    continue
+                if skip:
+                    return False
+                raise FloatingPointError(
+                    f"the direction of parameter {matrix.name!r} is not finite, as its gradient or "
+                    "its momentum is not, or overflows; nothing has been changed. Look at the "
+                    "gradient, or leave such steps out: skip_nonfinite=True"
+                )
+            self._changes += directions.changes(steps)
+        return True
+
+    def _step(self, matrix: Matrix, grad: Array | None, rows: DirectedRows) -> Step:
+        row = self._row_of[matrix.place]
+        h, t = rows.of[row]
+        clip_value = rows[row][0][0][-1]
+        return Step(grad, self._table.scale(matrix.place), clip_value, h, t)
+
+
+def abort(table: Any) -> None:
+    """End a step that may have ended already."""
+    with suppress(RuntimeError):
+        table.abort()
+
+
+def is_finite(array: Array) -> bool:
+    """Of numbers whose squares do not overflow."""
+    values = flat(array)
+    return bool(np.isfinite(np.dot(values, values)))
+
+
+def directed(table: Any, matrices: Sequence[Matrix], reader: Callable[[int, Any], Array]) -> Any:
+    """`table` where there are no matrices with directions."""
+    return DirectedTable(table, matrices, reader) if matrices else table

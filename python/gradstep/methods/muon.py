@@ -1,0 +1,149 @@
+"""Muon, for matrices, and AdamW beside it for all else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gradstep.method.hyperparameters import Choice, Count, Flag, Number, Numbers, decays
+from gradstep.method.method import Method
+from gradstep.method.options import DECOUPLED
+from gradstep.method.rows import Plan
+from gradstep.method.slots import Slot
+from gradstep.methods.adam import AdamW
+
+ADAMW = AdamW()
+
+
+class Muon(Method):
+    r"""Muon: momentum, made orthogonal. For the matrices within a network.
+
+    ::
+
+        b ← μ·b + (1−μ)·g
+        n = μ·b + (1−μ)·g                 nesterov, else n = b
+        O = NS(n) ≈ U·Vᵀ                  of the singular value decomposition n = U·S·Vᵀ
+        p ← (1 − lr·λ)·p − lr·adjust·O
+
+    NS begins with X = n/max(‖n‖, ε) and takes X ← (a + b·XXᵀ + c·(XXᵀ)²)·X ``ns_steps`` times. It
+    is computed by NumPy's BLAS, everything else by the kernels of all optimizers. Axes after the
+    first count as one: a kernel of shape (out, in, height, width) is a matrix of ``out`` rows.
+    Embeddings, output layers, biases and scales
+    go into a group with ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are for
+    the whole network.
+
+    Notes
+    -----
+    State: 4 bytes per float32 parameter (``momentum_buffer``), or 8 bytes with
+    ``optimizer="adamw"`` (``exp_avg``, ``exp_avg_sq``). Beside it a workspace of 4 bytes per
+    parameter of Muon's is held, and three matrices for the largest. A direction that is not finite
+    is an error that changes nothing, or, with ``skip_nonfinite``, a step that is left out.
+
+    Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
+    https://kellerjordan.github.io/posts/muon; Liu et al., "Muon is Scalable for LLM Training",
+    2025, arXiv:2502.16982, for ``"match_rms_adamw"``.
+
+    Examples
+    --------
+    >>> import numpy as np, gradstep as gs
+    >>> params = {"W": np.zeros((2, 3), np.float32), "b": np.zeros(2, np.float32)}
+    >>> rest = {"optimizer": "adamw", "lr": 3e-4, "weight_decay": 0.0}
+    >>> opt = gs.Muon(params, lr=0.02, clip_norm=1.0, groups=[("b", rest)])
+    >>> info = opt.step({"W": np.eye(2, 3, dtype=np.float32), "b": np.ones(2, np.float32)})
+    >>> params["W"].round(3), params["b"]
+    (array([[-0.022,  0.   ,  0.   ],
+           [ 0.   , -0.022,  0.   ]], dtype=float32), array([-0.0003, -0.0003], dtype=float32))
+    """
+
+    lr = Number(1e-3, "Step size: the norm of the change that lr makes of a unit input, about.")
+    weight_decay = Number(0.1, "λ: shrinks the parameters directly.")
+    momentum = Number(0.95, "μ: decay of the average of gradients.", high=1.0)
+    nesterov = Flag(True, "Take the average as if this gradient had come once more.")
+    ns_coefficients = Numbers(
+        (3.4445, -4.775, 2.0315),
+        "a, b and c of the iteration.",
+        each=tuple(Number(low=-1e6, high=1e6, with_high=True) for _ in range(3)),
+    )
+    eps = Number(1e-7, "The least norm that a matrix is divided by.")
+    ns_steps = Count(5, "How often it is iterated.", high=100)
+    adjust_lr_fn = Choice(
+        None,
+        'What a matrix of A rows and B columns makes of lr: ``"original"``, the default, √max(1, '
+        'A/B); ``"match_rms_adamw"``, 0.2·√max(A, B), which suits lr and weight_decay of AdamW.',
+        among=("original", "match_rms_adamw"),
+    )
+    optimizer = Choice(
+        "muon",
+        'What takes the steps of a group: ``"adamw"`` for all that is not a matrix within the '
+        "network.",
+        among=("muon", "adamw"),
+    )
+    adamw_betas = decays((0.9, 0.999), 'The betas of groups with ``optimizer="adamw"``.')
+    adamw_eps = Number(1e-8, "Their eps.")
+    decoupled_weight_decay = DECOUPLED
+
+    momentum_buffer = Slot()
+    direction = Slot(kind="workspace")
+    exp_avg = Slot()
+    exp_avg_sq = Slot(values="squares")
+
+    def rule(self, h: Mapping[str, Any]) -> str:
+        if h["optimizer"] == "adamw":
+            return "adam"
+        if h["weight_decay"] != 0.0 and not h["decoupled_weight_decay"]:
+            raise ValueError(
+                "decoupled_weight_decay=False would add weight_decay·p to the gradient, of which "
+                "Muon takes no more than singular vectors; leave it at True, or set weight_decay=0"
+            )
+        if h["clip_adaptive"] is not None:
+            raise ValueError(
+                "clip_adaptive limits gradients by unit, and Muon's step does not depend on their "
+                "size; leave it out, or give it for a group with optimizer='adamw'"
+            )
+        return "muon"
+
+    def check_param(self, name: str, shape: tuple[int, ...], plan: Plan) -> None:
+        if plan.rule == "muon" and len(shape) < 2:
+            kind = "a vector" if shape else "a scalar"
+            raise ValueError(
+                f"Muon steps matrices, and parameter {name!r} is {kind}, of shape {shape}; put it "
+                "into a group with another optimizer: groups=[(lambda name, p: p.ndim < 2, "
+                "{'optimizer': 'adamw', 'lr': 3e-4})]"
+            )
+
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        if rule == "adam":
+            return ADAMW.coefficients(rule, of_adamw(h))
+        momentum = h["momentum"]
+        return {"lr": h["lr"], "momentum": momentum, "one_minus_momentum": 1.0 - momentum}
+
+    def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
+        return ADAMW.step_coefficients(rule, of_adamw(h), t) if rule == "adam" else {}
+
+
+def of_adamw(h: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "lr": h["lr"],
+        "betas": h["adamw_betas"],
+        "eps": h["adamw_eps"],
+        "eps_before_correction": False,
+    }
+
+
+class MuonAlone(Muon):
+    """As PyTorch has it: what is no matrix belongs to another optimizer."""
+
+    __doc__ = (Muon.__doc__ or "").replace(
+        'go into a group with ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are for'
+        "\n    the whole network.",
+        "belong to an optimizer of their own, AdamW say, as with torch.optim.Muon.",
+    )
+
+    def rule(self, h: Mapping[str, Any]) -> str:
+        if h["optimizer"] != "muon":
+            raise ValueError(
+                f"optimizer={h['optimizer']!r} is for gradstep.Muon, over arrays: PyTorch's state "
+                "of Muon counts no steps. Give these parameters to an optimizer of their own, "
+                "gradstep.torch.AdamW"
+            )
+        return super().rule(h)
