@@ -19,6 +19,7 @@
 #include "bindings/bindings.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/glance.hpp"
+#include "bindings/ran_on.hpp"
 #include "bindings/row_reader.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/limits.hpp"
@@ -33,14 +34,6 @@ namespace {
 constexpr size_t many = 32;
 
 using Objects = std::vector<py::object>;
-
-// What the last step of this thread that was not skipped ran on.
-struct RanOn {
-  const char* isa;  // null: there was none
-  PoolKind pool;
-  int threads;
-};
-thread_local RanOn last_ran_on{};
 
 class BoundTable {
  public:
@@ -298,13 +291,6 @@ void register_param_table(py::module_& module) {
       .def("end", &BoundTable::end)
       .def("abort", &BoundTable::abort)
       .def_property_readonly("last_step", &BoundTable::last_step);
-  module.def(
-      "last_step",
-      [] {
-        return std::make_tuple(last_ran_on.isa, static_cast<int>(last_ran_on.pool),
-                               last_ran_on.threads);
-      },
-      "The instruction set, the pool and the number of threads of this thread's last step.");
 }
 
 }  // namespace gradstep

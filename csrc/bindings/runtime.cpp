@@ -4,6 +4,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/gil.hpp"
+#include "bindings/ran_on.hpp"
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/openmp.hpp"
@@ -115,6 +116,13 @@ void register_runtime(py::module_& module) {
       py::arg("awake"), py::arg("asleep"), py::arg("anyway"),
       "For measuring the defaults: the least work for each thread that is awake, or has to be "
       "woken, > 0.");
+  module.def(
+      "last_step",
+      [] {
+        return std::make_tuple(last_ran_on.isa, static_cast<int>(last_ran_on.pool),
+                               last_ran_on.threads);
+      },
+      "The instruction set, the pool and the number of threads of this thread's last step.");
   module.attr("norm_block") = norm_block;
 }
 

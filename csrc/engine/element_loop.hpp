@@ -272,37 +272,5 @@ void update_in_blocks(const void* coefficients, const Span& span, size_t begin, 
       std::make_index_sequence<Rule<typename S::Compute>::slots.size>{});
 }
 
-template <class S, class Shared, class Rule, class... State>
-inline size_t count_loop(const Shared shared, const Rule rule, size_t count,
-                         const typename S::Compute* __restrict param,
-                         const typename S::Grad* __restrict grad, const State* __restrict... slot) {
-  using T = typename S::Compute;
-  size_t agreeing = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const T g = shared.template gradient<full>(load<T>(grad + i), load<T>(param + i));
-    agreeing +=
-        [&](auto... state) { return agree(step_of(rule, g, state...), g); }(load<T>(slot + i)...);
-  }
-  return agreeing;
-}
-
-template <template <class> class Rule, class S, size_t... K>
-inline size_t count_slots(const void* coefficients, const Span& span, size_t begin, size_t end,
-                          std::index_sequence<K...>) {
-  using T = typename S::Compute;
-  const T* own = static_cast<const T*>(coefficients);
-  return count_loop<S>(read_shared(own, span), read_rule<Rule<T>>(own + shared_count, span.derived),
-                       end - begin, static_cast<const T*>(span.param.data) + begin,
-                       static_cast<const typename S::Grad*>(span.grad.data) + begin,
-                       (static_cast<const typename S::State*>(span.slots[K].data) + begin)...);
-}
-
-template <template <class> class Rule, class S>
-void agreeing(const void* coefficients, const Span& span, size_t begin, size_t end, double* sums) {
-  *sums = static_cast<double>(
-      count_slots<Rule, S>(coefficients, span, begin, end,
-                           std::make_index_sequence<Rule<typename S::Compute>::slots.size>{}));
-}
-
 }  // namespace
 }  // namespace gradstep

@@ -1513,3 +1513,119 @@ class Adafactor(Optimizer):
         state_dtype: str | None = None,
         ema_dtype: str | None = None,
     ) -> None: ...
+
+class Muon(Optimizer):
+    lr: Any
+    weight_decay: Any
+    momentum: Any
+    nesterov: bool
+    ns_coefficients: Any
+    eps: Any
+    ns_steps: Any
+    adjust_lr_fn: Any
+    optimizer: Any
+    adamw_betas: Any
+    adamw_eps: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.001,
+        weight_decay: Scalar = 0.1,
+        momentum: Scalar = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[Scalar, Scalar, Scalar] = (3.4445, -4.775, 2.0315),
+        eps: Scalar = 1e-07,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+        optimizer: str = "muon",
+        adamw_betas: tuple[Scalar, Scalar] = (0.9, 0.999),
+        adamw_eps: Scalar = 1e-08,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...
+
+class SOAP(Optimizer):
+    lr: Any
+    betas: Any
+    shampoo_beta: Any
+    eps: Any
+    weight_decay: Any
+    precondition_frequency: Any
+    max_precondition_dim: Any
+    decoupled_weight_decay: bool
+    maximize: bool
+    clip_norm: Any
+    clip_tensor_norm: Any
+    clip_adaptive: Any
+    clip_adaptive_eps: Any
+    clip_adaptive_axis: Any
+    clip_value: Any
+    skip_nonfinite: bool
+    l1: Any
+    ema_decay: Any
+    rounding: Any
+    seed: Any
+    state_dtype: Any
+    ema_dtype: Any
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Scalar = 0.003,
+        betas: tuple[Scalar, Scalar] = (0.95, 0.95),
+        shampoo_beta: Scalar = -1.0,
+        eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.01,
+        precondition_frequency: int = 10,
+        max_precondition_dim: int = 10000,
+        *,
+        groups: Groups | None = None,
+        copies: Any = None,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: Scalar | None = None,
+        clip_tensor_norm: Scalar | None = None,
+        clip_adaptive: Scalar | None = None,
+        clip_adaptive_eps: Scalar = 0.001,
+        clip_adaptive_axis: int = -1,
+        clip_value: Scalar | None = None,
+        skip_nonfinite: bool = False,
+        l1: Scalar = 0.0,
+        ema_decay: Scalar | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        state_dtype: str | None = None,
+        ema_dtype: str | None = None,
+    ) -> None: ...

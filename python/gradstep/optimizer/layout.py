@@ -238,7 +238,8 @@ class Layout:
             slots.append([kept.of_slot(declared[slot], plan, h) for slot in rule.slots])
             scalars.append([kept.of_scalar(declared[slot], h) for slot in rule.whole.scalars])
             if kept.workspaces:
-                own = dict(zip(rule.slots, slots[-1], strict=True))
+                given = zip(rule.slots, slots[-1], strict=True)
+                own = {slot: a for slot, a in given if not isinstance(a, Factored)}
                 whole = {
                     slot: array_of(kept.of_slot(declared[slot], plan, h))
                     for slot in self.method.matrices(plan.rule)

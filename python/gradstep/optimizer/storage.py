@@ -258,7 +258,9 @@ def dithered(given: Array | Stored) -> Array | Stored:
     return given
 
 
-def array_of(given: Array | Stored) -> Array:
+def array_of(given: Array | Stored | Factored) -> Array:
+    """Of an array of its own, not of factors."""
+    assert not isinstance(given, Factored)
     return given.array if isinstance(given, Stored) else given
 
 

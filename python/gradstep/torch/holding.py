@@ -29,8 +29,9 @@ from gradstep.torch.gradients import TensorReader
 from gradstep.torch.groups import Followed
 from gradstep.torch.members import can_be_stepped, cohorts_of, members_of, names_of
 from gradstep.torch.sharding import Spread, local_of, spread_like, whole_of
-from gradstep.torch.state import UNCOUNTED, adopted, check_apart, count_of, dtype_of_state
-from gradstep.torch.tensors import array_of, check_axes, check_tensor, in_memory_order, tensor_on
+from gradstep.torch.shown import is_whole, shown_of
+from gradstep.torch.state import UNCOUNTED, adopted, check_apart, count_of
+from gradstep.torch.tensors import array_of, check_axes, check_tensor, in_memory_order
 from gradstep.torch.watch import Moved, look_at, snapshot, watch
 
 Array = NDArray[Any]
@@ -202,7 +203,7 @@ class Holding(Layout):
         hidden = set(pending)
         beside, changes = list(self.copy_tensors), []
         for i, (param, name, tensor) in enumerate(self._each()):
-            shown = {} if i in hidden else self._shown(i, name, tensor)
+            shown = {} if i in hidden else shown_of(self, i, name, tensor)
             if not shown:
                 continue
             beside += shown.values()
@@ -214,7 +215,7 @@ class Holding(Layout):
             changes += [partial(entry.pop, key) for key in gone]
             for key, value in shown.items():
                 of_elements = (
-                    key != "step" and key not in self.carried.shown and not self.is_whole(key)
+                    key != "step" and key not in self.carried.shown and not is_whole(self, key)
                 )
                 if local_of(entry.get(key)) is not value:
                     whole = whole_of(value, param) if of_elements else value
@@ -224,30 +225,6 @@ class Holding(Layout):
             self.tensors, beside, self.copy_tensors, self.group_state, self.counts
         )
         self._check_looks()
-
-    def is_whole(self, key: str) -> bool:
-        """Whether it is of a parameter as a whole, and not of its elements."""
-        return key in self.method.slots and self.method.slots[key].kind != "element"
-
-    def _shown(self, i: int, name: str, tensor: Tensor) -> dict[str, Tensor]:
-        shown: dict[str, Tensor] = {}
-        arrays = self.state[name]
-        if name in self.ema:
-            arrays = arrays | {"ema": self.ema[name]}
-        kept = self.kept[name]
-        for key, array in arrays.items():
-            known = kept.get(key)
-            if known is None or known[0] is not array:
-                made = tensor_on(array, tensor, dtype_of_state(key, self.formats[name], array))
-                kept[key] = array, made
-                self._looks.append((made, look_at(made)))
-            shown[key] = kept[key][1]
-        if self.kind not in UNCOUNTED or self.draws:
-            steps = torch.from_numpy(self.counts)
-            numbers = {"step": steps[i]}
-            numbers |= {k: torch.from_numpy(v)[i] for k, v in self.carried.shown.items()}
-            shown = {**numbers, **shown}
-        return shown
 
     def show_new(self) -> list[int]:
         """Publish the state of parameters that have a gradient for the first time."""
