@@ -47,8 +47,12 @@ RAISES: dict[str, tuple[Callable[[Any], Any], type[BaseException], str]] = {
     "an error": (throw(KeyError("mine")), KeyError, "mine"),
     "an interrupt": (throw(KeyboardInterrupt("stop")), KeyboardInterrupt, "stop"),
     "an exit": (throw(Stop("now")), Stop, "now"),
-    "no tuple": (lambda r: r[0], TypeError, r"closure must return a tuple \(loss, grads\)"),
-    "no number": (lambda r: ("low", r[1]), TypeError, "with a number as loss, got 'low'"),
+    "no tuple": (lambda r: r[0], TypeError, r"closure must return \(loss, grads\)"),
+    "no number": (
+        lambda r: ("low", r[1]),
+        TypeError,
+        "the loss that closure returns must be a number, got 'low'",
+    ),
     "a list": (lambda r: (r[0], [1]), TypeError, "grads must be a dict with the keys 'W', 'b'"),
     "a key less": (
         lambda r: (r[0], {"W": r[1]["W"]}),

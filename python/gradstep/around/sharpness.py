@@ -7,10 +7,10 @@ from typing import Any
 
 from gradstep.around.ascent import EPS, Ascent, finite, members_of
 from gradstep.around.base import Around
-from gradstep.around.closures import Closure, check_closure, evaluated
 from gradstep.around.info import LossInfo
 from gradstep.arrays.loans import lent_at
 from gradstep.arrays.memory import held
+from gradstep.closures.evaluation import Closure, check_callable, returned_by
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.values import check_finite, check_grad_scale
 
@@ -99,7 +99,7 @@ class SAM(Around):
         Whatever is raised, also by the closure: the parameters are what they were, to the bit.
         """
         kind = type(self).__name__
-        check_closure(kind, closure)
+        check_callable("closure", closure, "that returns (loss, grads); it is called twice")
         grad_scale = check_grad_scale(grad_scale)
         return self._turn.during(f"{kind}.step()", self._step, closure, grad_scale, options)
 
@@ -116,15 +116,15 @@ class SAM(Around):
         """The loss, and in a list the gradients of the worse point; None if something there is not
         finite. The parameters are what they were."""
         layout = self._innermost._layout
-        first = evaluated(closure)
-        leaves = tuple(layout.align(first.grads))
+        loss, grads = returned_by(closure)
+        leaves = tuple(layout.align(grads))
         layout.refresh()
         if self._ascent is None or self._ascent.made_for is not layout.table:
             self._ascent = Ascent(layout, self._eta is not None)
         ascent, eta, members = self._ascent, self._eta, members_of(leaves)
         norm = ascent.norm(layout, leaves, scale, eta)
-        if not finite(first.loss, norm):
-            return first.loss, None
+        if not finite(loss, norm):
+            return loss, None
         # What the norm was of has been looked at, and nobody's code has run since.
         keep, put_back = ascent.copies(members)
         memory = held(ascent.live(members))  # nobody can resize it meanwhile
@@ -132,13 +132,13 @@ class SAM(Around):
         try:
             ascent.climb(layout, leaves, scale, self._rho / (norm + EPS), eta)
             with lent_at(f"{type(self).__name__}.step()", ascent.addresses):
-                second = evaluated(closure)
-                again = members_of(layout.align(second.grads))
+                second_loss, grads = returned_by(closure)
+                again = members_of(layout.align(grads))
         finally:
             put_back()
             del memory
         check_same_members(list(layout.params), members, again)
-        return first.loss, [second.grads] if finite(second.loss) else None
+        return loss, [grads] if finite(second_loss) else None
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_ascent": None}

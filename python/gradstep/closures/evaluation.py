@@ -27,15 +27,19 @@ def check_callable(name: str, value: Any, what: str) -> Any:
     return value
 
 
-def evaluated(closure: Closure, align: Align) -> tuple[float, Sequence[Any]]:
-    """The loss, and the gradients as one flat list."""
+def returned_by(closure: Closure) -> tuple[float, Any]:
+    """The loss as a number, and the gradients as they are."""
     returned = closure()
     if not isinstance(returned, (tuple, list)) or len(returned) != 2:
         raise TypeError(f"{EXPECTED}; it returned {described(returned)}")
-    loss, grads = returned
-    number = loss_of(loss)
+    return loss_of(returned[0]), returned[1]
+
+
+def evaluated(closure: Closure, align: Align) -> tuple[float, Sequence[Any]]:
+    """The loss, and the gradients as one flat list."""
+    loss, grads = returned_by(closure)
     try:
-        return number, align(grads)
+        return loss, align(grads)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{EXPECTED}; of what it returned {error}") from error
 
