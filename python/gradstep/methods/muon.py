@@ -134,8 +134,8 @@ class MuonAlone(Muon):
     """As PyTorch has it: what is no matrix belongs to another optimizer."""
 
     __doc__ = (Muon.__doc__ or "").replace(
-        'go into a group with ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are for'
-        "\n    the whole network.",
+        'go into a group with ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are '
+        "for\n    the whole network.",
         "belong to an optimizer of their own, AdamW say, as with torch.optim.Muon.",
     )
 
