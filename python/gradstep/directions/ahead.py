@@ -24,7 +24,7 @@ class Ahead:
         seen = {name: look(array) for name, array in workspaces.items()}
         reader = GradientReader(workspaces, seen, [{}] * count)
         self._table = runtime.table_type(
-            arrays, [[] for _ in arrays], nothing, nothing, [0] * count, reader
+            arrays, [[]] * count, [[]] * count, nothing, nothing, [0] * count, reader
         )
         self._table.assign([("sgd", False, False)] * count, list(range(count)))
 

@@ -18,12 +18,13 @@ TRUST_RATIO = Flag(
 )
 
 
+DECAY_WITHIN_STEPS = Number(
+    0.0, "λ: within the step, or, with ``decoupled_weight_decay=True``, ``p ← (1 − lr·λ)·p``."
+)
+
+
 class DecayWithinSteps(Method):
     """A method whose ``weight_decay`` is a part of the step, if it is not decoupled."""
-
-    weight_decay = Number(
-        0.0, "λ: within the step, or, with ``decoupled_weight_decay=True``, ``p ← (1 − lr·λ)·p``."
-    )
 
     def penalties(self, h: Mapping[str, Any]) -> tuple[float, ...]:
         _, decay, l1 = super().penalties(h)
@@ -68,7 +69,7 @@ class LAMB(DecayWithinSteps):
     lr = Number(1e-3, "Step size, relative to the norm of each tensor.")
     betas = decays((0.9, 0.999), "Decay of the averages of the gradient and of its square.")
     eps = Number(1e-6, "Added to the root, after bias correction.")
-    weight_decay = DecayWithinSteps.weight_decay
+    weight_decay = DECAY_WITHIN_STEPS
     trust_ratio = TRUST_RATIO
 
     exp_avg = Slot()
@@ -177,7 +178,7 @@ class NovoGrad(DecayWithinSteps):
     lr = Number(1e-2, "Step size.")
     betas = decays((0.95, 0.98), "Decay of the momentum, and of the square of the gradient's norm.")
     eps = Number(1e-8, "Added to the root.")
-    weight_decay = DecayWithinSteps.weight_decay
+    weight_decay = DECAY_WITHIN_STEPS
     grad_averaging = Flag(False, "Average gradients where otherwise they are summed up.")
 
     exp_avg = Slot()

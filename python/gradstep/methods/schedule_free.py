@@ -12,12 +12,13 @@ from gradstep.method.slots import Slot
 from gradstep.values import power
 
 
+WARMUP_STEPS = Number(0.0, "For so many steps lr rises linearly to what it is then.")
+R = Number(0.0, "Weight steps in the average by tʳ.")
+WEIGHT_LR_POWER = Number(2.0, "q: weight them by the q-th power of the largest lr so far.")
+
+
 class ScheduleFree(WithAverage):
     """A method that trains y between z, which takes its steps, and x, the average of z."""
-
-    warmup_steps = Number(0.0, "For so many steps lr rises linearly to what it is then.")
-    r = Number(0.0, "Weight steps in the average by tʳ.")
-    weight_lr_power = Number(2.0, "q: weight them by the q-th power of the largest lr so far.")
 
     z = Slot(values="exact")
     lr_power_max = Slot(kind="scalar", format="float64")
@@ -96,9 +97,9 @@ class ScheduleFreeSGD(ScheduleFree):
     lr = Number(1.0, "Step size of z.")
     momentum = Number(0.9, "β: where between z and x gradients are taken.", high=1.0)
     weight_decay = Number(0.0, "Coupled (L2), with y.")
-    warmup_steps = ScheduleFree.warmup_steps
-    r = ScheduleFree.r
-    weight_lr_power = ScheduleFree.weight_lr_power
+    warmup_steps = WARMUP_STEPS
+    r = R
+    weight_lr_power = WEIGHT_LR_POWER
 
     def rule(self, h: Mapping[str, Any]) -> str:
         self.check(h)
@@ -147,9 +148,9 @@ class ScheduleFreeAdamW(ScheduleFree):
     betas = decays((0.9, 0.999), "Where from z to x gradients are taken; decay of the squares.")
     eps = Number(1e-8, "Added to the root, after bias correction.")
     weight_decay = Number(0.0, "λ: added to the step, with y.")
-    warmup_steps = ScheduleFree.warmup_steps
-    r = ScheduleFree.r
-    weight_lr_power = ScheduleFree.weight_lr_power
+    warmup_steps = WARMUP_STEPS
+    r = R
+    weight_lr_power = WEIGHT_LR_POWER
 
     exp_avg_sq = Slot(values="squares")
 

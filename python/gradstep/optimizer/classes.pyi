@@ -1045,10 +1045,10 @@ class AdEMAMix(Optimizer):
     ) -> None: ...
 
 class LAMB(Optimizer):
-    weight_decay: Any
     lr: Any
     betas: Any
     eps: Any
+    weight_decay: Any
     trust_ratio: bool
     decoupled_weight_decay: bool
     maximize: bool
@@ -1069,10 +1069,10 @@ class LAMB(Optimizer):
     def __init__(
         self,
         params: Any,
-        weight_decay: Scalar = 0.0,
         lr: Scalar = 0.001,
         betas: tuple[Scalar, Scalar] = (0.9, 0.999),
         eps: Scalar = 1e-06,
+        weight_decay: Scalar = 0.0,
         trust_ratio: bool = True,
         *,
         groups: Groups | None = None,
@@ -1149,10 +1149,10 @@ class LARS(Optimizer):
     ) -> None: ...
 
 class NovoGrad(Optimizer):
-    weight_decay: Any
     lr: Any
     betas: Any
     eps: Any
+    weight_decay: Any
     grad_averaging: bool
     decoupled_weight_decay: bool
     maximize: bool
@@ -1173,10 +1173,10 @@ class NovoGrad(Optimizer):
     def __init__(
         self,
         params: Any,
-        weight_decay: Scalar = 0.0,
         lr: Scalar = 0.01,
         betas: tuple[Scalar, Scalar] = (0.95, 0.98),
         eps: Scalar = 1e-08,
+        weight_decay: Scalar = 0.0,
         grad_averaging: bool = False,
         *,
         groups: Groups | None = None,
@@ -1359,12 +1359,12 @@ class Prodigy(Optimizer):
     ) -> None: ...
 
 class ScheduleFreeSGD(Optimizer):
-    warmup_steps: Any
-    r: Any
-    weight_lr_power: Any
     lr: Any
     momentum: Any
     weight_decay: Any
+    warmup_steps: Any
+    r: Any
+    weight_lr_power: Any
     decoupled_weight_decay: bool
     maximize: bool
     clip_norm: Any
@@ -1384,12 +1384,12 @@ class ScheduleFreeSGD(Optimizer):
     def __init__(
         self,
         params: Any,
-        warmup_steps: Scalar = 0.0,
-        r: Scalar = 0.0,
-        weight_lr_power: Scalar = 2.0,
         lr: Scalar = 1.0,
         momentum: Scalar = 0.9,
         weight_decay: Scalar = 0.0,
+        warmup_steps: Scalar = 0.0,
+        r: Scalar = 0.0,
+        weight_lr_power: Scalar = 2.0,
         *,
         groups: Groups | None = None,
         copies: Any = None,
@@ -1411,13 +1411,13 @@ class ScheduleFreeSGD(Optimizer):
     ) -> None: ...
 
 class ScheduleFreeAdamW(Optimizer):
-    warmup_steps: Any
-    r: Any
-    weight_lr_power: Any
     lr: Any
     betas: Any
     eps: Any
     weight_decay: Any
+    warmup_steps: Any
+    r: Any
+    weight_lr_power: Any
     decoupled_weight_decay: bool
     maximize: bool
     clip_norm: Any
@@ -1437,13 +1437,13 @@ class ScheduleFreeAdamW(Optimizer):
     def __init__(
         self,
         params: Any,
-        warmup_steps: Scalar = 0.0,
-        r: Scalar = 0.0,
-        weight_lr_power: Scalar = 2.0,
         lr: Scalar = 0.0025,
         betas: tuple[Scalar, Scalar] = (0.9, 0.999),
         eps: Scalar = 1e-08,
         weight_decay: Scalar = 0.0,
+        warmup_steps: Scalar = 0.0,
+        r: Scalar = 0.0,
+        weight_lr_power: Scalar = 2.0,
         *,
         groups: Groups | None = None,
         copies: Any = None,
