@@ -76,6 +76,13 @@ constexpr void fill_narrow(UpdateFn (&to)[narrow_count][extras_count]) {
   }
 }
 
+// Whether a rule does everything in one pass over elements; for the others, whose loops would make
+// the library half as large again, the stage converts.
+template <class Rule, class = void>
+constexpr bool is_element_wise = derived_count<Rule> == 0;
+template <class Rule>
+constexpr bool is_element_wise<Rule, std::void_t<decltype(Rule::part_of_more)>> = false;
+
 template <template <class> class Rule>
 constexpr RuleInfo rule_info() {
   using R = Rule<float>;
@@ -93,7 +100,8 @@ constexpr RuleInfo rule_info() {
                 whole_tensors<Rule>()};
   fill_updates<Rule, Plain<float>, false>(info.update[float32]);
   fill_updates<Rule, Plain<double>, false>(info.update[float64]);
-  if constexpr (converts_in_registers) fill_narrow<Rule>(info.narrow_update);
+  if constexpr (converts_in_registers && is_element_wise<R>)
+    fill_narrow<Rule>(info.narrow_update);
   if constexpr (has_momentum<R>) {
     fill_updates<Rule, Plain<float>, true>(info.cautious_update[float32]);
     fill_updates<Rule, Plain<double>, true>(info.cautious_update[float64]);

@@ -14,6 +14,7 @@ namespace {
 template <class T>
 struct Lookahead {
   static constexpr const char* name = "lookahead";
+  static constexpr bool part_of_more = true;
   static constexpr auto coefficients = names("alpha");
   static constexpr auto slots = names("slow_param");
   T alpha;
@@ -27,6 +28,7 @@ struct Lookahead {
 template <class T>
 struct Asam {
   static constexpr const char* name = "asam";
+  static constexpr bool part_of_more = true;
   static constexpr auto coefficients = names("ascent", "eta");
   static constexpr auto slots = names();
   T ascent, eta;

@@ -10,6 +10,7 @@ namespace {
 template <class T>
 struct Muon {
   static constexpr const char* name = "muon";
+  static constexpr bool part_of_more = true;
   static constexpr auto coefficients = names("lr", "momentum", "one_minus_momentum");
   static constexpr auto slots = names("momentum_buffer", "direction");
   T lr, momentum, one_minus_momentum;

@@ -11,6 +11,7 @@ namespace {
 template <class T>
 struct Soap {
   static constexpr const char* name = "soap";
+  static constexpr bool part_of_more = true;
   static constexpr auto coefficients =
       names("beta1", "one_minus_beta1", "beta2", "one_minus_beta2", "step_size");
   static constexpr auto slots = names("exp_avg", "exp_avg_sq", "rotated", "direction");

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from gradstep.reference import places, table
+from gradstep.reference import places, update
 from tests.helpers import Array
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -29,7 +29,7 @@ def test_a_second_interrupt_does_not_leave_half_a_step_either(
         return filled(array, values)
 
     monkeypatch.setattr(places, "filled", interrupting)
-    w = np.zeros(5 * table.RUN)
+    w = np.zeros(5 * update.RUN)
     opt = gs.SGD(w, lr=1.0)
     with pytest.raises(KeyboardInterrupt):
         opt.step(np.ones(w.size))

@@ -42,7 +42,7 @@ def assert_close(ours: list[Array], theirs: list[Any], tolerance: float) -> None
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("spec", "variant"), SHARED_CASES, ids=IDS)
 def test_what_began_in_torch_goes_on_here(spec: Spec, variant: Variant, dtype: str) -> None:
-    tensors = tensors_of(start(dtype))
+    tensors = tensors_of(start(dtype, spec.cls))
     theirs = getattr(torch.optim, spec.cls.__name__)(tensors, foreach=False, **variant.options)
     torch_steps(theirs, tensors, 0, 25)
     ours = [tensor.detach().numpy().copy() for tensor in tensors]
@@ -57,7 +57,7 @@ def test_what_began_in_torch_goes_on_here(spec: Spec, variant: Variant, dtype: s
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("spec", "variant"), SHARED_CASES, ids=IDS)
 def test_what_began_here_goes_on_in_torch(spec: Spec, variant: Variant, dtype: str) -> None:
-    ours = start(dtype)
+    ours = start(dtype, spec.cls)
     opt = spec.cls(ours, **variant.options)
     our_steps(opt, 0, 25)
     tensors = tensors_of(ours)
@@ -74,10 +74,10 @@ def test_what_began_here_goes_on_in_torch(spec: Spec, variant: Variant, dtype: s
 def test_there_and_back_is_the_same_to_the_bit(spec: Spec, variant: Variant, steps: int) -> None:
     """Also through PyTorch's own optimizer, and with its usual default dtype."""
     torch.set_default_dtype(torch.float32)
-    opt = spec.cls(start("float32"), **variant.options)
+    opt = spec.cls(start("float32", spec.cls), **variant.options)
     our_steps(opt, 0, steps)
     exported = gs.torch_state_dict(opt)
-    theirs = getattr(torch.optim, spec.cls.__name__)(tensors_of(start("float32")))
+    theirs = getattr(torch.optim, spec.cls.__name__)(tensors_of(start("float32", spec.cls)))
     theirs.load_state_dict(exported)
     for state in (exported, theirs.state_dict()):
         params = [p.copy(order="K") for p in opt.params.values()]

@@ -14,7 +14,7 @@ data = pytest.importorskip("torch.testing._internal.common_optimizers")
 
 DB = {info.name: info for info in data.optim_db}
 
-ELSEWHERE = {"LBFGS"}  # its closures are in test_lbfgs.py
+ELSEWHERE = {"LBFGS", "Adafactor"}  # test_lbfgs.py has closures, test_adafactor.py matrices
 
 # What the data has and is not trained beside torch's, and why.
 EXCLUDED = {

@@ -61,7 +61,7 @@ class LAMB(DecayWithinSteps):
     >>> import numpy as np, gradstep as gs
     >>> w = np.array([3.0, 4.0])
     >>> opt = gs.LAMB(w, lr=0.1)
-    >>> info = opt.step(np.array([1e-3, -1e3]))
+    >>> info = opt.step(np.array([1.0, -10.0]))
     >>> w.round(4)  # a step of 0.1·‖w‖
     array([2.6464, 4.3536])
     """

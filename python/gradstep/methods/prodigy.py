@@ -42,7 +42,7 @@ class Prodigy(Method):
     >>> w = np.full(2, 3.0)
     >>> opt = gs.Prodigy(w)
     >>> for _ in range(300):
-    ...     info = opt.step(w)
+    ...     info = opt.step(2 * w)
     >>> bool(np.all(abs(w) < 0.3)), bool(opt.state["0"]["d"] > 0.01)
     (True, True)
     """

@@ -11,7 +11,6 @@ from gradstep.method.method import WithAverage
 from gradstep.method.slots import Slot
 from gradstep.values import power
 
-
 WARMUP_STEPS = Number(0.0, "For so many steps lr rises linearly to what it is then.")
 R = Number(0.0, "Weight steps in the average by tʳ.")
 WEIGHT_LR_POWER = Number(2.0, "q: weight them by the q-th power of the largest lr so far.")

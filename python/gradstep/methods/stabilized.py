@@ -94,9 +94,9 @@ class MARS(Method):
     >>> import numpy as np, gradstep as gs
     >>> w = np.zeros(3)
     >>> opt = gs.MARS(w, lr=0.01)
-    >>> info = opt.step(np.array([1e-3, 1.0, -1e3]))
+    >>> info = opt.step(np.array([10.0, 20.0, -30.0]))
     >>> w.round(4)
-    array([-0.0099, -0.01  ,  0.01  ])
+    array([-0.01, -0.01,  0.01])
     """
 
     lr = Number(3e-3, "Step size.")

@@ -23,8 +23,10 @@ OPTIONS = {
     "NAdam": {"lr", "betas", "eps", "weight_decay", "momentum_decay"},
     "RAdam": {"lr", "betas", "eps", "weight_decay"},
     "Adamax": {"lr", "betas", "eps", "weight_decay"},
+    "Adafactor": {"lr", "beta2_decay", "eps", "d", "weight_decay"},
 }
 NEWER = {"maximize", "decoupled_weight_decay"}  # not in the files of older versions
+DECOUPLED = {"AdamW", "Adafactor"}  # where it cannot be switched off
 DECOUPLES = {"Adam", "AdamW", "NAdam", "RAdam"}  # where decoupled_weight_decay is an option
 # How a step is computed, what the user's own tools noted, and what torch's schedulers did.
 IGNORED = {"params", "param_names", "foreach", "fused", "capturable", "differentiable"} | {
@@ -69,7 +71,7 @@ def options_of(kind: str, theirs: Mapping[str, Any]) -> dict[str, Any]:
                 f"got {shown(value)}; a schedule is an option of the optimizer that loads"
             )
     if kind not in DECOUPLES and "weight_decay" in options:
-        options["decoupled_weight_decay"] = False
+        options["decoupled_weight_decay"] = kind in DECOUPLED
     return options
 
 
@@ -84,8 +86,8 @@ def item(value: Any) -> Any:
 
 def refuse_what_it_lacks(kind: str, h: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     neutral = {name: value for name, value in NEUTRAL.items() if name not in defaults}
-    if kind == "AdamW":
-        neutral["decoupled_weight_decay"] = True  # it cannot be switched off
+    if kind in DECOUPLED:
+        neutral["decoupled_weight_decay"] = True
     if h["weight_decay"] == 0.0:
         neutral.pop("decoupled_weight_decay", None)
     for name, value in neutral.items():

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.method.method import Method
 from gradstep.methods.adam_variants import momentum_product
 from gradstep.optimizer import state_checks
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.group import Group
-from gradstep.optimizer.storage import BESIDE_PARAM, Kept
+from gradstep.optimizer.storage import BESIDE_PARAM, Kept, format_of_array, stored, values_of
 from gradstep.reference import RULES
 from gradstep.saving.torch_kinds import (
     DERIVED,
@@ -103,9 +105,10 @@ def load_torch_state_dict(
                     count, arrays = state_of(kind, name, saved.get(position, {}), h, steps or 0)
                 if count == 0:
                     fresh = Kept(opt.params[name], {}, {})
-                    for slot in set(slots) - set(arrays):
+                    for slot in slots:
                         fresh.of_slot(opt.method.slots[slot], plan, h)
                     arrays = fresh.arrays | arrays
+                arrays = {key: widened(opt.method, key, a) for key, a in arrays.items()}
                 kept = given["state"][name]
                 beside = {key: kept[key] for key in BESIDE_PARAM.values() if key in kept}
                 given["state"][name] = {"step": count, **arrays, **beside}
@@ -173,7 +176,7 @@ def torch_state_dict(opt: Optimizer) -> dict[str, Any]:
             groups.append({**defaults, **own, "params": positions})
             for name, position in zip(group.names, positions, strict=True):
                 of_one = given["state"][name]
-                slots = RULES[group.plan.rule].slots
+                slots = opt.method.state_slots(group.plan.rule, opt.params[name].shape)
                 tensors = {slot: tensor_of(torch, opt._layout, name, slot) for slot in slots}
                 if kind != "SGD":
                     numbers = {"step": of_one["step"], **derived(kind, h, of_one["step"])}
@@ -255,6 +258,14 @@ def state_of(
         for slot, value in saved.items()
         if slot not in ignored
     }
+
+
+def widened(method: Method, key: str, array: Array) -> Array:
+    """What is of a parameter as a whole, which is never narrow."""
+    slot = method.slots.get(key)
+    if slot is None or slot.kind == "element" or array.dtype not in (np.uint16, np.float16):
+        return array
+    return values_of(stored(array, format_of_array(array, slot)))
 
 
 def rounded_at_load(value: Any) -> bool:
