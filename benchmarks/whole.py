@@ -32,12 +32,12 @@ SETS: dict[str, Shapes] = {
     "MNIST MLP": TENSOR_SETS["MNIST MLP"],
     # Steps of all the transformer's matrices would take seconds.
     "eighth of the transformer's matrices": [(WIDTH, WIDTH)] * 2 + [(WIDTH, 4 * WIDTH)],
-    "4 x 384²": [(WIDTH // 2, WIDTH // 2)] * 4,
+    "2 x 384²": [(WIDTH // 2, WIDTH // 2)] * 2,
     "MNIST MLP's matrices": [s for s in TENSOR_SETS["MNIST MLP"] if len(s) == 2],
 }
 SETS_OF = {
     "Muon": ("eighth of the transformer's matrices", "MNIST MLP's matrices"),
-    "SOAP": ("4 x 384²", "MNIST MLP's matrices"),
+    "SOAP": ("2 x 384²", "MNIST MLP's matrices"),
 }
 # Bytes per element in float32, as docs/optimizers/whole-tensors.md has them.
 MOVED = {

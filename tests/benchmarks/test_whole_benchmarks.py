@@ -125,7 +125,8 @@ def test_pairs_of_steps(kind: str) -> None:
     for step in steps.values():
         step()
     assert {"gradstep", "gradstep on tensors", wrapped.BOUND} <= steps.keys()
-    assert "gradstep on tensors" not in left_out
+    failed = {name for name, why in left_out.items() if "No module" not in why}
+    assert failed == ({"optax"} if kind == "SAM" else set()), left_out
 
 
 def test_overheads_are_of_each_round() -> None:
