@@ -22,6 +22,7 @@ from benchmarks import machine
 from benchmarks.contestants import NAMES, available
 from benchmarks.interleave import STEP_CLOCK
 from benchmarks.tables import by_names, narrow_table, overhead_table, torch_table
+from benchmarks.whole_tables import written
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,6 +77,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     write_loops(terminalreporter, [row for row in rows if "share" in row.extra_info])
     write_two_at_once(terminalreporter, [row for row in rows if "slowdown" in row.extra_info])
     write_costs(terminalreporter, [row for row in rows if "off_and_on_us" in row.extra_info])
+    for lines in written([row for row in rows if row.extra_info.get("front") == "whole"]):
+        terminalreporter.write_line("")
+        for line in lines:
+            terminalreporter.write_line(line)
     for row in rows:
         if "bytes_moved" in row.extra_info:
             terminalreporter.section(row.name)

@@ -27,6 +27,7 @@ from benchmarks.tables import (
     table,
     torch_table,
 )
+from benchmarks.whole_tables import TESTS, of_whole_tensors
 
 MODELS = ("AdamW", "SGD, momentum", "clip_norm + AdamW")  # measured on more than one set of tensors
 Group = tuple[str, str, int]  # tensor set, dtype, threads
@@ -123,6 +124,7 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
     narrow = tests.pop("test_narrow", [])
     on_tensors = tests.pop("test_torch_step", []) + tests.pop("test_torch_half", [])
     overheads = tests.pop("test_torch_overhead", [])
+    whole = {name: tests.pop(name, []) for name in TESTS}
     if brief:
         tables = [brief_loops(loops)] if loops else []
         tables += [brief_table(tests["test_step"])] if "test_step" in tests else []
@@ -140,9 +142,10 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
     tables += step_results
     tables += [overhead_table(info) for info in overheads]
     tables += [narrow_table(info) for info in narrow]
+    tables += of_whole_tensors(whole)
     left_out = {
         f"{name}: {reason}": None
-        for infos in (loops, at_once, narrow, on_tensors, *tests.values())
+        for infos in (loops, at_once, narrow, on_tensors, *whole.values(), *tests.values())
         for info in infos
         for name, reason in info["left_out"].items()
     }

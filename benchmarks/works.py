@@ -40,12 +40,21 @@ VARIANTS: dict[type[gs.Optimizer], list[dict[str, Any]]] = {
 }
 
 
+# Those that take sums, products or averages of whole tensors are in benchmarks/whole.py.
+OF_WHOLE_TENSORS = (
+    *("LAMB", "LARS", "NovoGrad", "StableAdamW", "MARS", "Prodigy", "Adafactor"),
+    *("ScheduleFreeSGD", "ScheduleFreeAdamW", "Muon", "SOAP"),
+)
+
+
 def every_optimizer() -> dict[str, Work]:
-    """All optimizers at their defaults; SGD, RMSprop and AdamW in their larger forms, too."""
+    """All others at their defaults; SGD, RMSprop and AdamW in their larger forms, too."""
     works = {}
     for name in gs.__all__:
         cls = getattr(gs, name)
-        if cls is gs.Optimizer or not (isinstance(cls, type) and issubclass(cls, gs.Optimizer)):
+        if name == "Optimizer" or name in OF_WHOLE_TENSORS:
+            continue
+        if not (isinstance(cls, type) and issubclass(cls, gs.Optimizer)):
             continue
         for chosen in VARIANTS.get(cls, [{}]):
             probe = cls([np.zeros(1, np.float32)], lr=LR, **chosen)
