@@ -133,6 +133,7 @@ WHOLE_TENSORS = (
             ),
         ),
         "prodigyopt.Prodigy",
+        refuses=("l1",),
     ),
     Spec(
         gs.Adafactor,

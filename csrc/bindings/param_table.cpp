@@ -66,7 +66,7 @@ class BoundTable {
       const RuleInfo& rule = rows.rule(row_of[i]);
       if (slot_counts_[i] != std::make_pair(rule.slot_count, rule.whole.scalar_count))
         throw py::value_error("a tensor has not the state slots of its rule");
-      if (tensors_[i].factored && !rule.whole.takes_factors)
+      if (tensors_[i].factored && !rule.whole.factors)
         throw py::value_error("this rule's state cannot be kept by factors");
     }
     work_ = 0;

@@ -22,20 +22,17 @@ Factored::Factored(DType dtype, void* lines, void* within, std::size_t matrices,
       matrices_(matrices),
       lines_are_rows_(lines_are_rows) {
   for (Factor* factor : {&lines_, &within_}) {
-    factor->next.resize(factor->size);
-    factor->scaled.resize(factor->size);
+    const std::size_t room = (factor->size * item_size(dtype) + 7) / sizeof(double);
+    factor->next.resize(room);
+    factor->scaled.resize(room);
   }
 }
 
 void Factored::measure(const Tensor& tensor, Measures& measures) {
   lines_.sums.assign(lines_.size, 0.0);
   within_.sums.assign(within_.size, 0.0);
-  measures.add(
-      squares(tensor, {0, tensor.span.size, lines_.size, false}, grad_role, lines_.sums.data()));
-  const std::size_t length = lines_.terms, size = length * within_.terms;
-  for (std::size_t m = 0; m < matrices_; ++m)
-    measures.add(
-        squares(tensor, {m * size, size, length, true}, grad_role, &within_.sums[m * length]));
+  measures.add(squares(tensor, {lines_.size, false, 1}, grad_role, lines_.sums.data()));
+  measures.add(squares(tensor, {lines_.terms, true, matrices_}, grad_role, within_.sums.data()));
 }
 
 void Factored::average(double scale, double take, double least) {

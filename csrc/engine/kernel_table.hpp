@@ -121,16 +121,17 @@ struct WholeTensors {
   const char* const* scalars;
   const char* const* derived;
   bool of_all;  // whether sums are over all tensors together, and the scalars of all the same
-  // Where the first slot may be kept by factors: which coefficients are the share that an average
-  // takes, and the least mean.
-  bool takes_factors;
-  size_t take, least;
+  // Where the first slot may be kept by factors: the share that their averages take, and the least
+  // mean of rows.
+  void (*factors)(const double* own, double* share, double* least);
   MeasureFn sums[dtype_count];
   // Derives what the sums depend on; `factored`: whether the first slot is kept by factors.
   void (*begin)(const double* own, const double* scalars, bool factored, double* derived);
   // Derives the rest from sums over `size` elements, and brings the scalars up to date.
   void (*conclude)(const double* own, const double* sums, double size, double* scalars,
                    double* derived);
+  // Derives what follows from the new scalars; may be null.
+  void (*finish)(const double* own, const double* scalars, double* derived);
 };
 
 // Reads `count` elements, `stride` bytes apart, into the compute type.

@@ -100,8 +100,7 @@ constexpr RuleInfo rule_info() {
                 whole_tensors<Rule>()};
   fill_updates<Rule, Plain<float>, false>(info.update[float32]);
   fill_updates<Rule, Plain<double>, false>(info.update[float64]);
-  if constexpr (converts_in_registers && is_element_wise<R>)
-    fill_narrow<Rule>(info.narrow_update);
+  if constexpr (converts_in_registers && is_element_wise<R>) fill_narrow<Rule>(info.narrow_update);
   if constexpr (has_momentum<R>) {
     fill_updates<Rule, Plain<float>, true>(info.cautious_update[float32]);
     fill_updates<Rule, Plain<double>, true>(info.cautious_update[float64]);

@@ -101,7 +101,7 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, 
   sums.assign(tensors.size(), 0.0);
   for (std::size_t t = 0; t < tensors.size(); ++t)
     if (present(tensors[t]))
-      workspace.measures.add(squares(tensors[t], whole_tensor(tensors[t]), grad_role, &sums[t]));
+      workspace.measures.add(squares(tensors[t], whole_tensor(), grad_role, &sums[t]));
   workspace.measures.take(crew);
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
@@ -115,7 +115,7 @@ double sized_norm(const std::vector<Tensor>& tensors, double eta, Workspace& wor
   for (std::size_t t = 0; t < tensors.size(); ++t) {
     const DType dtype = tensors[t].dtype;
     if (present(tensors[t]))
-      workspace.measures.add({&tensors[t], whole_tensor(tensors[t]), roles, 2, 1,
+      workspace.measures.add({&tensors[t], whole_tensor(), roles, 2, 1,
                               active_kernels().sized_squares[dtype], nullptr, &eta, &sums[t]});
   }
   workspace.measures.take(crew);

@@ -28,11 +28,13 @@ class Measures::Cut {
       : measure_(measure),
         tensor_(*measure.tensor),
         tiled_(measure.slices.alternating),
-        runs_(measure.slices.count),
-        size_(measure.slices.size / runs_),
+        runs_(tiled_ ? measure.slices.count : measure.slices.count * measure.slices.matrices),
+        size_(tensor_.span.size / (tiled_ ? runs_ * measure.slices.matrices : runs_)),
         per_run_(tiled_ ? blocks(runs_, most_columns) : blocks(size_, norm_block)) {}
 
-  std::size_t parts() const { return per_run_ * (tiled_ ? blocks(size_, unit_rows) : runs_); }
+  std::size_t parts() const {
+    return tiled_ ? tiles() * measure_.slices.matrices : per_run_ * runs_;
+  }
   std::size_t width() const { return tiled_ ? std::min(runs_, most_columns) : measure_.count; }
 
   // Measures parts [begin, end).
@@ -51,9 +53,10 @@ class Measures::Cut {
   // Adds what parts [begin, end) have given.
   void add(std::size_t begin, std::size_t end, const double* sums) const {
     for (; begin < end && tiled_; ++begin, sums += width()) {
-      const std::size_t first = begin % per_run_ * most_columns;
+      double* const to = measure_.sums + begin / tiles() * runs_;
+      const std::size_t first = begin % tiles() % per_run_ * most_columns;
       const std::size_t last = std::min(first + most_columns, runs_);
-      for (std::size_t u = first; u < last; ++u) measure_.sums[u] += sums[u - first];
+      for (std::size_t u = first; u < last; ++u) to[u] += sums[u - first];
     }
     while (begin < end) {
       const std::size_t run = begin / per_run_, last = std::min(end, (run + 1) * per_run_);
@@ -64,8 +67,10 @@ class Measures::Cut {
   }
 
  private:
+  std::size_t tiles() const { return per_run_ * blocks(size_, unit_rows); }  // of a matrix
+
   void measure_blocks(std::size_t run, std::size_t first, std::size_t count, double* sums) const {
-    const std::size_t start = measure_.slices.begin + run * size_;
+    const std::size_t start = run * size_;
     const std::size_t begin = start + first * norm_block;
     const std::size_t end = std::min(start + size_, begin + count * norm_block);
     complete(tensor_, measure_.role, Access::read, begin, end,
@@ -77,11 +82,12 @@ class Measures::Cut {
   }
 
   void measure_tile(std::size_t part, double* sums) const {
-    const std::size_t row = part / per_run_ * unit_rows, column = part % per_run_ * most_columns;
+    const std::size_t tile = part % tiles();
+    const std::size_t row = tile / per_run_ * unit_rows, column = tile % per_run_ * most_columns;
     const std::size_t rows = std::min(unit_rows, size_ - row);
     const std::size_t columns = std::min(most_columns, runs_ - column);
     std::fill(sums, sums + columns, 0.0);
-    const std::size_t begin = measure_.slices.begin + row * runs_ + column;
+    const std::size_t begin = part / tiles() * size_ * runs_ + row * runs_ + column;
     if (tensor_.staged & measure_.role)
       tensor_.dtype == float32 ? add_staged<float>(begin, rows, columns, sums)
                                : add_staged<double>(begin, rows, columns, sums);
@@ -129,13 +135,14 @@ std::size_t Measures::cut() {
     const Cut cut(measure);
     part_ends_.push_back(parts += cut.parts());
     sum_ends_.push_back(sums += cut.parts() * cut.width());
-    work += measure.slices.size * measure.cost;
+    work += measure.tensor->span.size * measure.cost;
   }
   return work;
 }
 
 void Measures::take(const Crew& crew) {
   if (all_.empty()) return;
+  const StandardArithmetic standard;
   const std::size_t work = cut(), parts = part_ends_.back();
   const bool flushing = flush_denormals();
   sums_.resize(std::max(sums_.size(), std::min(sum_ends_.back(), sums_per_wave)));

@@ -17,17 +17,16 @@ namespace gradstep {
 
 constexpr std::size_t unit_rows = 256;
 
-// What sums are over: each of `count` slices of a tensor's elements [begin, begin + size), in one
-// piece, or alternating element by element.
+// What sums are over: each of `count` slices of a tensor, in one piece, or alternating element by
+// element; or, where it is a batch of matrices one after another, of each of these.
 struct Slices {
-  std::size_t begin, size, count;
+  std::size_t count;
   bool alternating;
+  std::size_t matrices;
 };
 
-inline Slices whole_tensor(const Tensor& tensor) { return {0, tensor.span.size, 1, false}; }
-inline Slices units(const Tensor& tensor) {
-  return {0, tensor.span.size, tensor.units, tensor.alternating};
-}
+inline Slices whole_tensor() { return {1, false, 1}; }
+inline Slices units(const Tensor& tensor) { return {tensor.units, tensor.alternating, 1}; }
 
 // What to sum over slices of a tensor, and where the sums are added to. Its arrays of this role, or
 // more, are read in the compute type.

@@ -30,6 +30,7 @@ class Updater {
   }
 
   const char* take() {
+    const StandardArithmetic standard;
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.draws != 0; }))
       for (Tensor* tensor = begin_; tensor < end_; ++tensor)
         tensor->span.draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
@@ -179,8 +180,9 @@ class Updater {
     workspace_.measures.take(crew_);
     of_factored([&](const Tensor& tensor, const WholeTensors& rule) {
       const Row& row = rows_[tensor.row];
-      tensor.factored->average(row.shared[grad_scale] * tensor.span.limit, row.own[rule.take],
-                               row.own[rule.least]);
+      double share, least;
+      rule.factors(row.own, &share, &least);
+      tensor.factored->average(row.shared[grad_scale] * tensor.span.limit, share, least);
     });
   }
 
@@ -201,9 +203,9 @@ class Updater {
       rule.begin(rows_[tensor.row].own, whole.scalars, tensor.factored, whole.derived);
       tensor.span.derived = whole.derived;
       if (present(tensor) && rule.sum_count)
-        workspace_.measures.add({&tensor, whole_tensor(tensor), all_roles, tensor.cost,
-                                 rule.sum_count, rule.sums[tensor.dtype], nullptr,
-                                 coefficients(tensor), whole.sums});
+        workspace_.measures.add({&tensor, whole_tensor(), all_roles, tensor.cost, rule.sum_count,
+                                 rule.sums[tensor.dtype], nullptr, coefficients(tensor),
+                                 whole.sums});
     });
   }
 
@@ -217,9 +219,17 @@ class Updater {
       for (std::size_t k = 0; k < rule.sum_count; ++k) all.sums[k] += whole.sums[k];
       all.size += whole.size;
     });
+    const Workspace::Whole* first = nullptr;  // of those whose scalars are the same
     of_stepping([&](Tensor& tensor, const WholeTensors& rule, Workspace::Whole& whole) {
-      const Workspace::Whole& of = rule.of_all ? all : whole;
-      rule.conclude(rows_[tensor.row].own, of.sums, of.size, whole.scalars, whole.derived);
+      const double* own = rows_[tensor.row].own;
+      if (!rule.of_all)
+        rule.conclude(own, whole.sums, whole.size, whole.scalars, whole.derived);
+      else if (first)
+        std::copy_n(first->scalars, rule.scalar_count, whole.scalars);
+      else
+        rule.conclude(own, all.sums, all.size, whole.scalars, whole.derived);
+      if (rule.of_all && !first) first = &whole;
+      if (rule.finish) rule.finish(own, whole.scalars, whole.derived);
     });
   }
 
@@ -237,7 +247,7 @@ class Updater {
     workspace_.agreeing.assign(end_ - begin_, 0.0);
     for (const Tensor* tensor = begin_; tensor < end_; ++tensor)
       if (present(*tensor) && rows_[tensor->row].cautious)
-        workspace_.measures.add({tensor, whole_tensor(*tensor), all_roles, tensor->cost, 1,
+        workspace_.measures.add({tensor, whole_tensor(), all_roles, tensor->cost, 1,
                                  rule_of(*tensor).agreeing[tensor->dtype], nullptr,
                                  coefficients(*tensor), &workspace_.agreeing[tensor - begin_]});
     workspace_.measures.take(crew_);

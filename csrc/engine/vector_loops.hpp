@@ -16,11 +16,7 @@ namespace {
 struct Lanes {
   double lane[norm_lanes] = {};
 
-  double sum() {
-    for (size_t half = norm_lanes / 2; half > 0; half /= 2)
-      for (size_t j = 0; j < half; ++j) lane[j] += lane[j + half];
-    return lane[0];
-  }
+  double sum() { return sum_lanes(lane); }
   double largest() const {
     double most = 0;
     for (size_t j = 0; j < norm_lanes; ++j) most = lane[j] > most ? lane[j] : most;
@@ -85,8 +81,11 @@ void moved(const void* from, double factor, const void* along, void* into, size_
 template <class T>
 void differences(const void* now, const void* before, double factor, const void* direction,
                  void* step, void* change, size_t count, double* sums) {
-  const T* __restrict g = static_cast<const T*>(now), * __restrict old = static_cast<const T*>(before), * __restrict d = static_cast<const T*>(direction);
-  T* __restrict s = static_cast<T*>(step), * __restrict y = static_cast<T*>(change);
+  const T* __restrict g = static_cast<const T*>(now);
+  const T* __restrict old = static_cast<const T*>(before);
+  const T* __restrict d = static_cast<const T*>(direction);
+  T* __restrict s = static_cast<T*>(step);
+  T* __restrict y = static_cast<T*>(change);
   const T scale = static_cast<T>(factor);
   Lanes products, squares;
   by_blocks(

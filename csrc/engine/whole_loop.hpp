@@ -56,21 +56,14 @@ template <class Rule>
 constexpr bool begins<Rule, std::void_t<decltype(&Rule::begin)>> = true;
 
 template <class Rule, class = void>
-constexpr bool factors = false;
+constexpr bool finishes = false;
 template <class Rule>
-constexpr bool factors<Rule, std::void_t<decltype(Rule::takes_factors)>> = true;
+constexpr bool finishes<Rule, std::void_t<decltype(&Rule::finish)>> = true;
 
-constexpr bool same(const char* a, const char* b) {
-  while (*a && *a == *b) ++a, ++b;
-  return *a == *b;
-}
-
-template <class List>
-constexpr size_t place_of(const char* name, const List& names) {
-  size_t at = 0;
-  while (!same(names.at[at], name)) ++at;
-  return at;
-}
+template <class Rule, class = void>
+constexpr bool takes_factors = false;
+template <class Rule>
+constexpr bool takes_factors<Rule, std::void_t<decltype(&Rule::share)>> = true;
 
 template <class T>
 void scale_values(const void* of, const void* by, size_t count, void* to) {
@@ -141,6 +134,21 @@ void conclude(const double* own, const double* sums, double size, double* scalar
   write_derived(rule, derived);
 }
 
+template <class Rule>
+void finish(const double* own, const double* scalars, double* derived) {
+  Rule rule = read_rule<Rule>(own, derived);
+  rule.finish(scalars);
+  write_derived(rule, derived);
+}
+
+template <class Rule>
+void average_of_factors(const double* own, double* share, double* least) {
+  const double none[max_derived] = {};
+  const Rule rule = read_rule<Rule>(own, none);
+  *share = rule.share();
+  *least = rule.least_mean();
+}
+
 template <template <class> class Rule>
 constexpr WholeTensors whole_tensors() {
   using R = Rule<double>;
@@ -158,11 +166,8 @@ constexpr WholeTensors whole_tensors() {
     whole.of_all = sums_over_all<R>;
     whole.begin = begin_derived<R>;
     whole.conclude = conclude<R>;
-    if constexpr (factors<R>) {
-      whole.takes_factors = true;
-      whole.take = place_of("one_minus_beta2", R::coefficients);
-      whole.least = place_of("eps1", R::coefficients);
-    }
+    if constexpr (finishes<R>) whole.finish = finish<R>;
+    if constexpr (takes_factors<R>) whole.factors = average_of_factors<R>;
     if constexpr (sum_count<R> > 0) {
       whole.sums[float32] = sum_terms<Rule, float>;
       whole.sums[float64] = sum_terms<Rule, double>;

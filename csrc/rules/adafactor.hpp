@@ -16,11 +16,13 @@ struct Adafactor {
   static constexpr auto derived = names("take", "step_size");
   static constexpr size_t sum_count = 2;
   static constexpr auto slots = names("variance");
-  static constexpr bool takes_factors = true;
   static constexpr unsigned squares = 0b1;
   static constexpr unsigned roots_and_quotients = 2;
   T rho, one_minus_beta2, eps1, eps1_squared, eps2, d;
   T take, step_size;
+
+  T share() const { return one_minus_beta2; }
+  T least_mean() const { return eps1; }
 
   T step(T g, T& variance) const { return step_size * normalized(g, variance); }
 

@@ -2,8 +2,9 @@
 //   a ← β3·a + (d/d0)·d·lr·Σ⟨g, p0 − p⟩,   s ← β3·s + (d/d0)·d·lr·g,   d' = c·a/Σ‖s‖₁,
 //   m ← β1·m + d·(1−β1)·g,   v ← β2·v + d²·(1−β2)·g²,
 //   p ← (1 − d·lr·λ)·p − d·lr·m/(√v + d'·ε),   d ← d'
-// Sums are over all tensors. d' is at most d times the growth rate, and never less than d; as long
-// as d is d0 it may rise at once. p0 is the parameter before its first step.
+// Sums are over all tensors, and of groups the first's d0, c, β3 and growth rate count. d' is at
+// most d times the growth rate, and never less than d; as long as d is d0 it may rise at once. p0
+// is the parameter before its first step.
 #pragma once
 
 #include "rules/math.hpp"
@@ -64,8 +65,9 @@ struct Prodigy {
       d_max = maximum(d_max, estimate);
       d = d_max < d * growth_rate ? d_max : d * growth_rate;
     }
-    least = d * eps;
   }
+
+  void finish(const double* of_all) { least = of_all[0] * eps; }
 };
 
 }  // namespace

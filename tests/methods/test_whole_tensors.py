@@ -44,14 +44,20 @@ def test_options_that_do_not_go_with_it(cls: Any, options: dict[str, Any], named
 
 
 def test_every_refusal_of_a_spec_is_one() -> None:
-    values = {
-        "clip_value": 1.0, "clip_adaptive": 0.1, "l1": 0.1, "ema_decay": 0.9,
-        "decoupled_weight_decay": True,
-    }  # fmt: skip
+    values: dict[str, dict[str, Any]] = {
+        "clip_value": {"clip_value": 1.0},
+        "clip_adaptive": {"clip_adaptive": 0.1},
+        "l1": {"l1": 0.1},
+        "ema_decay": {"ema_decay": 0.9},
+        "decoupled_weight_decay": {"decoupled_weight_decay": True},
+        "coupled_decay": {"decoupled_weight_decay": False, "weight_decay": 0.1},
+    }
+    of_others = {"clip_adaptive_axis", "ema_dtype"}  # which say more of one that is refused
     for spec in WHOLE_TENSORS:
-        for option in set(spec.refuses) & set(values):
-            with pytest.raises(ValueError, match=option):
-                spec.cls(np.ones(2), **{option: values[option]})
+        assert set(spec.refuses) <= values.keys() | of_others
+        for option in set(spec.refuses) - of_others:
+            with pytest.raises(ValueError, match=option.removeprefix("coupled_")):
+                spec.cls(np.ones(2), **values[option])
 
 
 def test_prodigy_has_one_distance_for_all_tensors() -> None:
@@ -67,6 +73,29 @@ def test_prodigy_has_one_distance_for_all_tensors() -> None:
     opt.add_group({"params": {"e": np.zeros(2)}})
     opt.step([{n: noise(9, *p.shape) for n, p in params.items()}, {"e": np.ones(2)}])
     assert opt.state["e"]["d"] == opt.state["a"]["d"] >= d
+
+
+def test_prodigy_goes_by_the_first_group() -> None:
+    def trained(**of_second: float) -> gs.Prodigy:
+        groups = [{"params": {"a": np.ones(3)}}, {"params": {"b": np.ones(4)}, **of_second}]
+        opt = gs.Prodigy(groups, d0=1e-2)
+        for step in range(5):
+            opt.step({"a": noise(step, 3), "b": noise(step, 4)})
+        return opt
+
+    opt, plain = trained(d_coef=3.0, growth_rate=1.01, beta3=0.5), trained()
+    for slot in ("d", "d_max", "d_numerator"):
+        assert opt.state["a"][slot] == opt.state["b"][slot] > 0.0
+    assert opt.state["a"]["d_max"] != plain.state["a"]["d_max"]  # b's s is by its own β3
+
+
+def test_where_the_average_lies_is_no_schedule() -> None:
+    for cls, options in (
+        (gs.ScheduleFreeSGD, {"momentum": lambda step: 0.9}),
+        (gs.ScheduleFreeAdamW, {"betas": (lambda step: 0.9, 0.99)}),
+    ):
+        with pytest.raises(ValueError, match=r"momentum, or betas\[0\], must be a number"):
+            cls(np.ones(2), **options)
 
 
 def test_prodigy_begins_where_its_parameter_was_at_its_first_step() -> None:

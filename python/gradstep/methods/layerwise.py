@@ -8,6 +8,7 @@ from typing import Any
 
 from gradstep.method.hyperparameters import Flag, Number, decays
 from gradstep.method.method import Method
+from gradstep.method.options import CAUTIOUS
 from gradstep.method.slots import Slot
 from gradstep.methods.adam import averages, bias_corrections
 
@@ -132,6 +133,7 @@ class LARS(Method):
     trust_coefficient = Number(1e-3, "η: the step's norm, relative to the parameter's, at lr = 1.")
     eps = Number(0.0, "Added to the norm of the gradient.")
     trust_ratio = TRUST_RATIO
+    cautious = CAUTIOUS
 
     momentum_buffer = Slot()
 

@@ -23,8 +23,9 @@ class Prodigy(Method):
         m ← β1·m + d·(1−β1)·g                       v ← β2·v + d²·(1−β2)·g²
         d' = c·a/Σ‖s‖₁, never less than d           p ← p − d·lr·m/(√v + d'·ε)
 
-    Sums are over all tensors, of all groups, so that there is one d. p0 is each parameter before
-    its first step. Weight decay is λ·d·lr.
+    Sums are over all tensors, of all groups, so that there is one d; of groups the first's ``d0``,
+    ``d_coef``, ``growth_rate`` and β3 count. p0 is each parameter before its first step. Weight
+    decay is λ·d·lr, and ``l1`` is refused.
 
     Notes
     -----
@@ -68,6 +69,11 @@ class Prodigy(Method):
     d_numerator = Slot(kind="scalar", format="float64")
 
     def rule(self, h: Mapping[str, Any]) -> str:
+        if h["l1"]:
+            raise ValueError(
+                "l1 would draw parameters by lr·l1, which knows nothing of the step size that is "
+                "found; leave it out, or use AdamW"
+            )
         return "prodigy"
 
     def penalties(self, h: Mapping[str, Any]) -> tuple[float, ...]:

@@ -46,6 +46,11 @@ class ScheduleFree(WithAverage):
                 "ema_decay would average y, and this optimizer has an average of its own; leave it "
                 "out: with opt.swap_averages() the parameters hold that"
             )
+        if callable(self.beta(h)):
+            raise ValueError(
+                "momentum, or betas[0], must be a number: y lies between z and x by it, and would "
+                "not follow a schedule; give the number"
+            )
         if self.beta(h) == 0:
             raise ValueError(
                 "momentum, or betas[0], must be > 0: at 0 gradients are taken at z, and x is not "

@@ -1102,6 +1102,7 @@ class LARS(Optimizer):
     trust_coefficient: Any
     eps: Any
     trust_ratio: bool
+    cautious: bool
     decoupled_weight_decay: bool
     maximize: bool
     clip_norm: Any
@@ -1128,6 +1129,7 @@ class LARS(Optimizer):
         trust_coefficient: Scalar = 0.001,
         eps: Scalar = 0.0,
         trust_ratio: bool = True,
+        cautious: bool = False,
         *,
         groups: Groups | None = None,
         copies: Any = None,

@@ -29,6 +29,10 @@ def begin(scalars: list[Any], factored: bool, *, one_minus_beta2: Any, **own: An
     return {"take": np.float64(0.0) if factored else one_minus_beta2}
 
 
+def factors(*, one_minus_beta2: Any, eps1: Any, **own: Any) -> tuple[Any, Any]:
+    return one_minus_beta2, eps1
+
+
 def conclude(
     sums: list[Any], size: Any, scalars: list[Any], *, rho: Any, eps2: Any, d: Any, **own: Any
 ) -> Any:
@@ -38,7 +42,13 @@ def conclude(
 
 @rule(
     "variance",
-    whole=Whole(derived=("take", "step_size"), terms=terms, begin=begin, conclude=conclude),
+    whole=Whole(
+        derived=("take", "step_size"),
+        terms=terms,
+        begin=begin,
+        conclude=conclude,
+        factors=factors,
+    ),
 )
 def adafactor(
     g: Array,

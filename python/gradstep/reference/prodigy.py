@@ -64,7 +64,6 @@ def conclude(
     scalars: list[Any],
     *,
     beta3: Any,
-    eps: Any,
     d0: Any,
     d_coef: Any,
     growth_rate: Any,
@@ -79,7 +78,11 @@ def conclude(
         d_max = maximum(d_max, estimate)
         d = d_max if d_max < d * growth_rate else d * growth_rate
     scalars[:] = d, d_max, numerator
-    return {"least": d * eps}
+    return {}
+
+
+def finish(scalars: list[Any], *, eps: Any, **own: Any) -> Any:
+    return {"least": scalars[0] * eps}
 
 
 DERIVED = ("weight", "take_s", "take", "take_squares", "step_size", "shrink", "least")
@@ -91,7 +94,9 @@ DERIVED = ("weight", "take_s", "take", "take_squares", "step_size", "shrink", "l
     "s",
     "p0",
     sets_parameter=True,
-    whole=Whole(("d", "d_max", "d_numerator"), DERIVED, terms, begin, conclude, of_all=True),
+    whole=Whole(
+        ("d", "d_max", "d_numerator"), DERIVED, terms, begin, conclude, finish, of_all=True
+    ),
 )
 def prodigy(
     p: Array,

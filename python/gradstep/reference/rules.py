@@ -17,9 +17,11 @@ class Whole(NamedTuple):
 
     Sums are of ``terms(p, g, *slots, **coefficients)``, arrays in float64, which leaves the slots
     alone; over all tensors together where `of_all`, whose scalars are the same then.
-    ``conclude(sums, size, scalars, **coefficients)`` writes the scalars and returns the `derived`
-    coefficients; ``begin(scalars, factored, **coefficients)`` those that terms need. Both are in
-    float64. `factored`: the first slot is kept by factors.
+    ``conclude(sums, size, scalars, **coefficients)`` writes the scalars and returns `derived`
+    coefficients; ``begin(scalars, factored, **coefficients)`` those that terms need, and
+    ``finish(scalars, **coefficients)`` those that follow from the new scalars. All are in float64.
+    `factored`: the first slot is kept by factors, whose averages take the share, and have the least
+    mean of rows, that ``factors(**coefficients)`` says.
     """
 
     scalars: tuple[str, ...] = ()
@@ -27,6 +29,8 @@ class Whole(NamedTuple):
     terms: Callable[..., Sequence[Array]] | None = None
     begin: Callable[..., dict[str, Any]] | None = None
     conclude: Callable[..., dict[str, Any]] | None = None
+    finish: Callable[..., dict[str, Any]] | None = None
+    factors: Callable[..., tuple[Any, Any]] | None = None
     of_all: bool = False
 
 

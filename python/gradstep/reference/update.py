@@ -64,8 +64,9 @@ class Update:
 
     def average_factors(self) -> None:
         assert self.factored is not None
-        take, least = (self.coefficients[name] for name in ("one_minus_beta2", "eps1"))
-        self.factored.average(self._grad, self._whole_scale, take, least)
+        factors = self.rule.whole.factors
+        assert factors is not None
+        self.factored.average(self._grad, self._whole_scale, *factors(**self.coefficients))
 
     @property
     def size(self) -> int:

@@ -49,12 +49,18 @@ class Deriving:
     def size(self) -> int:
         return 0 if self._update is None else self._update.size
 
-    def conclude(self, sums: Sequence[float], size: int) -> list[Change]:
-        """Derives the coefficients; the changes that keep the scalars."""
-        conclude = self._whole.conclude
-        assert conclude is not None
-        of = [np.float64(value) for value in sums]
-        self._derive(conclude(of, np.float64(size), self.scalars, **self._own))
+    def conclude(
+        self, sums: Sequence[float], size: int, first: Deriving | None = None
+    ) -> list[Change]:
+        """Derives the coefficients; the changes that keep the scalars, which are those of `first`
+        if there is one."""
+        if first is not None:
+            self.scalars = list(first.scalars)
+        elif (conclude := self._whole.conclude) is not None:
+            of = [np.float64(value) for value in sums]
+            self._derive(conclude(of, np.float64(size), self.scalars, **self._own))
+        if (finish := self._whole.finish) is not None:
+            self._derive(finish(self.scalars, **self._own))
         factored = None if self._update is None else self._update.factored
         changes = [] if factored is None else factored.keep()
         return changes + [
@@ -80,7 +86,8 @@ def derive(tensors: Sequence[Deriving]) -> list[Change]:
     changes: list[Change] = []
     for tensor, sums in zip(tensors, found, strict=True):
         if tensor.of_all and any(each.steps for each in together):
-            changes += tensor.conclude(total, size)
+            first = None if tensor is together[0] else together[0]
+            changes += tensor.conclude(total, size, first)
         elif tensor.steps and not tensor.of_all:
             changes += tensor.conclude(sums, tensor.size)
     return changes
