@@ -14,7 +14,7 @@ import gradstep as gs
 
 Array = np.ndarray[Any, Any]
 
-ELEMENTS = 2**16
+SHAPE = (256, 256)
 BFLOAT16: Mapping[str, Any] = {"state_dtype": "bfloat16"}
 COMBINATIONS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "float32": ("float32", {}),
@@ -59,9 +59,9 @@ def held(opt: gs.Optimizer, params: Iterable[Array]) -> int:
 def bytes_per_parameter(
     cls: type[gs.Optimizer], options: Mapping[str, Any], dtype: str = "float32"
 ) -> float:
-    """Counted in the arrays of a tensor of 65,536 elements."""
-    param = np.zeros(ELEMENTS, dtype_of(dtype))
-    return held(cls([param], **options), [param]) / ELEMENTS
+    """Counted in the arrays of a matrix of 256 × 256."""
+    param = np.zeros(SHAPE, dtype_of(dtype))
+    return held(cls([param], **options), [param]) / param.size
 
 
 def main() -> None:

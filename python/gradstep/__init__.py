@@ -1,5 +1,8 @@
 """gradstep: fused, bit-reproducible optimizer steps on the CPU.
 
+The bits of Muon and SOAP depend on the installed BLAS too, which computes their directions:
+docs/optimizers/matrices.md.
+
 >>> import numpy as np
 >>> import gradstep as gs
 >>> params = {"W": np.ones((2, 2), np.float32), "b": np.zeros(2, np.float32)}

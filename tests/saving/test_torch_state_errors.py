@@ -239,7 +239,15 @@ def test_what_torch_does_not_have_is_not_exported(case: int) -> None:
 def test_optimizers_that_torch_does_not_have() -> None:
     opt = gs.Lion(start("float64"))
     for call in (lambda: gs.torch_state_dict(opt), lambda: gs.load_torch_state_dict(opt, {})):
-        with pytest.raises(TypeError, match=r"opt must be one of the optimizers that torch.optim"):
+        with pytest.raises(TypeError, match=r"opt must be one of these of torch\.optim: .*Lion$"):
+            call()
+
+
+@pytest.mark.parametrize("cls", [gs.Muon, gs.LBFGS])
+def test_optimizers_whose_states_only_the_front_of_torch_takes(cls: type) -> None:
+    opt = cls(np.ones((2, 2)))
+    for call in (lambda: gs.torch_state_dict(opt), lambda: gs.load_torch_state_dict(opt, {})):
+        with pytest.raises(TypeError, match=r"load Muon's and LBFGS's with gradstep\.torch; got"):
             call()
 
 

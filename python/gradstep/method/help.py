@@ -10,11 +10,12 @@ from gradstep.method.method import Method
 
 WIDTH = 96
 PARAMS = """params : array, list, dict or groups
-    float32 or float64 arrays of any shape, updated in place."""
+    float32, float64, bfloat16 or float16 arrays of any shape, updated in place."""
 GROUPS = """groups : list of (pattern or function, dict), or None
     Options for some of the parameters: ``[("*.b", {"weight_decay": 0})]``. A pattern matches the
-    end of a dotted name (``"b"`` that of ``"encoder.0.b"``), a function takes name and array; a
-    parameter belongs to the first that takes it. Gradients keep the structure of ``params``."""
+    end of a dotted name (``"b"`` that of ``"encoder.0.b"``), with a shell's wildcards (``"b?"``,
+    ``"[ab]*"``); a function takes name and array. A parameter belongs to the first that takes it.
+    Gradients keep the structure of ``params``."""
 COPIES = """copies : arrays in the structure of ``params``, or None
     float16 or bfloat16 arrays that hold the float32 parameters rounded to nearest, for a forward
     pass in half precision: steps write both at once. Where keys are left out, or None is given, a

@@ -34,7 +34,7 @@ class Adafactor(Method):
     per element of vectors (``variance``). For models whose state would not fit. This is PyTorch's
     form: no momentum, and a step relative to the parameter's size. ``clip_value``,
     ``clip_adaptive`` and coupled weight decay would change single elements after their rows and
-    columns have been measured, and are refused.
+    columns have been measured, and are refused. ``l1`` draws by lr, and not by ρ.
 
     Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", ICML 2018,
     arXiv:1804.04235.

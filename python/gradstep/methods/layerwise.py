@@ -51,8 +51,8 @@ class LAMB(DecayWithinSteps):
     -----
     State: 8 bytes per float32 parameter (``exp_avg``, ``exp_avg_sq``). For large batches, with
     warm-up; commonly biases and the parameters of norms go into a group with ``weight_decay=0,
-    trust_ratio=False``, where it is AdamW. Gradient, parameter and state are read once more for the
-    norms.
+    trust_ratio=False`` and an lr of their own, where it is AdamW. Gradient, parameter and state are
+    read once more for the norms.
 
     You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes", ICLR
     2020, arXiv:1904.00962, without its limits on ‖p‖, as Optax.
@@ -110,8 +110,9 @@ class LARS(Method):
     Notes
     -----
     State: 4 bytes per float32 parameter (``momentum_buffer``). For convolutional networks with
-    large batches; commonly biases and the parameters of norms go into a group with
-    ``weight_decay=0, trust_ratio=False``, where it is SGD with momentum.
+    large batches; lr·η is the relative step, 1e-4 by default. Commonly biases and the parameters
+    of norms go into a group with ``weight_decay=0, trust_ratio=False`` and an lr of their own,
+    where it is SGD with momentum.
 
     You, Gitman and Ginsburg, "Large Batch Training of Convolutional Networks", 2017,
     arXiv:1708.03888.

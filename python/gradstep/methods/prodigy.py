@@ -30,9 +30,10 @@ class Prodigy(Method):
     Notes
     -----
     State: 16 bytes per float32 parameter (``exp_avg``, ``exp_avg_sq``, ``s``, ``p0``) and three
-    numbers, which every tensor shows (``d``, ``d_max``, ``d_numerator``). Leave lr at 1, with a
-    schedule that ends at zero, say; where d grows too far, set ``d_coef`` to 0.5 or
+    numbers, which every tensor shows (``opt.state[name]["d"]``, ``d_max``, ``d_numerator``). Leave
+    lr at 1, with a schedule that ends at zero, say; where d grows too far, set ``d_coef`` to 0.5 or
     ``growth_rate`` to 1.02. No step can be taken in the backward pass, as it is of all tensors.
+    ``l1`` is refused, as its threshold, lr·l1, would not follow d.
 
     Mishchenko and Defazio, "Prodigy: An Expeditiously Adaptive Parameter-Free Learner", ICML 2024,
     arXiv:2306.06101.

@@ -82,6 +82,8 @@ class ScheduleFreeSGD(ScheduleFree):
     -----
     State: 4 bytes per float32 parameter (``z``) and two numbers per tensor. Constant lr, larger
     than that of SGD; batch norm's running means belong to x: compute them anew before evaluating.
+    ``decoupled_weight_decay`` and ``l1`` would change y alone, and ``ema_decay`` would average it:
+    all three are refused, as is ``momentum=0``, at which x is not known.
 
     Defazio et al., "The Road Less Scheduled", NeurIPS 2024, arXiv:2405.15682.
 
@@ -132,6 +134,8 @@ class ScheduleFreeAdamW(ScheduleFree):
     -----
     State: 8 bytes per float32 parameter (``z``, ``exp_avg_sq``) and two numbers per tensor. A
     constant lr one to ten times that of AdamW, after a warm-up; β1 up to 0.98 for long trainings.
+    ``decoupled_weight_decay`` and ``l1`` would change y alone, and ``ema_decay`` would average it:
+    all three are refused, as is a β1 of 0, at which x is not known.
 
     Defazio et al., "The Road Less Scheduled", NeurIPS 2024, arXiv:2405.15682.
 

@@ -27,7 +27,7 @@ class StableAdamW(Method):
     -----
     State: 8 bytes per float32 parameter (``exp_avg``, ``exp_avg_sq``). AdamW with the update
     clipping of Adafactor: for large models whose loss spikes; it replaces clipping by norm.
-    Gradient and ``exp_avg_sq`` are read once more for the mean.
+    Gradient and ``exp_avg_sq`` are read once more for the mean. ``l1`` draws by lr, and not by α.
 
     Wortsman et al., "Stable and low-precision training for large-scale vision-language models",
     NeurIPS 2023, arXiv:2304.13013.

@@ -48,8 +48,8 @@ def kind_of(opt: Any) -> str:
     kind = type(opt).__name__
     if not isinstance(opt, Optimizer) or kind not in OPTIONS:
         raise TypeError(
-            f"opt must be one of the optimizers that torch.optim has too, {', '.join(OPTIONS)}; "
-            f"got {kind}"
+            f"opt must be one of these of torch.optim: {', '.join(OPTIONS)}; load Muon's and "
+            f"LBFGS's with gradstep.torch; got {kind}"
         )
     return kind
 

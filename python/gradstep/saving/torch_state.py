@@ -45,7 +45,8 @@ def load_torch_state_dict(
     Parameters
     ----------
     opt : Optimizer
-        One that PyTorch has too, over parameters of the same shapes in the same order and groups.
+        One that PyTorch has too, but for Muon and LBFGS, over parameters of the same shapes in the
+        same order and groups.
     state_dict : dict
         Tensors may be on any device; their dtypes are those of the state of `opt`.
     steps : int or None
@@ -129,7 +130,7 @@ def torch_state_dict(opt: Optimizer) -> dict[str, Any]:
     Parameters
     ----------
     opt : Optimizer
-        One that PyTorch has too.
+        One that PyTorch has too, but for Muon and LBFGS.
 
     Raises
     ------
