@@ -5,6 +5,7 @@
 
 #include "engine/element_loop.hpp"
 #include "engine/fetch.hpp"
+#include "engine/independent.hpp"
 #include "engine/packing8.hpp"
 
 namespace gradstep {
@@ -33,6 +34,12 @@ inline Compute load(const CodedSlot<as>& slot) {
 template <class Compute, const Code8& as>
 inline void store(const CodedSlot<as>& slot, Compute value) {
   *slot.room = value;
+}
+
+template <const Code8& as>
+GRADSTEP_OUT_OF_LINE void encode(const float* values, size_t count, const DrawKey& key,
+                                 uint8_t* codes, float* scale) {
+  encode_block(as, values, count, key, codes, scale);
 }
 
 template <template <class> class Rule, size_t... K>
@@ -64,8 +71,8 @@ struct CodedBlocks {
 
   void write(size_t begin, size_t count) {
     const float (*const from)[scale_block] = room[begin / scale_block % 2];
-    (encode_block(as<K>, from[K], count, span.draws.from(begin).of_array(slot_draws + K),
-                  codes_of(span.slots[K], begin), scale_of(span.slots[K], begin)),
+    (encode<as<K>>(from[K], count, span.draws.from(begin).of_array(slot_draws + K),
+                   codes_of(span.slots[K], begin), scale_of(span.slots[K], begin)),
      ...);
   }
 

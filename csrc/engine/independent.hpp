@@ -24,3 +24,10 @@
 #else
 #define GRADSTEP_PREFETCH(address)
 #endif
+
+// Of functions that take whole blocks, and would be copied into every loop.
+#if defined(_MSC_VER)
+#define GRADSTEP_OUT_OF_LINE __declspec(noinline)
+#else
+#define GRADSTEP_OUT_OF_LINE __attribute__((noinline))
+#endif

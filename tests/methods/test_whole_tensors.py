@@ -187,3 +187,15 @@ def test_what_has_not_stepped_is_its_own_average(cls: Any) -> None:
         assert params["b"].tolist() == [7.0, 7.0]
         assert copies["a"].tolist() == params["a"].astype(np.float16).tolist()
     assert_same_bits({"a": params["a"]}, {"a": y})
+
+
+def test_what_is_kept_of_whole_tensors_cannot_be_resized() -> None:
+    for cls in (gs.Adafactor, gs.NovoGrad, gs.Prodigy, gs.ScheduleFreeSGD):
+        opt = cls(np.ones((50, 40)))
+        opt.step(noise(0, 50, 40))
+        for array in opt.state["0"].values():
+            with pytest.raises(ValueError, match="does not own its data"):
+                array.resize(0, refcheck=False)
+        before = everything(opt)
+        opt.load_state_dict(opt.state_dict())
+        assert_same_bits(everything(opt), before)

@@ -143,7 +143,9 @@ class Kept:
     def of_scalar(self, slot: Slot, h: Mapping[str, Any]) -> Array:
         if slot.name not in self.arrays:
             self.formats[slot.name] = None
-            self.arrays[slot.name] = np.full((), slot.first_value(h))
+            array = allocate(np.empty((), np.float64), 0.0, 0)
+            array[()] = slot.first_value(h)
+            self.arrays[slot.name] = array
         return self.arrays[slot.name]
 
     def _factors(self, slot: Slot) -> Factored:
@@ -151,7 +153,8 @@ class Kept:
         for name, kind in zip(names, FACTORS, strict=True):
             if name not in self.arrays:
                 self.formats[name] = None
-                self.arrays[name] = np.zeros(Slot(kind=kind).shape(self.param.shape), dtype)
+                like = np.empty(Slot(kind=kind).shape(self.param.shape), dtype)
+                self.arrays[name] = allocate(like, 0.0, 0)
         return Factored(*(self.arrays[name] for name in names))
 
     def _matrix(self, slot: Slot, plan: Plan) -> Array:
