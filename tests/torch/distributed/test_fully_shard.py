@@ -15,6 +15,7 @@ from tests.torch.distributed.training import (
     assert_same_bits,
     caught,
     dist,
+    front,
     full_only,
     loss_of,
     model,
@@ -177,6 +178,20 @@ def refused() -> list[list[str]]:
 def test_what_needs_whole_tensors_is_refused(processes: Any) -> None:
     for errors in processes(refused, 2):
         assert errors == [[text] * 4 for text in TEXTS.values()]
+
+
+def directed() -> str:
+    net = sharded()
+    front.Muon([torch.ones(2, 2)])
+    return caught(front.Muon, [net.first.weight, net.last.weight])
+
+
+def test_directions_of_whole_matrices_are_refused(processes: Any) -> None:
+    text = (
+        "the directions of 'muon' are computed of whole matrices, and each process has a part of "
+        "these parameters; use AdamW or another optimizer whose steps go element by element"
+    )
+    assert processes(directed, 2) == [text] * 2
 
 
 def with_two_limits() -> str:
