@@ -82,8 +82,9 @@ class Muon(OfMatrices):
     is computed by NumPy's BLAS, everything else by the kernels of all optimizers. Axes after the
     first count as one: a kernel of shape (out, in, height, width) is a matrix of ``out`` rows.
     Embeddings, output layers, biases and scales go into a group with
-    ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are for the whole network. What such a group does not say it has from Muon: give it an ``lr`` and a
-    ``weight_decay`` of its own, and betas and eps as ``adamw_betas`` and ``adamw_eps``.
+    ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are for the whole network. What
+    such a group does not say it has from Muon: give it an ``lr`` and a ``weight_decay`` of its own,
+    and betas and eps as ``adamw_betas`` and ``adamw_eps``.
 
     Notes
     -----

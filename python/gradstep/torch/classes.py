@@ -85,6 +85,10 @@ class Muon(Optimizer, getattr(torch.optim, "Muon", torch.optim.Optimizer)):  # t
         super().add_param_group(param_group)
 
 
+class SOAP(Optimizer):
+    method = numpy_front.SOAP.method
+
+
 class AdaBelief(Optimizer):
     method = numpy_front.AdaBelief.method
 

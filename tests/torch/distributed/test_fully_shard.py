@@ -180,18 +180,20 @@ def test_what_needs_whole_tensors_is_refused(processes: Any) -> None:
         assert errors == [[text] * 4 for text in TEXTS.values()]
 
 
-def directed() -> str:
+def directed() -> list[str]:
     net = sharded()
     front.Muon([torch.ones(2, 2)])
-    return caught(front.Muon, [net.first.weight, net.last.weight])
+    errors = [caught(front.Muon, [net.first.weight, net.last.weight])]
+    return [*errors, caught(front.SOAP, net.parameters())]
 
 
 def test_directions_of_whole_matrices_are_refused(processes: Any) -> None:
     text = (
-        "the directions of 'muon' are computed of whole matrices, and each process has a part of "
+        "the directions of {} are computed of whole matrices, and each process has a part of "
         "these parameters; use AdamW or another optimizer whose steps go element by element"
     )
-    assert processes(directed, 2) == [text] * 2
+    expected = [text.format("'muon'"), text.format("'soap'")]
+    assert processes(directed, 2) == [expected] * 2
 
 
 def with_two_limits() -> str:
