@@ -142,3 +142,8 @@ def test_steps_as_torch_within_bfloat16(options: dict[str, Any]) -> None:
         apart = np.linalg.norm(ours[name] - tensor.detach().numpy(), 2)
         moved = steps * options["lr"] * adjust
         assert apart <= BFLOAT16 * moved, (name, apart / moved)
+
+
+def test_betas_of_groups_with_adamw_have_another_name() -> None:
+    with pytest.raises(TypeError, match=r"Muon has no option 'betas'.*'adamw_betas'"):
+        muon(params(), {"betas": (0.9, 0.95)})

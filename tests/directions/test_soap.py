@@ -92,3 +92,18 @@ def test_weight_decay_and_kernels_with_axes_beyond_two() -> None:
             np.testing.assert_array_equal(shrunk, (1 - 0.1 * 0.5) * before)
     np.testing.assert_array_equal(kernel.reshape(8, -1), matrix)
     assert one.state["0"]["right_basis"].shape == (75, 75)
+
+
+def test_bases_begin_anew_where_more_is_rotated() -> None:
+    opt = gs.SOAP({"w": np.ones((6, 9))}, max_precondition_dim=7)
+    grads = [{"w": g} for g in np.random.default_rng(0).normal(size=(4, 6, 9))]
+    opt.step(grads[0])
+    assert opt.state["w"]["right_basis"].shape == (0, 0)
+    left = opt.state["w"]["left_basis"].copy()
+    opt.max_precondition_dim = 10
+    assert opt.state["w"]["right_basis"].shape == (9, 9)
+    np.testing.assert_array_equal(opt.state["w"]["left_basis"], left)
+    for grad in grads[1:]:
+        opt.step(grad)
+    basis = opt.state["w"]["right_basis"]
+    np.testing.assert_allclose(basis.T @ basis, np.eye(9), atol=1e-12)

@@ -118,11 +118,19 @@ def test_a_step_in_the_backward_pass_is_refused() -> None:
 @ours_only
 def test_the_rest_belongs_to_another_optimizer() -> None:
     opt = front.Muon(matrices())
-    with pytest.raises(ValueError, match=r"PyTorch's state of Muon counts no steps\. Give these"):
+    with pytest.raises(ValueError, match=r"PyTorch's state of Muon counts no steps\. Give param"):
         opt.add_param_group({"params": matrices(), "optimizer": "adamw"})
     assert len(opt.param_groups) == 1
-    opt.param_groups[0]["optimizer"] = "adamw"
-    set_gradients(opt.param_groups[0]["params"], 0)
     with pytest.raises(ValueError, match=r"gradstep\.torch\.AdamW"):
-        opt.step()
+        front.Muon([{"params": matrices(), "optimizer": "adamw"}])
     assert "belong to an optimizer of their own" in (front.Muon.__doc__ or "")
+    assert "adamw_" not in (front.Muon.__doc__ or "")
+
+
+@ours_only
+def test_options_of_its_groups_are_torchs_and_those_that_all_have() -> None:
+    (ours,), (theirs,) = (o.Muon(matrices()).param_groups for o in (front, torch.optim))
+    assert not {"optimizer", "adamw_betas", "adamw_eps"} & {*ours}
+    assert {*ours} - {*front.SGD(matrices()).param_groups[0]} <= {*theirs}
+    with pytest.raises(TypeError, match="adamw_eps"):
+        front.Muon(matrices(), adamw_eps=1e-8)

@@ -15,10 +15,10 @@ from gradstep.closures.copies import Copyable
 from gradstep.closures.evaluation import Closure, check_callable
 from gradstep.closures.info import ClosureInfo, NotFinite
 from gradstep.closures.iterations import Callback, Iterations, Memory
-from gradstep.closures.options import Count, Option, checked, declared, refuse
+from gradstep.closures.options import Option, checked, declared, refuse
 from gradstep.closures.parameters import Parameters
 from gradstep.closures.space import Slots, Space
-from gradstep.method.hyperparameters import Choice, Flag, Number, Scalar
+from gradstep.method.hyperparameters import Choice, Count, Flag, Number, Scalar
 from gradstep.optimizer.checking import check_same_arrays
 from gradstep.optimizer.turn import Turn
 
@@ -89,11 +89,11 @@ class LBFGS(Copyable):
     _memory: Memory
 
     lr = Option(Number(1.0, "Step size.", above_low=True))
-    max_iter = Option(Count(20, "Iterations of a step."))
-    max_eval = Option(Count(25, "Evaluations of a step."))
+    max_iter = Option(Count(20, "Iterations of a step.", low=1))
+    max_eval = Option(Count(25, "Evaluations of a step.", low=1))
     tolerance_grad = Option(Number(1e-7, "A gradient that is small enough."))
     tolerance_change = Option(Number(1e-9, "A change that is small enough."))
-    history_size = Option(Count(100, "Pairs that are kept."))
+    history_size = Option(Count(100, "Pairs that are kept.", low=1))
     line_search_fn = Option(Choice(None, "How long steps are found.", among=("strong_wolfe",)))
     maximize = Option(Flag(False, "Climb instead."))
 

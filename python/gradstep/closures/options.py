@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradstep.method.hyperparameters import Hyperparameter
-from gradstep.values import check_count, shown
+from gradstep.values import shown
 
 # Options that other optimizers have, and why these cannot.
 REFUSED = {
@@ -23,16 +23,6 @@ REFUSED = {
     "rounding": "line searches compare losses that narrower parameters cannot tell apart",
     "state_dtype": "line searches compare losses that narrower state cannot tell apart",
 }
-
-
-class Count(Hyperparameter):
-    """A whole number of at least one."""
-
-    annotation = "int"
-    form = "int ≥ 1"
-
-    def check(self, value: Any) -> int:
-        return check_count(self.name, value)
 
 
 class Option:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.parameters import check_writeable, look
 from gradstep.arrays.stored import Stored
 from gradstep.reference.places import place_of
 
@@ -31,13 +32,33 @@ class Matrix:
         self.slots = slots
         self.workspaces = workspaces
         direction = workspaces["direction"]
-        # Whole matrices, which the table does not know.
-        self.state = state if direction.ndim > 1 and direction.size else {}
+        # Whole matrices, which the table does not know. They are written through views of our own,
+        # which stay what they are whatever becomes of those that users see.
+        self._users = state if direction.ndim > 1 and direction.size else {}
+        self.state = {key: own_view(array) for key, array in self._users.items()}
         self.size = direction.size
+
+    def check_state(self) -> None:
+        """Raise a ValueError where users have made something else of a matrix of the state."""
+        for key, array in self._users.items():
+            what = f"state[{self.name!r}][{key!r}]"
+            check_writeable(what, array)
+            if look(array) != look(self.state[key]):
+                raise ValueError(
+                    f"{what} is no longer the array that the optimizer made, in its memory, shape "
+                    "or dtype; undo the change, or make a new optimizer, and write values into its "
+                    "state: array[...] = values"
+                )
 
     def values(self, slot: str) -> Array:
         """A slot's values in the compute type; perhaps the slot itself."""
         return place_of(self.slots[slot]).whole()
+
+
+def own_view(array: Array) -> Array:
+    view = array[...]
+    view.flags.writeable = True
+    return view
 
 
 class Step(NamedTuple):

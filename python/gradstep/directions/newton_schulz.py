@@ -60,7 +60,8 @@ class NewtonSchulz:
     ) -> None:
         """X ← X/max(‖X‖, ε), then so often X ← (a + b·XXᵀ + c·(XXᵀ)²)·X; `matrix` ← factor·X.
 
-        Where something is not finite, or `matrix` is huge, not all of the result is.
+        A zero matrix stays zero. Where something is not finite, or `matrix` is huge, not all of the
+        result is.
         """
         wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
         a, b, c = coefficients
@@ -68,7 +69,8 @@ class NewtonSchulz:
         gram = self._memory.of("gram", (len(wide),) * 2, wide.dtype, "C")
         square = self._memory.like(gram, "square")
         norm = frobenius(wide)
-        x *= wide.dtype.type(1 / max(norm, eps))
+        if least := max(norm, eps):
+            x *= wide.dtype.type(1 / least)
         for _ in range(steps):
             # NumPy sees that these are of a matrix and its own transpose, and does half the work.
             np.matmul(x, x.T, out=gram)

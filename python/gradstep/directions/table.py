@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -13,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change, at_once
-from gradstep.arrays.memory import flat
+from gradstep.arrays.settling import settled
 from gradstep.directions.matrices import Matrix, Step
 from gradstep.directions.muon import MuonDirections
 from gradstep.directions.soap import SoapDirections
+from gradstep.reference.table import write_all
 
 Array = NDArray[Any]
 Taken = tuple[float | None, bool, tuple[int, ...]]
 
-LOOKS = 8  # as many as the reference takes
 OF_RULE: dict[str, Callable[[list[Matrix]], Any]] = {
     "muon": MuonDirections,
     "soap": SoapDirections,
@@ -80,7 +79,9 @@ class DirectedTable:
         with_norm: bool,
         skip_nonfinite: bool,
     ) -> Taken:
-        return self._take(self._settled(leaves), rows, grad_scale, with_norm, skip_nonfinite)
+        return self._take(
+            settled(leaves, self._reader), rows, grad_scale, with_norm, skip_nonfinite
+        )
 
     def step_tensors(
         self,
@@ -92,20 +93,8 @@ class DirectedTable:
         skip_nonfinite: bool,
         threads: int,
     ) -> Taken:
-        given = self._settled(tensors.gradients() if leaves is None else leaves)
+        given = settled(tensors.gradients() if leaves is None else leaves, self._reader)
         return self._take(given, rows, grad_scale, with_norm, skip_nonfinite, (tensors, threads))
-
-    def _settled(self, leaves: Sequence[object]) -> list[Array | None]:
-        """Gradients that need no conversion any more, so that nobody's code runs between looks."""
-        now: list[Any] = list(leaves)
-        for _ in range(LOOKS):
-            before = now
-            now = [None if g is None else self._reader(i, g) for i, g in enumerate(before)]
-            if all(map(operator.is_, now, before)):
-                return now
-        raise RuntimeError(
-            "the gradients change while they are read; leave them alone until the step has returned"
-        )
 
     def _take(
         self,
@@ -116,35 +105,36 @@ class DirectedTable:
         skip_nonfinite: bool,
         of_tensors: tuple[Any, ...] = (),
     ) -> Taken:
-        table, changed = self._table, list[bool]()
-        changes: list[Change] = []
+        table, done = self._table, list[None]()
+        self._changes: list[Change] = []
         abort(table)  # what interrupts have left
-        try:
-            table.begin(rows, grad_scale)
-            norm = table.measure(grads) if with_norm else None
-            finite = not skip_nonfinite or norm is None or math.isfinite(norm)
-            if not finite or not self._compute(grads, rows, skip_nonfinite):
-                return norm, True, table.abort()
-            changes = [*self._changes, partial(changed.append, True)]
-            at_once([partial(table.apply, 0, grads, *of_tensors), *changes])()
-            return norm, False, table.end()
-        except BaseException:
-            if table.last_step[0] is not rows:
-                abort(table)
-            if table.last_step[0] is rows and not changed:
-                at_once(changes)()
-            raise
+        with np.errstate(all="ignore"):
+            try:
+                table.begin(rows, grad_scale)
+                norm = table.measure(grads) if with_norm else None
+                finite = not skip_nonfinite or norm is None or math.isfinite(norm)
+                if not finite or not self._compute(grads, rows, skip_nonfinite):
+                    return norm, True, table.abort()
+                apply = partial(table.apply, 0, grads, *of_tensors)
+                at_once([apply, *counted(self._changes, done)])()
+                return norm, False, table.end()
+            except BaseException:
+                if table.last_step[0] is not rows:
+                    abort(table)
+                if table.last_step[0] is rows:
+                    rest = self._changes[len(done) :]
+                    write_all([partial(list, (change,)) for change in rest])
+                raise
 
     def _compute(self, grads: list[Array | None], rows: DirectedRows, skip: bool) -> bool:
         """Whether all directions are finite; with `skip` no error where they are not."""
-        self._changes: list[Change] = []
         for matrices, directions in self._parts:
             steps = [self._step(m, grads[m.place], rows) for m in matrices]
-            with np.errstate(all="ignore"):
-                directions.compute(steps)
+            directions.compute(steps)
             for matrix, step in zip(matrices, steps, strict=True):
                 if step.grad is None:
                     continue
+                matrix.check_state()
                 if is_finite(matrix.workspaces["direction"]) and directions.finite(matrix):
                     continue
                 if skip:
@@ -170,10 +160,14 @@ def abort(table: Any) -> None:
         table.abort()
 
 
+def counted(changes: Sequence[Change], done: list[None]) -> list[Change]:
+    """The same, each with the change that says that it has been made."""
+    made: Change = partial(done.append, None)
+    return [each for change in changes for each in (change, made)]
+
+
 def is_finite(array: Array) -> bool:
-    """Of numbers whose squares do not overflow."""
-    values = flat(array)
-    return bool(np.isfinite(np.dot(values, values)))
+    return bool(np.isfinite(array).all())
 
 
 def directed(table: Any, matrices: Sequence[Matrix], reader: Callable[[int, Any], Array]) -> Any:

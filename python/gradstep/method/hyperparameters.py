@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from gradstep.values import as_float, check_axis, is_number, reads_as_float, shown
+from gradstep.values import as_float, check_axis, check_count, is_number, reads_as_float, shown
 
 Schedule = Callable[[int], float]
 Scalar = float | Schedule
@@ -248,16 +248,18 @@ class Count(Hyperparameter):
     annotation = "int"
 
     def __init__(
-        self, default: Any = UNSET, doc: str = "", *, low: int = 0, high: int = 2**31
+        self, default: Any = UNSET, doc: str = "", *, low: int = 0, high: int | None = None
     ) -> None:
         super().__init__(default, doc)
         self.low, self.high = low, high
 
     @property
     def form(self) -> str:
-        return f"int in [{self.low}, {self.high})"
+        return f"int ≥ {self.low}" if self.high is None else f"int in [{self.low}, {self.high})"
 
     def check(self, value: Any) -> int:
+        if self.high is None:
+            return check_count(self.name, value, self.low)
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise self.refuse(f"an {self.form}", value, TypeError)
         if not self.low <= value < self.high:

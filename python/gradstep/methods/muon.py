@@ -15,7 +15,60 @@ from gradstep.methods.adam import AdamW
 ADAMW = AdamW()
 
 
-class Muon(Method):
+class OfMatrices(Method):
+    """Muon's steps, and what they depend on."""
+
+    lr = Number(1e-3, "Step size: the norm of the change that lr makes of a unit input, about.")
+    weight_decay = Number(0.1, "λ: shrinks the parameters directly.")
+    momentum = Number(0.95, "μ: decay of the average of gradients.", high=1.0)
+    nesterov = Flag(True, "Take the average as if this gradient had come once more.")
+    ns_coefficients = Numbers(
+        (3.4445, -4.775, 2.0315),
+        "a, b and c of the iteration.",
+        each=tuple(Number(low=-1e6, high=1e6, with_high=True) for _ in range(3)),
+    )
+    eps = Number(1e-7, "The least norm that a matrix is divided by; a zero matrix stays zero.")
+    ns_steps = Count(5, "How often it is iterated.", high=100)
+    adjust_lr_fn = Choice(
+        None,
+        'What a matrix of A rows and B columns makes of lr: ``"original"``, the default, √max(1, '
+        'A/B); ``"match_rms_adamw"``, 0.2·√max(A, B), which suits lr and weight_decay of AdamW.',
+        among=("original", "match_rms_adamw"),
+    )
+    decoupled_weight_decay = DECOUPLED
+
+    momentum_buffer = Slot()
+    direction = Slot(kind="workspace")
+
+    elsewhere = "give it to an optimizer of its own, AdamW say"  # where a vector goes
+
+    def rule(self, h: Mapping[str, Any]) -> str:
+        if h["weight_decay"] != 0.0 and not h["decoupled_weight_decay"]:
+            raise ValueError(
+                "decoupled_weight_decay=False would add weight_decay·p to the gradient, of which "
+                "Muon takes no more than singular vectors; leave it at True, or set weight_decay=0"
+            )
+        if h["clip_adaptive"] is not None:
+            raise ValueError(
+                "clip_adaptive limits gradients by unit, and Muon's step does not depend on their "
+                "size; leave it out for matrices"
+            )
+        return "muon"
+
+    def check_param(self, name: str, shape: tuple[int, ...], plan: Plan) -> None:
+        if plan.rule == "muon" and len(shape) < 2:
+            kind = "a vector" if shape else "a scalar"
+            raise ValueError(
+                f"Muon steps matrices, and parameter {name!r} is {kind}, of shape {shape}; "
+                + self.elsewhere
+            )
+
+    def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
+        momentum = h["momentum"]
+        return {"lr": h["lr"], "momentum": momentum, "one_minus_momentum": 1.0 - momentum}
+
+
+class Muon(OfMatrices):
     r"""Muon: momentum, made orthogonal. For the matrices within a network.
 
     ::
@@ -28,9 +81,10 @@ class Muon(Method):
     NS begins with X = n/max(‖n‖, ε) and takes X ← (a + b·XXᵀ + c·(XXᵀ)²)·X ``ns_steps`` times. It
     is computed by NumPy's BLAS, everything else by the kernels of all optimizers. Axes after the
     first count as one: a kernel of shape (out, in, height, width) is a matrix of ``out`` rows.
-    Embeddings, output layers, biases and scales
-    go into a group with ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are for
-    the whole network.
+    Embeddings, output layers, biases and scales go into a group with
+    ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are for the whole network. What
+    such a group does not say it has from Muon: give it an ``lr`` and a ``weight_decay`` of its own,
+    and betas and eps as ``adamw_betas`` and ``adamw_eps``.
 
     Notes
     -----
@@ -55,23 +109,6 @@ class Muon(Method):
            [ 0.   , -0.022,  0.   ]], dtype=float32), array([-0.0003, -0.0003], dtype=float32))
     """
 
-    lr = Number(1e-3, "Step size: the norm of the change that lr makes of a unit input, about.")
-    weight_decay = Number(0.1, "λ: shrinks the parameters directly.")
-    momentum = Number(0.95, "μ: decay of the average of gradients.", high=1.0)
-    nesterov = Flag(True, "Take the average as if this gradient had come once more.")
-    ns_coefficients = Numbers(
-        (3.4445, -4.775, 2.0315),
-        "a, b and c of the iteration.",
-        each=tuple(Number(low=-1e6, high=1e6, with_high=True) for _ in range(3)),
-    )
-    eps = Number(1e-7, "The least norm that a matrix is divided by.")
-    ns_steps = Count(5, "How often it is iterated.", high=100)
-    adjust_lr_fn = Choice(
-        None,
-        'What a matrix of A rows and B columns makes of lr: ``"original"``, the default, √max(1, '
-        'A/B); ``"match_rms_adamw"``, 0.2·√max(A, B), which suits lr and weight_decay of AdamW.',
-        among=("original", "match_rms_adamw"),
-    )
     optimizer = Choice(
         "muon",
         'What takes the steps of a group: ``"adamw"`` for all that is not a matrix within the '
@@ -80,42 +117,30 @@ class Muon(Method):
     )
     adamw_betas = decays((0.9, 0.999), 'The betas of groups with ``optimizer="adamw"``.')
     adamw_eps = Number(1e-8, "Their eps.")
-    decoupled_weight_decay = DECOUPLED
 
-    momentum_buffer = Slot()
-    direction = Slot(kind="workspace")
     exp_avg = Slot()
     exp_avg_sq = Slot(values="squares")
 
-    def rule(self, h: Mapping[str, Any]) -> str:
-        if h["optimizer"] == "adamw":
-            return "adam"
-        if h["weight_decay"] != 0.0 and not h["decoupled_weight_decay"]:
-            raise ValueError(
-                "decoupled_weight_decay=False would add weight_decay·p to the gradient, of which "
-                "Muon takes no more than singular vectors; leave it at True, or set weight_decay=0"
-            )
-        if h["clip_adaptive"] is not None:
-            raise ValueError(
-                "clip_adaptive limits gradients by unit, and Muon's step does not depend on their "
-                "size; leave it out, or give it for a group with optimizer='adamw'"
-            )
-        return "muon"
+    elsewhere = (
+        "put it into a group with another optimizer: groups=[(lambda name, p: p.ndim < 2, "
+        "{'optimizer': 'adamw', 'lr': 3e-4, 'weight_decay': 0.0})]"
+    )
 
-    def check_param(self, name: str, shape: tuple[int, ...], plan: Plan) -> None:
-        if plan.rule == "muon" and len(shape) < 2:
-            kind = "a vector" if shape else "a scalar"
-            raise ValueError(
-                f"Muon steps matrices, and parameter {name!r} is {kind}, of shape {shape}; put it "
-                "into a group with another optimizer: groups=[(lambda name, p: p.ndim < 2, "
-                "{'optimizer': 'adamw', 'lr': 3e-4})]"
+    def rule(self, h: Mapping[str, Any]) -> str:
+        return "adam" if h["optimizer"] == "adamw" else super().rule(h)
+
+    def refuse_unknown(self, kind: str, options: Mapping[str, Any]) -> None:
+        if "betas" in options:
+            raise TypeError(
+                f"{kind} has no option 'betas'; for groups with optimizer='adamw' it is "
+                "'adamw_betas', and their eps is 'adamw_eps'; Muon's own decay is 'momentum'"
             )
+        super().refuse_unknown(kind, options)
 
     def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         if rule == "adam":
             return ADAMW.coefficients(rule, of_adamw(h))
-        momentum = h["momentum"]
-        return {"lr": h["lr"], "momentum": momentum, "one_minus_momentum": 1.0 - momentum}
+        return super().coefficients(rule, h)
 
     def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
         return ADAMW.step_coefficients(rule, of_adamw(h), t) if rule == "adam" else {}
@@ -130,20 +155,15 @@ def of_adamw(h: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class MuonAlone(Muon):
+OF_GROUPS = (Muon.__doc__ or "").partition("of ``out`` rows.\n")[2].partition("\n\n    Notes")[0]
+OF_OTHERS = """\
+    Embeddings, output layers, biases and scales belong to an optimizer of their own, AdamW say, as
+    with torch.optim.Muon."""
+STATE_OF_ADAMW = """, or 8 bytes with
+    ``optimizer="adamw"`` (``exp_avg``, ``exp_avg_sq``)"""
+
+
+class MuonAlone(OfMatrices):
     """As PyTorch has it: what is no matrix belongs to another optimizer."""
 
-    __doc__ = (Muon.__doc__ or "").replace(
-        'go into a group with ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` '
-        "are for\n    the whole network.",
-        "belong to an optimizer of their own, AdamW say, as with torch.optim.Muon.",
-    )
-
-    def rule(self, h: Mapping[str, Any]) -> str:
-        if h["optimizer"] != "muon":
-            raise ValueError(
-                f"optimizer={h['optimizer']!r} is for gradstep.Muon, over arrays: PyTorch's state "
-                "of Muon counts no steps. Give these parameters to an optimizer of their own, "
-                "gradstep.torch.AdamW"
-            )
-        return super().rule(h)
+    __doc__ = (Muon.__doc__ or "").replace(OF_GROUPS, OF_OTHERS).replace(STATE_OF_ADAMW, "")

@@ -7,7 +7,6 @@ runs of a few thousand elements, so temporaries stay in cache and do not grow wi
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import setitem
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change, at_once, attribute
 from gradstep.arrays.memory import flat
+from gradstep.arrays.settling import settled
 from gradstep.arrays.stored import Factored, Stored
 from gradstep.reference.factored import place_beside
 from gradstep.reference.formats import beside
@@ -29,8 +29,6 @@ from gradstep.reference.update import Run, Update
 from gradstep.reference.whole import Deriving, derive, derives
 
 Array = NDArray[Any]
-
-LOOKS = 8  # the second finds gradients settled; the third, where one's conversion changed another
 
 
 def write_all(runs: Sequence[Run]) -> None:
@@ -229,26 +227,12 @@ class ParamTable:
             write_all(runs)
 
     def _settled(self, first: int, leaves: Sequence[object]) -> list[Array | None]:
-        """The gradients of the parameters from `first` on, flat, as their parameters are.
-
-        A conversion may run anybody's code, and so change what was looked at before: they are taken
-        once a look finds nothing to convert.
-        """
-        grads: list[Any] = list(leaves)
-        params = self._params[first : first + len(grads)]
-        for _ in range(LOOKS):
-            before = grads
-            grads = [
-                None if g is None else self._convert(i, g) for i, g in enumerate(before, first)
-            ]
-            if all(map(operator.is_, grads, before)):
-                return [
-                    None if g is None else flat(beside(p.shaped, p.dtype, g))
-                    for p, g in zip(params, grads, strict=True)
-                ]
-        raise RuntimeError(
-            "the gradients change while they are read; leave them alone until the step has returned"
-        )
+        """The gradients of the parameters from `first` on, flat, as their parameters are."""
+        params = self._params[first : first + len(leaves)]
+        return [
+            None if g is None else flat(beside(p.shaped, p.dtype, g))
+            for p, g in zip(params, settled(leaves, self._convert, first), strict=True)
+        ]
 
     def _settled_all(self, leaves: Sequence[object]) -> list[Array | None]:
         leaves = tuple(leaves)

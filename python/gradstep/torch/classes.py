@@ -3,6 +3,8 @@ one of that name."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from gradstep.methods.muon import MuonAlone
@@ -72,6 +74,19 @@ class Adamax(Optimizer, torch.optim.Adamax):
 
 class Muon(Optimizer, getattr(torch.optim, "Muon", torch.optim.Optimizer)):  # type: ignore[misc]
     method = MuonAlone()
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        if isinstance(param_group, dict) and "optimizer" in param_group:
+            raise ValueError(
+                f"optimizer={param_group['optimizer']!r} is for gradstep.Muon, over arrays: "
+                "PyTorch's state of Muon counts no steps. Give parameters that are no matrices "
+                "within the network to an optimizer of their own, gradstep.torch.AdamW"
+            )
+        super().add_param_group(param_group)
+
+
+class SOAP(Optimizer):
+    method = numpy_front.SOAP.method
 
 
 class AdaBelief(Optimizer):

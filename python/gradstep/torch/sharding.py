@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
+from gradstep.directions.table import OF_RULE
 from gradstep.optimizer.settings import Settings
 from gradstep.reference import RULES
 from gradstep.torch.sums import norm_of, squares_of
@@ -136,6 +137,12 @@ class Spread:
             if whole.terms is not None and (self.in_parts or (whole.of_all and self._alone)):
                 raise ValueError(
                     f"the steps of {settings.rule!r} need sums over whole tensors, and each "
+                    "process has a part of these parameters; use AdamW or another optimizer whose "
+                    "steps go element by element"
+                )
+            if settings.rule in OF_RULE and self.in_parts:
+                raise ValueError(
+                    f"the directions of {settings.rule!r} are computed of whole matrices, and each "
                     "process has a part of these parameters; use AdamW or another optimizer whose "
                     "steps go element by element"
                 )

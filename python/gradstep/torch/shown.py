@@ -13,7 +13,7 @@ from gradstep.torch.watch import look_at
 
 
 def is_whole(holding: Any, key: str) -> bool:
-    """Whether it is of a parameter as a whole, and not of its elements."""
+    """Whether it is of a parameter as a whole, or of its sides, and not of its elements."""
     slots = holding.method.slots
     return key in slots and slots[key].kind != "element"
 

@@ -48,7 +48,7 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
     for key, value in entry.items():
         slot = method.slots.get(key)
         kind = None if slot is None else slot.kind
-        of_all = slot is not None and kind != "element"
+        of_all = slot is not None and kind not in ("element", "workspace")
         of_elements = kind == "element" or key == "ema" or key in BESIDE_PARAM.values()
         of_blocks = key.removesuffix("_scale") in method.slots and key.endswith("_scale")
         if value is None or not (of_elements or of_blocks or of_all):
@@ -63,6 +63,8 @@ def adopted(name: str, param: Tensor, entry: Mapping[str, Any], method: Method) 
         if key == "trailing_bits" and value.dtype == torch.uint8:
             value = value.contiguous().view(torch.int16).squeeze(-1)
         expected = slot.shape(tuple(param.shape)) if slot is not None else tuple(param.shape)
+        if kind == "matrix" and value.numel() == 0:
+            expected = (0, 0)  # of a side that was too long
         if (of_elements or of_all) and value.shape != expected:
             raise ValueError(
                 f"{what} has shape {tuple(value.shape)}; expected {expected}, as its "

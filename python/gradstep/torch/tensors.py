@@ -74,11 +74,13 @@ def check_tensor(what: str, tensor: Any) -> None:
 
 def check_axes(name: str, tensor: Tensor, method: Method) -> None:
     """Raise a ValueError where a state of rows and columns does not go with a parameter."""
-    factored = any(slot.factors for slot in method.slots.values())
-    if factored and tensor.ndim > 2 and not tensor.is_contiguous():
+    slots = method.slots.values()
+    of_matrices = any(slot.factors or slot.kind == "matrix" for slot in slots)
+    if of_matrices and tensor.ndim > 2 and not tensor.is_contiguous():
         raise ValueError(
             f"parameter {name!r} has strides {tensor.stride()}, and its state is of the rows and "
-            "columns of its last two axes; make it contiguous once, x.data = x.data.contiguous()"
+            "columns of matrices that its axes make; make it contiguous once, "
+            "x.data = x.data.contiguous()"
         )
 
 

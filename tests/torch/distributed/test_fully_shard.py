@@ -15,6 +15,7 @@ from tests.torch.distributed.training import (
     assert_same_bits,
     caught,
     dist,
+    front,
     full_only,
     loss_of,
     model,
@@ -177,6 +178,22 @@ def refused() -> list[list[str]]:
 def test_what_needs_whole_tensors_is_refused(processes: Any) -> None:
     for errors in processes(refused, 2):
         assert errors == [[text] * 4 for text in TEXTS.values()]
+
+
+def directed() -> list[str]:
+    net = sharded()
+    front.Muon([torch.ones(2, 2)])
+    errors = [caught(front.Muon, [net.first.weight, net.last.weight])]
+    return [*errors, caught(front.SOAP, net.parameters())]
+
+
+def test_directions_of_whole_matrices_are_refused(processes: Any) -> None:
+    text = (
+        "the directions of {} are computed of whole matrices, and each process has a part of "
+        "these parameters; use AdamW or another optimizer whose steps go element by element"
+    )
+    expected = [text.format("'muon'"), text.format("'soap'")]
+    assert processes(directed, 2) == [expected] * 2
 
 
 def with_two_limits() -> str:
