@@ -63,7 +63,7 @@ class LBFGS(Copyable):
 
     Notes
     -----
-    State: two arrays like the parameters for each pair in the history, and seven to nine more. Up
+    State: two arrays like the parameters for each pair in the history, and up to eleven more. Up
     to ``min(history_size, max_iter)`` further pairs make that a step can be undone.
 
     Source: Nocedal & Wright 2006, *Numerical Optimization*, Algorithms 7.4, 7.5, 3.5 and 3.6.
