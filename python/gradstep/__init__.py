@@ -17,7 +17,8 @@ from gradstep.around.lookahead import Lookahead
 from gradstep.around.sharpness import ASAM, SAM
 from gradstep.closures.info import ClosureInfo
 from gradstep.closures.lbfgs import LBFGS
-from gradstep.closures.minimize import MinimizeResult, minimize
+from gradstep.closures.minimize import minimize
+from gradstep.closures.result import MinimizeResult
 from gradstep.loop.clipping import clip_grads, global_norm
 from gradstep.loop.early_stopping import EarlyStopping
 from gradstep.loop.gradient_sum import GradientSum

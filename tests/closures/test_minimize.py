@@ -88,14 +88,16 @@ def test_too_few_steps() -> None:
 def test_an_optimizer_that_moves_no_further() -> None:
     found = gs.minimize(ravine, np.ones(2), partial(WOLFE, tolerance_grad=0.1), tol=1e-6)
     assert (found.success, found.status) == (False, 2)
-    assert found.message.endswith("lower its tolerance_grad and tolerance_change, if it has any")
-    for optimizer in (gs.LBFGS, WOLFE):  # as far as roundings let it
+    assert found.message.endswith("lower its tolerance_grad and tolerance_change, or raise tol")
+    for optimizer in (partial(WOLFE, tolerance_grad=0), gs.LBFGS):  # as far as roundings let it
         lowest = gs.minimize(
             PROBLEMS["logistic"]()[0], PROBLEMS["logistic"]()[1], optimizer, tol=0.0
         )
         assert lowest.status == 2
         assert lowest.nit < 300
-    assert gs.global_norm(lowest.jac) < 1e-4
+    assert gs.global_norm(lowest.jac) < 1e-6
+    assert "losses in float64 cannot tell points apart any more" in lowest.message
+    assert "tolerance" not in lowest.message
     uphill = gs.minimize(lambda w: (ravine(w)[0], -ravine(w)[1]), np.ones(2), WOLFE)
     assert uphill.status == 2
     np.testing.assert_array_equal(uphill.x, 1.0)
@@ -132,9 +134,31 @@ def test_errors_of_the_function_come_through() -> None:
         gs.minimize(lambda w: 1.0, np.ones(2), gs.Adam)  # type: ignore[arg-type, return-value]
 
 
-def test_whole_numbers_become_floats() -> None:
-    found = gs.minimize(ravine, np.array([1, 1]), WOLFE)
+@pytest.mark.parametrize("x0", [np.array([1, 1]), [1, 1], (1.0, 1)])
+def test_numbers_become_floats(x0: Any) -> None:
+    found = gs.minimize(ravine, x0, gs.LBFGS)
+    assert found.success
     assert found.x.dtype == np.float64
+    nested = gs.minimize(lambda p: (0.0, {"a": 0 * p["a"]}), {"a": [[1, 2], [3, 4]]}, gs.Adam)
+    np.testing.assert_array_equal(nested.x["a"], [[1.0, 2.0], [3.0, 4.0]])
+    with pytest.raises(ValueError, match=r"x0 has a list of numbers whose parts differ in length"):
+        gs.minimize(ravine, [[1, 2], [3]], WOLFE)
+
+
+def test_fields_are_entries() -> None:
+    found = gs.minimize(ravine, np.ones(2), WOLFE)
+    assert found["x"] is found.x
+    assert dict(found)["nfev"] == found.nfev
+    with pytest.raises(KeyError, match="'y'; there are x, fun, jac"):
+        found["y"]
+
+
+def test_lookahead_is_followed_and_sam_is_not() -> None:
+    found = gs.minimize(ravine, np.ones(2), lambda x: gs.Lookahead(gs.SGD(x, lr=0.05), k=3))
+    assert (found.success, found.nit + 1) == (True, found.nfev)
+    for around in (gs.SAM, lambda opt: gs.Lookahead(gs.ASAM(opt))):
+        with pytest.raises(TypeError, match=r"gradients of A?SAM are those of worse points nearby"):
+            gs.minimize(ravine, np.ones(2), lambda x: around(gs.SGD(x)))  # noqa: B023
 
 
 @pytest.mark.parametrize(

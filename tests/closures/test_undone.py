@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import gradstep as gs
+from gradstep.closures.evaluation import evaluated
 from tests.closures.problems import rosenbrock
 from tests.closures.test_lbfgs import flat_state
 from tests.helpers import Array, assert_same_bits
@@ -233,3 +234,11 @@ def test_interrupts_at_any_time_leave_a_step_taken_or_not() -> None:
         assert numbers == ends[taken][1]
         assert_same_bits(arrays, ends[taken][0])
     assert interrupted == 40
+
+
+def test_errors_that_are_made_in_other_ways_come_through_as_their_kind() -> None:
+    def align(grads: Any) -> Any:
+        return grads.decode("ascii")
+
+    with pytest.raises(ValueError, match=r"must return \(loss, grads\).*can't decode byte"):
+        evaluated(lambda: (1.0, b"\xff"), align)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.torch.twins import front, ours_only
@@ -75,6 +76,11 @@ def test_trains_as_torch(given: Any, search: str | None, dtype: Any, backend: st
         torch.testing.assert_close(
             ours.state[entry], theirs.state[entry], rtol=0.01, atol=tolerance
         )
+    for number in ("t", "H_diag", "prev_loss"):
+        expected = pytest.approx(float(theirs.state[number]), rel=100 * tolerance)
+        assert float(ours.state[number]) == expected
+    expected = pytest.approx(list(map(float, theirs.state["ro"])), rel=100 * tolerance)
+    assert list(map(float, ours.state["ro"])) == expected
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=[e.optimizer_error_input.desc for e in ERRORS])
@@ -102,6 +108,83 @@ def test_states_go_both_ways(way: str, backend: str) -> None:
         second.step()
         expected.step()
     assert_alike(second, expected, 1e-10)
+
+
+def test_torch_continues_with_a_growing_history(backend: str) -> None:
+    options = {"line_search_fn": "strong_wolfe", "max_iter": 3, "max_eval": 30}
+    ours, theirs = Run(front, **options), Run(torch.optim, **options)
+    ours.step()
+    theirs.opt.load_state_dict(copy.deepcopy(ours.opt.state_dict()))
+    for mine, its in zip(ours.params, theirs.params, strict=True):
+        its.data.copy_(mine.data)
+    theirs.calls = ours.calls
+    assert float(theirs.step()) == pytest.approx(float(ours.step()), rel=1e-12)
+    assert len(theirs.state["old_dirs"]) == 5
+    assert_alike(ours, theirs, 1e-10)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.01])
+def test_searches_end_where_those_of_torch_end(tolerance: float, backend: str) -> None:
+    def run(optim: Any) -> tuple[Any, Any]:
+        w = torch.nn.Parameter(torch.tensor(np.random.default_rng(1).normal(size=10)))
+        opt = optim.LBFGS(
+            [w], max_iter=60, line_search_fn="strong_wolfe", tolerance_change=tolerance
+        )
+
+        def closure() -> Any:
+            opt.zero_grad()
+            loss = (w.abs() + 0.1 * w.square()).sum()
+            loss.backward()
+            return loss
+
+        opt.step(closure)
+        return opt.state[w]["n_iter"], opt.state[w]["func_evals"]
+
+    assert run(front) == run(torch.optim)
+
+
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_autograd_hears_of_the_last_write(search: str | None) -> None:
+    w = torch.nn.Parameter(torch.ones(3))
+    opt, kept = front.LBFGS([w], lr=0.1, max_iter=1, line_search_fn=search), []
+
+    def closure() -> Any:
+        opt.zero_grad()
+        kept.append(w.pow(4).sum())
+        kept[-1].backward(retain_graph=True)
+        return kept[-1].detach()
+
+    opt.step(closure)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        kept[-1].backward()
+
+
+@pytest.mark.parametrize("absent", [1, 2])
+def test_a_gradient_that_is_none_is_zero(absent: int, backend: str) -> None:
+    def run(optim: Any) -> list[Any]:
+        v, w = (torch.nn.Parameter(torch.full((2,), each)) for each in (2.0, 3.0))
+        opt, calls = optim.LBFGS([v, w], lr=0.1, max_iter=4), []
+
+        def closure() -> Any:
+            calls.append(1)
+            v.grad = 2 * v.detach()
+            w.grad = None if len(calls) >= absent else 4 * w.detach()
+            return (v.square() + 2 * w.square()).sum()
+
+        opt.step(closure)
+        return [v.detach(), w.detach()]
+
+    torch.testing.assert_close(run(front), run(torch.optim), rtol=1e-5, atol=1e-6)
+
+
+@ours_only
+def test_last_info_tells_of_a_step_that_was_undone() -> None:
+    run = Run(front, max_iter=3, max_eval=9)
+    assert run.opt.last_info is None
+    run.step()
+    assert (run.opt.last_info.skipped, run.opt.last_info.iterations) == (False, 3)
+    run.opt.step(lambda: run.closure() * float("nan"))
+    assert (run.opt.last_info.skipped, run.opt.last_info.stopped) == (True, "nonfinite")
 
 
 @ours_only

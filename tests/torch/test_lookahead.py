@@ -87,3 +87,49 @@ def test_slow_weights_take_the_parameters_place_for_a_while() -> None:
         params[1].data = torch.full((30,), 7.0)
     assert bits(params)[0] == fast[0]
     np.testing.assert_array_equal(params[1].detach().numpy(), 7.0)
+
+
+def test_slow_weights_that_cannot_be_written_are_found_before_the_step() -> None:
+    params = tensors()
+    opt = fronts.Lookahead(fronts.AdamW(params, lr=0.1), k=2)
+    trained(opt, params, 1)
+    opt.step(lambda: 1.0)
+    opt.step(lambda: 1.0)
+    own = opt.slow[params[1]]
+    for value, match in (
+        (torch.zeros(3), r"the slow weights of parameter 1 have shape \(3,\)"),
+        (own.double(), "the slow weights of parameter 1 have dtype torch.float64"),
+        (params[1].detach(), "parameter 1 and the slow weights of parameter 1 share memory"),
+    ):
+        opt._slow[params[1]] = value
+        before = bits(params), state_of(opt), opt.steps
+        with pytest.raises((TypeError, ValueError), match=match):
+            opt.step()
+        assert (bits(params), state_of(opt), opt.steps) == before
+    opt._slow[params[1]] = own
+    opt.step()
+    np.testing.assert_array_equal(own.numpy(), params[1].detach().numpy())
+
+
+@pytest.mark.parametrize("wrapper", ["Lookahead", "SAM", "ASAM"])
+def test_nothing_goes_around_lbfgs(wrapper: str) -> None:
+    for optim in (fronts, torch.optim):
+        with pytest.raises(TypeError, match=f"evaluates its closure itself.*no {wrapper} can"):
+            getattr(fronts, wrapper)(optim.LBFGS(tensors()))
+
+
+def test_averages_of_a_method_are_not_torn_apart() -> None:
+    for around in (lambda opt: opt, fronts.SAM):
+        with pytest.raises(TypeError, match="opt must not be a ScheduleFreeAdamW: its parameters"):
+            fronts.Lookahead(around(fronts.ScheduleFreeAdamW(tensors())))
+
+
+def test_steps_in_the_backward_pass_are_those_of_single_parameters() -> None:
+    for opt in (
+        fronts.SAM(fronts.SGD(tensors(), lr=0.1)),
+        fronts.Lookahead(fronts.SGD(tensors(), lr=0.1)),
+        fronts.LBFGS(tensors()),
+    ):
+        kind = type(opt).__name__
+        with pytest.raises(TypeError, match=f"got a {kind}, whose steps need all parameters"):
+            fronts.step_in_backward(opt)

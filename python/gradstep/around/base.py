@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from gradstep.closures.lbfgs import LBFGS
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.turn import Turn
 from gradstep.values import shown
@@ -19,9 +20,12 @@ class Around:
     """
 
     optimizer: Any
+    takes_closures = False  # in the place of gradients
     _turn: Turn
 
     def __init__(self, opt: Any) -> None:
+        if isinstance(opt, LBFGS):
+            raise TypeError(without_closures(type(self).__name__, "an LBFGS"))
         if not isinstance(opt, (Optimizer, Around)):
             raise TypeError(
                 f"opt must be an optimizer of gradstep's, got {shown(opt)}; make it first: "
@@ -70,3 +74,21 @@ class Around:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _turn=Turn())
+
+
+def without_closures(kind: str, got: str) -> str:
+    """Why L-BFGS is refused."""
+    return (
+        f"opt must take one gradient for each step, got {got}: L-BFGS evaluates its closure "
+        f"itself, many times in a step, and measures curvature from step to step, so no {kind} "
+        "can go around it. Step it alone, or wrap another optimizer"
+    )
+
+
+def call_for(opt: Around) -> str:
+    """What saves an optimizer that has others around it."""
+    within, slow, path = opt, "", "opt"
+    while isinstance(within, Around):
+        slow = ", slow=opt.slow" if hasattr(type(within), "slow") else slow
+        within, path = within.optimizer, f"{path}.optimizer"
+    return f"gs.save(path, {path}{slow})"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gradstep.around.base import Around
-from gradstep.around.slow import SlowWeights, check_alpha, check_k
+from gradstep.around.slow import SlowWeights, check_alpha, check_k, check_steps_from_params
 from gradstep.arrays.loans import lent
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.averages import exchanged
@@ -63,6 +63,7 @@ class Lookahead(Around):
             if isinstance(within, Lookahead):
                 raise TypeError("opt must not be a Lookahead already, nor have one within")
             within = within.optimizer
+        check_steps_from_params(within.method, type(within).__name__)
         self._slow = SlowWeights(self._innermost, k, alpha)
 
     @property
@@ -99,6 +100,7 @@ class Lookahead(Around):
         slow = self._slow
         slow.settle()  # what interrupts have left
         slow.add_new()
+        slow.check_next()
         try:
             try:
                 info: StepInfo = self.optimizer.step(grads, **options)

@@ -51,6 +51,7 @@ class SAM(Around):
     (array([2.67, 3.56]), 12.5)
     """
 
+    takes_closures = True
     _eta: float | None = None
 
     def __init__(self, opt: Any, rho: float = 0.05) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change, filled
-from gradstep.arrays.memory import allocate, flat, memory_order
+from gradstep.arrays.memory import address, allocate, flat, memory_order
 from gradstep.arrays.parameters import check_writeable
+from gradstep.method.method import Method, WithAverage
 from gradstep.method.rows import draws, key_of
 from gradstep.optimizer.averages import Pair
 from gradstep.optimizer.decoding import decoded
@@ -41,6 +42,7 @@ class SlowWeights(Mapping[str, Array]):
         self._opt = opt
         self.k, self.alpha = check_k(k), check_alpha(alpha)
         self._arrays: dict[str, Array] = {}
+        self._addresses: dict[str, int] = {}
         self._synced_at = opt.steps
         self._forget_table()
         self.add_new()
@@ -67,6 +69,8 @@ class SlowWeights(Mapping[str, Array]):
             if name not in self._arrays:
                 new[name] = slow_array(layout, name)
                 new[name][...] = decoded(layout, name, "param")
+        addresses = {name: address(slow) for name, slow in new.items()}
+        self._addresses = self._addresses | addresses
         self._arrays = self._arrays | new
 
     def is_due(self) -> bool:
@@ -74,6 +78,20 @@ class SlowWeights(Mapping[str, Array]):
         if steps < self._synced_at:  # an earlier state was loaded into the optimizer within
             self._synced_at = steps
         return steps - self._synced_at >= self.k
+
+    def check_next(self) -> None:
+        """Raise a ValueError where both meet after the next step and cannot be written then."""
+        if self._opt._layout.steps + 1 - self._synced_at < self.k:
+            return
+        for name, slow in self._arrays.items():
+            what = f"the slow weights of {name!r}"
+            check_writeable(what, slow)
+            if address(slow) != self._addresses[name]:
+                raise ValueError(
+                    f"{what} are no longer on the memory that they were made on; make a new "
+                    "Lookahead, and write values into its slow weights: opt.slow[name][...] = "
+                    "values"
+                )
 
     def settle(self) -> None:
         """Bring both together, if so many steps have been taken. May be called again."""
@@ -190,6 +208,7 @@ class SlowWeights(Mapping[str, Array]):
         self._arrays = {name: slow_array(layout, name) for name in given}
         for name, slow in self._arrays.items():
             slow[...] = given[name]
+        self._addresses = {name: address(slow) for name, slow in self._arrays.items()}
         self._forget_table()
 
 
@@ -209,6 +228,16 @@ def unread_gradients(params: list[Array]) -> list[Array]:
         values = zeros[: param.size * dtype.itemsize].view(dtype)
         views.append(values.reshape(param.shape, order=memory_order(param)))
     return views
+
+
+def check_steps_from_params(method: Method, kind: str) -> None:
+    """Raise a TypeError where steps do not go on from wherever the parameters are put."""
+    if isinstance(method, WithAverage):
+        raise TypeError(
+            f"opt must not be a {kind}: its parameters stand between an average and another "
+            "sequence in its state, which slow weights written over them would tear apart, and it "
+            "averages already. Use it alone, or Lookahead around another optimizer"
+        )
 
 
 def check_k(value: Any) -> int:

@@ -41,7 +41,8 @@ def evaluated(closure: Closure, align: Align) -> tuple[float, Sequence[Any]]:
     try:
         return loss, align(grads)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{EXPECTED}; of what it returned {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{EXPECTED}; of what it returned {error}") from error
 
 
 def described(returned: Any) -> str:

@@ -29,7 +29,7 @@ class ClosureInfo(NamedTuple):
     #: ``"max_iter"``, ``"max_eval"``, or ``"nonfinite"``.
     stopped: str
     #: How the last line search ended: ``"wolfe"`` (both conditions hold), ``"interval"`` (what is
-    #: left to search is below ``tolerance_change``), ``"max_eval"``; None where there was none.
+    #: left to search moves no parameter by 1e-9), ``"max_eval"``; None where there was none.
     line_search: str | None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gradstep.arrays.structure import Align
@@ -29,6 +29,7 @@ class Memory(NamedTuple):
     t: float = 0.0  # of the last move, along d, from where this gradient is of
     d: int | None = None
     gradient: int | None = None
+    loss: float = 0.0  # where this gradient is of
     absent: tuple[str, ...] | None = None  # parameters without a gradient; None: not known yet
 
     def vectors(self) -> set[int]:
@@ -139,23 +140,27 @@ class Iterations:
         d = slots.take()
         of_direction: tuple[float, float] = engine.direction(now.gradient, pairs, scale, d)
         self._memory = memory._replace(
-            iterations=memory.iterations + 1, pairs=pairs, scale=scale, d=d, gradient=now.gradient
-        )
+            iterations=memory.iterations + 1, pairs=pairs, scale=scale, d=d, gradient=now.gradient,
+            loss=now.loss,
+        )  # fmt: skip
         return of_direction
 
     def _evaluate(self, to: int) -> tuple[float, float, int, Size]:
         """What a :class:`Trial` holds, but for its step length; its slope is not known."""
         loss, leaves = evaluated(self._closure, self._align)
-        absent = tuple(n for n, g in zip(self._names, leaves, strict=True) if g is None)
-        if self._memory.absent is None:
-            self._memory = self._memory._replace(absent=absent)
-        elif absent != self._memory.absent:
-            check_present(absent, self._memory.absent)
+        self._check_present(leaves)
         self._evaluations += 1
         self._loss = self._sign * loss
         if self._evaluations == 1:
             self._first_loss = self._loss
         return self._loss, 0.0, to, self._space.read(leaves, self._sign, to)
+
+    def _check_present(self, leaves: Sequence[Any]) -> None:
+        absent = tuple(n for n, g in zip(self._names, leaves, strict=True) if g is None)
+        if self._memory.absent is None:
+            self._memory = self._memory._replace(absent=absent)
+        elif absent != self._memory.absent:
+            check_present(absent, self._memory.absent)
 
     def _try(self, t: float, kept: tuple[Trial, ...]) -> Trial:
         """The trial at x + t·d."""
@@ -182,9 +187,8 @@ class Iterations:
         return now._replace(t=t)
 
     def _search(self, now: Trial, t: float, reach: float) -> tuple[Trial, str]:
-        options = self._options
-        most = options["max_eval"] - self._evaluations
-        search = StrongWolfe(self._try, now, reach, options["tolerance_change"], most)
+        most = self._options["max_eval"] - self._evaluations
+        search = StrongWolfe(self._try, now, reach, most)
         found, how = search.search(t)
         if self._at != found.t:
             assert self._memory.d is not None

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from gradstep.closures.space import Size
 
 C1, C2 = 1e-4, 0.9
+NARROWEST = 1e-9  # an interval in which no parameter moves by as much is searched no further
 
 
 class Trial(NamedTuple):
@@ -58,17 +59,12 @@ class StrongWolfe:
         The trial at 0.
     reach
         The direction's largest absolute element.
-    tolerance
-        An interval in which no parameter moves by as much is searched no further.
     most
         Trials after the first.
     """
 
-    def __init__(
-        self, evaluate: Evaluate, start: Trial, reach: float, tolerance: float, most: int
-    ) -> None:
-        self._evaluate, self._start = evaluate, start
-        self._reach, self._tolerance = reach, tolerance
+    def __init__(self, evaluate: Evaluate, start: Trial, reach: float, most: int) -> None:
+        self._evaluate, self._start, self._reach = evaluate, start, reach
         self._most, self._count = most, 0
 
     def search(self, t: float) -> tuple[Trial, str]:
@@ -101,7 +97,7 @@ class StrongWolfe:
         low = lower(ends)
         near_border = False
         while self._count < self._most:
-            if abs(ends[1].t - ends[0].t) * self._reach < self._tolerance:
+            if abs(ends[1].t - ends[0].t) * self._reach < NARROWEST:
                 return ends[low], "interval"
             t, near_border = between(ends, near_border)
             trial = self._next(t, (self._start, *ends))

@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.advice import is_list_of_numbers
 from gradstep.arrays.groups import named_params
 from gradstep.arrays.structure import Align, aligner
 from gradstep.arrays.trees import flatten, rebuilt
 from gradstep.closures.evaluation import check_callable, evaluated
 from gradstep.closures.iterations import Callback
 from gradstep.closures.lbfgs import LBFGS, check_callback
+from gradstep.closures.result import ENDED, LIMIT, LOWER, MinimizeResult
 from gradstep.loop.clipping import global_norm
 from gradstep.optimizer.front import Optimizer
-from gradstep.values import check_count, check_finite
+from gradstep.values import check_count, check_finite, shown
 
 Array = NDArray[Any]
 Function = Callable[[Any], tuple[Any, Any]]
-
-
-@dataclass(frozen=True)
-class MinimizeResult:
-    """What :func:`minimize` found; the fields are those of SciPy's ``OptimizeResult``."""
-
-    #: The parameters, in the structure of ``x0``, and there
-    x: Any
-    #: the loss,
-    fun: float
-    #: and its gradients.
-    jac: Any
-    #: Iterations; for an optimizer without closures these are its steps.
-    nit: int
-    #: Calls of ``fun``.
-    nfev: int
-    #: Whether the gradient's norm is at most ``tol``.
-    success: bool
-    #: 0: it is. 1: ``max_steps`` were too few. 2: the optimizer moves no further. 3: losses or
-    #: gradients are not finite. 99: the callback raised StopIteration.
-    status: int
-    message: str
-
-
-ENDED = {
-    0: "the gradient's norm is at most tol",
-    1: "the gradient's norm is above tol after max_steps steps",
-    2: "the optimizer moves no further, with the gradient's norm above tol; lower its "
-    "tolerance_grad and tolerance_change, if it has any",
-    3: "the loss or its gradient is not finite",
-    99: "callback raised StopIteration",
-}
 
 
 class Point:
@@ -88,7 +57,7 @@ class Point:
 def minimize(
     fun: Function,
     x0: Any,
-    optimizer: Callable[[Any], Optimizer | LBFGS],
+    optimizer: Callable[[Any], Any],
     *,
     tol: float = 1e-5,
     max_steps: int = 10_000,
@@ -101,22 +70,27 @@ def minimize(
     fun : function of x that returns (loss, grads)
         ``x`` has the structure of `x0`, and so have the gradients.
     x0 : array, or lists, tuples and dicts of arrays, nested at will
-        Where to begin. It is copied; numbers that are no floats become float64.
+        Where to begin. It is copied; numbers that are no floats, and lists of numbers, become
+        arrays of float64.
     optimizer : class, or function of the parameters that makes an optimizer
         ``lambda params: gs.Adam(params, lr=0.1)``, or ``gs.LBFGS``, which by itself stands for one
-        that searches along lines and has tolerances that suit `tol`.
+        that searches along lines and has tolerances that suit `tol`. A :class:`Lookahead` will do;
+        :class:`SAM` will not.
     tol : float ≥ 0
         The Euclidean norm of all gradients at which to end.
     max_steps : int ≥ 1
         Steps of the optimizer; one of :class:`LBFGS` is up to ``max_iter`` iterations.
     callback : function of (step, loss, grad_norm)
         Called after each iteration, with its number and what was last evaluated there. If it
-        raises StopIteration, the run ends after the step.
+        raises StopIteration, the run ends after the step; one of :class:`LBFGS` goes on until then,
+        and `callback` is called no more.
 
     Returns
     -------
     MinimizeResult
-        With the fields of SciPy's ``OptimizeResult``.
+        With the fields of SciPy's ``OptimizeResult``. ``x`` is where gradients are taken: of a
+        :class:`Lookahead` the fast weights, of ``ScheduleFree...`` the point between its average
+        and its steps, of others with ``ema_decay`` not the average.
 
     Raises
     ------
@@ -139,17 +113,38 @@ def minimize(
         check_callback(callback)
     x = own_floats(x0)
     opt = searching(x, tol) if optimizer is LBFGS else optimizer(x)
-    if not isinstance(opt, (Optimizer, LBFGS)):
-        raise TypeError(
-            f"optimizer must make an optimizer of gradstep's, got a {type(opt).__name__}; give a "
-            "class, or a function such as lambda params: gs.Adam(params, lr=0.1)"
-        )
+    check_made(opt)
     point = Point(fun, x, aligner(named_params(x, None)[0]))
     run = with_closures if isinstance(opt, LBFGS) else with_gradients
     status, iterations = run(opt, point, tol, max_steps, callback or nothing)  # type: ignore[arg-type]
+    message = ENDED[status] + (stalled_by(opt, optimizer is LBFGS) if status == 2 else "")
     return MinimizeResult(
-        x, point.loss, point.grads, iterations, point.count, status == 0, status, ENDED[status]
+        x, point.loss, point.grads, iterations, point.count, status == 0, status, message
     )
+
+
+def check_made(opt: Any) -> None:
+    within, kind = opt, type(opt).__name__
+    while hasattr(type(within), "takes_closures"):  # one around another
+        if within.takes_closures:
+            raise TypeError(
+                f"optimizer must step with the gradients at x, got {kind}: the gradients of "
+                f"{type(within).__name__} are those of worse points nearby, which vanish where "
+                "those at x, by which tol goes, do not. Give the optimizer within"
+            )
+        within = within.optimizer
+    if not isinstance(within, (Optimizer, LBFGS)):
+        raise TypeError(
+            f"optimizer must make an optimizer of gradstep's, got a {kind}; give a class, or a "
+            "function such as lambda params: gs.Adam(params, lr=0.1)"
+        )
+
+
+def stalled_by(opt: LBFGS, tolerances_are_ours: bool) -> str:
+    """Why it moves no further, and what to do."""
+    if not tolerances_are_ours and max(opt.tolerance_grad, opt.tolerance_change) > 0:
+        return LOWER
+    return LIMIT.format(" and ".join(sorted({str(p.dtype) for p in opt.params.values()})))
 
 
 def searching(params: Any, tol: float) -> LBFGS:
@@ -223,7 +218,7 @@ def nothing(step: int, loss: float, norm: float) -> None:
 
 def own_floats(x0: Any) -> Any:
     """A copy of `x0` in arrays that can be trained."""
-    structure, leaves = flatten(x0)
+    structure, leaves = flatten(with_arrays(x0))
     arrays = {}
     for name, leaf in leaves.items():
         array = np.array(leaf, order="K")
@@ -231,6 +226,24 @@ def own_floats(x0: Any) -> Any:
             array = array.astype(np.float64)
         arrays[name] = array
     return rebuilt(structure, arrays)
+
+
+def with_arrays(node: Any) -> Any:
+    """The same with an array in the place of each list of numbers."""
+    if is_list_of_numbers(node, but=(np.generic,)):
+        try:
+            return np.array(node, np.float64)
+        except ValueError:
+            raise ValueError(
+                f"x0 has a list of numbers whose parts differ in length, {shown(node)}; give "
+                "arrays: [np.zeros(2), np.zeros(3)]"
+            ) from None
+    if isinstance(node, Mapping):
+        return {key: with_arrays(part) for key, part in node.items()}
+    if isinstance(node, (list, tuple)):
+        parts = map(with_arrays, node)
+        return tuple(parts) if isinstance(node, tuple) else list(parts)
+    return node
 
 
 def copied(x: Any, leaves: Sequence[Any]) -> Any:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+from gradstep.around.base import Around, call_for
 from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.groups import named_arrays
 from gradstep.arrays.loans import refuse_lent
@@ -247,6 +248,11 @@ def import_safetensors() -> Any:
 
 
 def check_optimizer(opt: Any) -> None:
+    if isinstance(opt, Around):
+        raise TypeError(
+            f"opt must be the optimizer within the {type(opt).__name__}; save and load it as "
+            f"{call_for(opt)}"
+        )
     if not isinstance(opt, (Optimizer, LBFGS)):
         raise TypeError(f"opt must be an optimizer, got a {type(opt).__name__}")
 

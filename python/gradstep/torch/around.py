@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradstep.around.base import without_closures
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.lists_step import Call
 from gradstep.torch.sharding import is_of_flat_param
@@ -35,6 +36,8 @@ class Around(torch.optim.Optimizer):
                 f"opt must be a torch.optim.Optimizer, got {shown(opt)}; make it first: "
                 f"{kind}(AdamW(model.parameters())). Those over NumPy arrays go into gs.{kind}"
             )
+        if isinstance(opt, torch.optim.LBFGS):
+            raise TypeError(without_closures(kind, "an LBFGS"))
         self.__dict__["optimizer"] = opt
         self._check(self._params())
         self.__setstate__({})

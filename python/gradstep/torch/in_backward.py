@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gradstep.reference import RULES
+from gradstep.torch.around import Around
 from gradstep.torch.front import Optimizer
 from gradstep.torch.holding import Holding
 from gradstep.torch.watch import Moved, Watch
@@ -50,6 +51,12 @@ def step_in_backward(opt: Optimizer) -> StepInBackward:
     (True, [0.75, 0.75])
     >>> opt.step()
     """
+    if isinstance(opt, (Around, torch.optim.LBFGS)):
+        raise TypeError(
+            f"opt must be an optimizer whose parameters step one by one, got a "
+            f"{type(opt).__name__}, whose steps need all parameters and a closure or slow weights; "
+            "call opt.step() without step_in_backward"
+        )
     if not isinstance(opt, Optimizer):
         raise TypeError(
             f"opt must be an optimizer of gradstep.torch, got a {type(opt).__name__}; make one "

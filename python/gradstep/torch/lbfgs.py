@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import setitem
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from gradstep.arrays.at_once import at_once
-from gradstep.closures.info import NotFinite
+from gradstep.closures.info import ClosureInfo, NotFinite
 from gradstep.closures.iterations import Iterations, Memory
 from gradstep.closures.space import Slots, Space
 from gradstep.optimizer.turn import Turn
@@ -114,6 +115,10 @@ class LBFGS(torch.optim.LBFGS):
     (9.0, True)
     """
 
+    #: What the last step did; None where torch's own code took it. ``last_info.skipped``: it was
+    #: undone, as losses or gradients were not finite.
+    last_info: ClosureInfo | None = None
+
     def step(self, closure: Callable[[], Any]) -> Any:
         """Iterate as torch.optim.LBFGS does, and return the loss from before."""
         turn: Turn = self.__dict__.setdefault("_turn", Turn())
@@ -126,25 +131,30 @@ class LBFGS(torch.optim.LBFGS):
         state = self.state[params[0]] if params else {}
         held, space = self._space_of(params, state) if takes(group) else (None, None)
         if space is None:
+            self.last_info = None
             return torch_step()(self, closure)
         memory = recalled(space, state)
         slots = Slots(space, memory.vectors())
         before, evaluate = slots.take(), Evaluate(params, closure)
         options = {name: group[name] for name in OPTIONS} | {"maximize": False}
-        run = Iterations(space, slots, memory, options, evaluate, evaluate.align, None)
+        run = TensorIterations(space, slots, memory, options, evaluate, evaluate.align, None)
         space.save(before)
         done: list[None] = []
         try:
             new, info = run.run(float(group["lr"]))
-            remember = partial(state.update, remembered(space, state, memory, new, info.loss))
-            at_once([remember, partial(done.append, None)])()
+            state_change = remembered(space, state, memory, new, options["history_size"])
+            remember = partial(state.update, state_change)
+            inform = partial(setitem, self.__dict__, "last_info", info)
+            at_once([remember, inform, partial(done.append, None)])()
         except BaseException as error:
             if not done:
                 space.check()
                 space.engine.restore(before)
-                increment_version(params)
             if not isinstance(error, NotFinite):
                 raise
+            self.last_info = run.undone()
+        finally:
+            increment_version(params)
         del held
         return evaluate.first
 
@@ -164,6 +174,13 @@ class LBFGS(torch.optim.LBFGS):
             self._space = space
             return held, space
         return space.begin(), space
+
+
+class TensorIterations(Iterations):
+    """Those that take a parameter without a gradient for one whose gradient is zero."""
+
+    def _check_present(self, leaves: Sequence[Any]) -> None:
+        pass
 
 
 class Evaluate:
@@ -187,10 +204,10 @@ class Evaluate:
 
 
 def array_of(param: Tensor) -> Any:
-    """The gradient, zeros where there is none, as an array."""
+    """The gradient, if there is one, as an array."""
     grad = param.grad
     if grad is None:
-        return np.zeros(tuple(param.shape), param.detach().numpy().dtype)
+        return None
     grad = grad.detach()
     if grad.is_sparse:
         grad = grad.to_dense()
@@ -244,11 +261,12 @@ def recalled(space: TensorSpace, state: Mapping[str, Any]) -> Memory:
         t=float(state["t"]),
         d=numbers[id(state["d"])],
         gradient=numbers[id(state["prev_flat_grad"])],
+        loss=float(state.get("prev_loss") or 0.0),
     )
 
 
 def remembered(
-    space: TensorSpace, state: Mapping[str, Any], before: Memory, new: Memory, loss: float
+    space: TensorSpace, state: Mapping[str, Any], before: Memory, new: Memory, history: int
 ) -> dict[str, Any]:
     """What changes of a state."""
     counts = {"func_evals": new.evaluations, "n_iter": new.iterations}
@@ -256,7 +274,7 @@ def remembered(
         return counts
     assert new.d is not None
     assert new.gradient is not None
-    tensors = space.tensors
+    tensors, al = space.tensors, state.get("al") or []  # torch's scratch, which it makes once
     return counts | {
         "d": tensors[new.d],
         "t": new.t,
@@ -265,8 +283,8 @@ def remembered(
         "ro": [rho for _, _, rho in new.pairs],
         "H_diag": new.scale,
         "prev_flat_grad": tensors[new.gradient],
-        "prev_loss": loss,
-        "al": state.get("al") or [None] * len(new.pairs),
+        "prev_loss": new.loss,
+        "al": [*al, *[None] * (history - len(al))],
     }
 
 

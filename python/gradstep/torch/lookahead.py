@@ -13,17 +13,27 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from gradstep.around.slow import NO_AVERAGE, NO_LIMITS, NO_PENALTIES, check_alpha, check_k
+from gradstep.around.slow import (
+    NO_AVERAGE,
+    NO_LIMITS,
+    NO_PENALTIES,
+    check_alpha,
+    check_k,
+    check_steps_from_params,
+)
 from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.memory import allocate
 from gradstep.optimizer.storage import BESIDE_PARAM
 from gradstep.optimizer.turn import STEP
 from gradstep.torch.around import Around, take
-from gradstep.torch.tensors import array_of, lies_like, tensor_on
+from gradstep.torch.front import Optimizer
+from gradstep.torch.state import check_apart
+from gradstep.torch.tensors import array_of, check_tensor, lies_like, tensor_on
 from gradstep.torch.watch import look_at
 from gradstep.values import check_count, check_entries
 
 OWN = "lookahead"  # the entry of the state dict that is ours
+ANEW = "Make a new Lookahead after a change of parameters or slow weights."
 
 
 class Lookahead(Around):
@@ -67,6 +77,8 @@ class Lookahead(Around):
 
     def __init__(self, opt: Any, k: int = 5, alpha: float = 0.5) -> None:
         super().__init__(opt)
+        if isinstance(within := self._innermost, Optimizer):
+            check_steps_from_params(within.method, type(within).__name__)
         self.k, self.alpha = check_k(k), check_alpha(alpha)
         self._since, self._counted = 0, None  # steps since both met, and the last that was counted
         self._slow: dict[Tensor, Tensor] = {}
@@ -98,6 +110,8 @@ class Lookahead(Around):
         opt, this, returned = self.optimizer, object(), [False]
         if sum(len(group["params"]) for group in self.param_groups) != len(self._slow):
             self._add_new()
+        if self._since + 1 >= self.k:
+            self._check_slow()
         before = getattr(opt, "steps", None)
         try:
             try:
@@ -121,17 +135,30 @@ class Lookahead(Around):
         if self._since >= self.k:
             self._meet()
 
-    def _meet(self) -> None:
+    def _check_slow(self) -> list[Tensor]:
+        """The parameters, each once; an error where both cannot meet."""
         self._add_new()
         params = list(dict.fromkeys(self._params()))
-        slow = [self._slow[param] for param in params]
-        for i, (param, own) in enumerate(zip(params, slow, strict=True)):
+        written: dict[str, Any] = {}
+        for i, param in enumerate(params):
+            what, own = f"the slow weights of parameter {i}", self._slow[param]
+            check_tensor(f"parameter {i}", param)
+            check_tensor(what, own)
+            wide = torch.float64 if param.dtype == torch.float64 else torch.float32
+            if own.dtype != wide:
+                raise TypeError(f"{what} have dtype {own.dtype}; expected {wide}. {ANEW}")
             if not lies_like(own, param):
                 raise ValueError(
-                    f"parameter {i} has shape {tuple(param.shape)} and strides {param.stride()}, "
-                    f"and its slow weights {tuple(own.shape)} and {own.stride()}; make a new "
-                    "Lookahead after a change of parameters"
+                    f"{what} have shape {tuple(own.shape)} and strides {own.stride()}; expected "
+                    f"those of the parameter, {tuple(param.shape)} and {param.stride()}. {ANEW}"
                 )
+            written |= {f"parameter {i}": array_of(param), what: array_of(own)}
+        check_apart(written)
+        return params
+
+    def _meet(self) -> None:
+        params = self._check_slow()
+        slow = [self._slow[param] for param in params]
         parts = (NO_LIMITS, NO_PENALTIES, NO_AVERAGE, {"alpha": self.alpha})
         entries = [self.state.get(param, {}) for param in params]
         beside = [e[key] for e in entries for key in BESIDE_PARAM.values() if key in e]
