@@ -18,44 +18,45 @@ import torch
 import gradstep
 import gradstep.torch as fronts
 
-wrapper, size, backend = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-gradstep.runtime.set_backend(backend)
-w = torch.nn.Parameter(torch.ones(100_000))
-opt = getattr(fronts, wrapper)(fronts.SGD([w], lr=0.1))
-others, calls = [], []
+def refused(wrapper, size):
+    w = torch.nn.Parameter(torch.ones(100_000))
+    opt = getattr(fronts, wrapper)(fronts.SGD([w], lr=0.1))
+    others, calls = [], []
 
-def resize():
-    w.untyped_storage().resize_(size)
-    others.extend(torch.full((100_000,), 7.0) for _ in range(50))
+    def resize():
+        w.untyped_storage().resize_(size)
+        others.extend(torch.full((100_000,), 7.0) for _ in range(50))
 
-def closure():
-    opt.zero_grad()
-    loss = (w * w).sum()
-    loss.backward()
-    calls.append(1)
-    if len(calls) == 2:
-        resize()
-    return loss
-
-try:
-    if wrapper == "Lookahead":
-        with opt.swap_slow_weights():
+    def closure():
+        opt.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        calls.append(1)
+        if len(calls) == 2:
             resize()
-    else:
-        opt.step(closure)
-except RuntimeError as error:
-    assert "other memory" in str(error), error
-    assert all(bool((other == 7).all()) for other in others), "a foreign tensor was written"
-    print("refused")
+        return loss
+
+    try:
+        if wrapper == "Lookahead":
+            with opt.swap_slow_weights():
+                resize()
+        else:
+            opt.step(closure)
+    except RuntimeError as error:
+        assert "other memory" in str(error), error
+        assert all(bool((other == 7).all()) for other in others), "a foreign tensor was written"
+        return True
+
+for backend in ("native", "numpy"):
+    with gradstep.runtime.set_backend(backend):
+        print(*(refused(sys.argv[1], size) for size in (0, 10**8)))
 """
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
-@pytest.mark.parametrize("size", [0, 10**8])
-def test_freed_memory_is_not_written(wrapper: str, size: int, backend: str) -> None:
-    command = [sys.executable, "-c", FREED, wrapper, str(size), backend]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.stdout == "refused\n", (run.returncode, run.stderr)
+def test_freed_memory_is_not_written(wrapper: str) -> None:
+    run = subprocess.run([sys.executable, "-c", FREED, wrapper], capture_output=True, text=True)
+    assert run.stdout == "True True\n" * 2, (run.returncode, run.stderr)
 
 
 @SHARP
