@@ -97,23 +97,26 @@ class TensorSpace(Space):
 
     def check(self) -> None:
         super().check()
-        if list(looks_at(self._of)) != self._looks:
-            raise RuntimeError(
-                "a parameter has been moved to other memory, or given another shape or dtype, "
-                "within a step of LBFGS; do so (param.data = ...) between steps"
-            )
+        self.check_params()
         if list(map(Tensor.data_ptr, self.tensors)) != self._addresses:
             raise RuntimeError(
                 "a tensor in the state of LBFGS has been moved to other memory within a step; "
                 "leave opt.state alone until the step has returned"
             )
 
+    def check_params(self) -> None:
+        if list(looks_at(self._of)) != self._looks:
+            raise RuntimeError(
+                "a parameter has been moved to other memory, or given another shape or dtype, "
+                "within a step of LBFGS; do so (param.data = ...) between steps"
+            )
+
     def save(self, to: int) -> None:
-        self.check()
+        self.check_params()
         super().save(to)
 
     def move(self, x: int, t: float, d: int) -> None:
-        self.check()
+        self.check_params()
         super().move(x, t, d)
 
     def restoring(self) -> Callable[[], object]:
