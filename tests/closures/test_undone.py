@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -195,6 +197,45 @@ def test_parameters_cannot_be_resized_meanwhile(backend: str) -> None:
     with pytest.raises(ValueError, match="resize"):
         run.opt.step(run.after(1, resized))
     assert run.params["x"].shape == (2,)
+
+
+RESIZED = """
+import sys
+import numpy as np
+import gradstep as gs
+
+class Named(np.ndarray):
+    pass
+
+base = np.zeros(100_000)
+x = {"view": base[:], "view of a subclass's": base.view(Named)[:], "subclass": base.view(Named)}
+if sys.argv[1] == "owner of a subclass":
+    base = Named(100_000)
+    base[...] = 0.0
+    x["owner of a subclass"] = base
+x = x[sys.argv[1]]
+opt = gs.LBFGS(x, max_iter=4)
+
+def closure():
+    base.resize(0, refcheck=False)
+    return 1.0, np.ones(100_000)
+
+try:
+    opt.step(closure)
+except ValueError as error:
+    assert "resize" in str(error), error
+    assert x.size == base.size == 100_000
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize(
+    "what", ["view", "view of a subclass's", "subclass", "owner of a subclass"]
+)
+def test_nor_can_the_memory_that_they_are_views_of(what: str) -> None:
+    command = [sys.executable, "-c", RESIZED, what]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.stdout == "refused\n", (run.returncode, run.stderr)
 
 
 def test_a_best_that_would_be_put_back_is_refused_meanwhile(backend: str) -> None:

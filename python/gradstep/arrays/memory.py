@@ -81,7 +81,14 @@ def held(views: Iterable[Array]) -> list[ref[Array]]:
 
     NumPy refuses to resize an array with a weak reference to it, even with ``refcheck=False``.
     """
-    return [ref(view.base) for view in views if isinstance(view.base, np.ndarray)]
+    return [ref(base) for view in views for base in bases(view)]
+
+
+def bases(view: Array) -> Iterator[Array]:
+    """The arrays whose memory it is on: subclasses may come between it and the owner."""
+    while isinstance(base := view.base, np.ndarray):
+        yield base
+        view = base
 
 
 class Ranges:

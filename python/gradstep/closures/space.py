@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gradstep import runtime
 from gradstep.arrays.at_once import at_once
-from gradstep.arrays.memory import address, memory_order, unresizable
+from gradstep.arrays.memory import address, held, memory_order, unresizable
 from gradstep.arrays.parameters import check_unchanged, look
 from gradstep.closures.evaluation import like_param
 
@@ -44,16 +44,16 @@ class Space:
     def begin(self) -> list[Any]:
         """Look at the parameters, and at what backend is in force.
 
-        While the result lives they cannot be resized.
+        While the result lives neither they nor the memory that they are views of can be resized.
         """
-        held = [ref(param) for param in self._arrays]
+        unresized = [*map(ref, self._arrays), *held(self._arrays)]
         self.check()
         if self._type is not (wanted := runtime.vectors_type):
             engine = wanted(self._arrays, self._offsets, self._bytes)
             for memory in self._memory:
                 engine.add_memory(memory)
             vars(self).update(engine=engine, _type=wanted)
-        return held
+        return unresized
 
     def check(self) -> None:
         """Raise a ValueError where a parameter is not what it was."""

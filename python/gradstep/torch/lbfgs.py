@@ -7,7 +7,6 @@ from functools import partial
 from operator import setitem
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
@@ -15,75 +14,16 @@ from torch.autograd.graph import increment_version
 from gradstep.arrays.at_once import at_once
 from gradstep.closures.info import ClosureInfo, NotFinite
 from gradstep.closures.iterations import Iterations, Memory
-from gradstep.closures.space import Slots, Space
+from gradstep.closures.space import Slots
 from gradstep.optimizer.turn import Turn
+from gradstep.torch.tensor_space import TensorSpace
+from gradstep.torch.tensors import has_memory
 
 DTYPES = (torch.float32, torch.float64)
 SEARCHES = (None, "strong_wolfe")
 OPTIONS = (
     "max_iter", "max_eval", "tolerance_grad", "tolerance_change", "history_size", "line_search_fn",
 )  # fmt: skip
-
-
-class TensorSpace(Space):
-    """Vectors that are flat tensors, laid out as torch.optim.LBFGS has them."""
-
-    def __init__(self, params: Sequence[Tensor]) -> None:
-        super().__init__({str(i): param.detach().numpy() for i, param in enumerate(params)})
-        self._of, self._addresses = list(params), addresses(params)
-        self._dtype = params[0].dtype
-        ends = np.cumsum([0, *(param.nbytes for param in self._arrays)]).tolist()
-        self._offsets, self._bytes = ends[:-1], ends[-1]
-        self.tensors: list[Tensor] = []
-        self.numbers: dict[int, int] = {}
-
-    def is_of(self, params: Sequence[Tensor]) -> bool:
-        same = len(params) == len(self._of) and all(map(Tensor.is_set_to, params, self._of))
-        return same and addresses(params) == self._addresses
-
-    def knows(self, tensors: Sequence[Tensor]) -> bool:
-        return all(id(tensor) in self.numbers for tensor in tensors)
-
-    def fits(self, tensor: Any) -> bool:
-        """Whether it can be one of the vectors."""
-        size = sum(param.numel() for param in self._of)
-        return (
-            isinstance(tensor, Tensor)
-            and (tensor.dtype, tensor.device.type) == (self._dtype, "cpu")
-            and tensor.shape == (size,)
-            and tensor.is_contiguous()
-        )
-
-    def add(self) -> int:
-        return self.adopt(torch.zeros(sum(p.numel() for p in self._of), dtype=self._dtype))
-
-    def adopt(self, tensor: Tensor) -> int:
-        memory, number = tensor.numpy().view(np.uint8), len(self.tensors)
-        at_once(
-            [
-                partial(self.engine.add_memory, memory),
-                partial(self._memory.append, memory),
-                partial(self.tensors.append, tensor),
-                partial(self.numbers.__setitem__, id(tensor), number),
-            ]
-        )()
-        return number
-
-    def check(self) -> None:
-        super().check()
-        if addresses(self._of) != self._addresses:
-            raise RuntimeError(
-                "a parameter has been moved to other memory within a step of LBFGS; move "
-                "parameters (param.data = ...) between steps"
-            )
-
-    def save(self, to: int) -> None:
-        self.check()
-        super().save(to)
-
-    def move(self, x: int, t: float, d: int) -> None:
-        self.check()
-        super().move(x, t, d)
 
 
 class LBFGS(torch.optim.LBFGS):
@@ -121,24 +61,34 @@ class LBFGS(torch.optim.LBFGS):
 
     def step(self, closure: Callable[[], Any]) -> Any:
         """Iterate as torch.optim.LBFGS does, and return the loss from before."""
-        turn: Turn = self.__dict__.setdefault("_turn", Turn())
         with torch.no_grad():
-            return turn.during("step()", self._step, closure)
+            return self._alone("step()", self._step, closure)
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """As torch.optim.LBFGS does; a RuntimeError within a step."""
+        self._alone("load_state_dict()", super().load_state_dict, state_dict)
+
+    def _alone(self, what: str, act: Callable[..., Any], *args: Any) -> Any:
+        turn: Turn = self.__dict__.setdefault("_turn", Turn())
+        return turn.during(what, act, *args)
 
     def _step(self, closure: Callable[[], Any]) -> Any:
-        params = self.param_groups[0]["params"] if len(self.param_groups) == 1 else []
         group = self.param_groups[0]
+        params = list(group["params"]) if len(self.param_groups) == 1 else []
         state = self.state[params[0]] if params else {}
         held, space = self._space_of(params, state) if takes(group) else (None, None)
         if space is None:
             self.last_info = None
+            lengthen(state, group["history_size"])
             return torch_step()(self, closure)
         memory = recalled(space, state)
-        slots = Slots(space, memory.vectors())
-        before, evaluate = slots.take(), Evaluate(params, closure)
+        slots = Slots(space, memory.vectors() | {space.before})
+        check = partial(self._check, space, params, state)
+        evaluate = Evaluate(params, closure, check)
         options = {name: group[name] for name in OPTIONS} | {"maximize": False}
         run = TensorIterations(space, slots, memory, options, evaluate, evaluate.align, None)
-        space.save(before)
+        space.save(space.before)
+        put_back = space.restoring()
         done: list[None] = []
         try:
             new, info = run.run(float(group["lr"]))
@@ -148,8 +98,7 @@ class LBFGS(torch.optim.LBFGS):
             at_once([remember, inform, partial(done.append, None)])()
         except BaseException as error:
             if not done:
-                space.check()
-                space.engine.restore(before)
+                put_back()
             if not isinstance(error, NotFinite):
                 raise
             self.last_info = run.undone()
@@ -163,17 +112,32 @@ class LBFGS(torch.optim.LBFGS):
         if not readable(params):
             return None, None
         space: TensorSpace | None = self.__dict__.get("_space")
-        vectors = list(vectors_of(state))
-        if space is None or not space.is_of(params) or not space.knows(vectors):
+        vectors = dict(vectors_of(state))
+        known = list(vectors.values())
+        if space is None or not space.is_of(params) or not space.knows(known):
             space = TensorSpace(params)
-            if not all(map(space.fits, vectors)):
+            if not all(map(space.fits, known)):
                 return None, None
             held = space.begin()
-            for vector in vectors:
-                space.adopt(vector)
+            space.adopt_state(vectors)
             self._space = space
             return held, space
         return space.begin(), space
+
+    def _check(self, space: TensorSpace, params: list[Tensor], state: object) -> None:
+        """Raise an error where a closure has changed what the step works on."""
+        groups = self.param_groups
+        now = groups[0]["params"] if len(groups) == 1 else []
+        if [*map(id, now)] != [*map(id, params)]:
+            raise RuntimeError(
+                f"param_groups[0]['params'] had {len(params)} parameters and was changed within a "
+                "step of LBFGS, by the closure; change it between steps"
+            )
+        if self.state.get(params[0]) is not state:
+            raise RuntimeError(
+                "opt.state was replaced within a step of LBFGS, by the closure; do so between steps"
+            )
+        space.check()
 
 
 class TensorIterations(Iterations):
@@ -186,8 +150,10 @@ class TensorIterations(Iterations):
 class Evaluate:
     """A closure of torch's as one that returns the loss and arrays."""
 
-    def __init__(self, params: list[Tensor], closure: Callable[[], Any]) -> None:
-        self._params, self._closure = params, torch.enable_grad()(closure)
+    def __init__(
+        self, params: list[Tensor], closure: Callable[[], Any], check: Callable[[], None]
+    ) -> None:
+        self._params, self._closure, self._check = params, torch.enable_grad()(closure), check
         self.first: Any = None
         self._begun = False
 
@@ -197,7 +163,9 @@ class Evaluate:
         if not self._begun:
             self.first, self._begun = loss, True
         number = float(loss.detach() if isinstance(loss, Tensor) else loss)
-        return number, [array_of(param) for param in self._params]
+        grads = [array_of(param) for param in self._params]
+        self._check()  # when no code of anybody else's runs any more
+        return number, grads
 
     def align(self, grads: list[Any]) -> list[Any]:
         return grads
@@ -211,11 +179,12 @@ def array_of(param: Tensor) -> Any:
     grad = grad.detach()
     if grad.is_sparse:
         grad = grad.to_dense()
+    if not has_memory(grad):
+        raise ValueError(
+            f"a gradient of shape {tuple(grad.shape)} has no memory, as its storage was freed; let "
+            "the closure compute it anew"
+        )
     return grad.resolve_neg().contiguous().numpy()
-
-
-def addresses(params: Sequence[Tensor]) -> list[int]:
-    return [param.data_ptr() for param in params]
 
 
 def takes(group: Mapping[str, Any]) -> bool:
@@ -242,9 +211,13 @@ def readable(params: Sequence[Tensor]) -> bool:
     )
 
 
-def vectors_of(state: Mapping[str, Any]) -> Iterator[Any]:
+def vectors_of(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """With what errors call them."""
     if state.get("d") is not None:
-        yield from (state["d"], state["prev_flat_grad"], *state["old_dirs"], *state["old_stps"])
+        for entry in ("d", "prev_flat_grad"):
+            yield f"state[{entry!r}]", state[entry]
+        for entry in ("old_dirs", "old_stps"):
+            yield from ((f"state[{entry!r}][{i}]", each) for i, each in enumerate(state[entry]))
 
 
 def recalled(space: TensorSpace, state: Mapping[str, Any]) -> Memory:
@@ -274,7 +247,7 @@ def remembered(
         return counts
     assert new.d is not None
     assert new.gradient is not None
-    tensors, al = space.tensors, state.get("al") or []  # torch's scratch, which it makes once
+    tensors = space.tensors
     return counts | {
         "d": tensors[new.d],
         "t": new.t,
@@ -284,8 +257,20 @@ def remembered(
         "H_diag": new.scale,
         "prev_flat_grad": tensors[new.gradient],
         "prev_loss": new.loss,
-        "al": [*al, *[None] * (history - len(al))],
+        "al": scratch(state, history),
     }
+
+
+def scratch(state: Mapping[str, Any], history: int) -> list[Any]:
+    """That of torch's own code, which makes it once and indexes it by pairs."""
+    al = state.get("al") or []
+    return [*al, *[None] * (history - len(al))]
+
+
+def lengthen(state: Any, history: int) -> None:
+    """For torch's own code, where the history has become longer."""
+    if "al" in state:
+        state["al"] = scratch(state, history)
 
 
 def torch_step() -> Any:

@@ -27,6 +27,7 @@ from gradstep.optimizer.storage import BESIDE_PARAM
 from gradstep.optimizer.turn import STEP
 from gradstep.torch.around import Around, take
 from gradstep.torch.front import Optimizer
+from gradstep.torch.restoring import put_back
 from gradstep.torch.state import check_apart
 from gradstep.torch.tensors import array_of, check_tensor, lies_like, tensor_on
 from gradstep.torch.watch import look_at
@@ -198,7 +199,7 @@ class Lookahead(Around):
             arrays, looks = list(map(array_of, live)), list(map(look_at, live))
             storages = [tensor.untyped_storage() for tensor in live]  # kept from going away
             there = at_once(map(filled, arrays, map(array_of, slow)))
-            back = at_once(map(filled, arrays, map(array_of, kept)))
+            back = put_back(live, arrays, list(map(array_of, kept)), None)
             try:
                 there()
                 increment_version(live)

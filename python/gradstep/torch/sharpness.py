@@ -18,6 +18,7 @@ from gradstep.around.slow import NO_AVERAGE, NO_LIMITS, NO_PENALTIES
 from gradstep.arrays.at_once import at_once, filled
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.torch.around import Around, take
+from gradstep.torch.restoring import put_back
 from gradstep.torch.sized import sized_norm
 from gradstep.torch.sums import norm_of
 from gradstep.torch.tensors import array_of, check_tensor
@@ -156,7 +157,7 @@ class SAM(Around):
         """The loss there, and new gradients; the parameters are what they were."""
         copies = self._copies_of(members)
         live = self._live(members)
-        keep, put_back = self._copying(live)
+        keep, back = self._copying(live)
         storages = [tensor.untyped_storage() for tensor in live]  # kept from going away
         keep()
         try:
@@ -164,7 +165,7 @@ class SAM(Around):
             _, second = evaluated(closure)
             again = self._with_gradient()
         finally:
-            put_back()
+            back()
             increment_version(live)
             del storages
         if list(map(look_at, live)) != looks:
@@ -209,13 +210,14 @@ class SAM(Around):
         return looks
 
     def _copying(self, live: Sequence[Tensor]) -> tuple[Callable[[], object], Callable[[], object]]:
-        """What keeps the bits of these tensors, and what puts them back: a call of C code each."""
+        """What keeps the bits of these tensors, and what puts them back where the tensors still are
+        on that memory: a call of C code each."""
         now = [self._kept[tensor][1] for tensor in live]
         kept = [self._kept[tensor][2] for tensor in live]
         if (native := runtime.native()) is not None:
-            copy, threads = native.copy_arrays, torch.get_num_threads()
-            return partial(copy, kept, now, threads), partial(copy, now, kept, threads)
-        return at_once(map(filled, kept, now)), at_once(map(filled, now, kept))
+            copy = partial(native.copy_arrays, threads=torch.get_num_threads())
+            return partial(copy, kept, now), put_back(live, now, kept, copy)
+        return at_once(map(filled, kept, now)), put_back(live, now, kept, None)
 
 
 class ASAM(SAM):
