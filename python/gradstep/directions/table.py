@@ -116,8 +116,8 @@ class DirectedTable:
                 if not finite or not self._compute(grads, rows, skip_nonfinite):
                     return norm, True, table.abort()
                 apply = partial(table.apply, 0, grads, *of_tensors)
-                at_once([apply, *counted(self._changes, done)])()
-                return norm, False, table.end()
+                at_once([apply, *counted(self._changes, done), table.end])()
+                return norm, False, tuple(table.last_step[1])
             except BaseException:
                 if table.last_step[0] is not rows:
                     abort(table)
