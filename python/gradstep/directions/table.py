@@ -116,7 +116,7 @@ class DirectedTable:
                 if not finite or not self._compute(grads, rows, skip_nonfinite):
                     return norm, True, table.abort()
                 apply = partial(table.apply, 0, grads, *of_tensors)
-                at_once([apply, *counted(self._changes, done), table.end])()
+                at_once([apply, *counted(self._changes, done), partial(table.end)])()
                 return norm, False, tuple(table.last_step[1])
             except BaseException:
                 if table.last_step[0] is not rows:
