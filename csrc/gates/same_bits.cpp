@@ -64,6 +64,8 @@ void print(const RuleInfo& rule, UpdateFn update, Extras extras, const char* kin
     span.slots[k].data = slots[k].data();
   }
   std::vector<T> average = param;
+  const std::vector<double> derived = random<double>(bits, max_derived, 0.05, 0.95);
+  span.derived = derived.data();
   span.param.data = param.data();
   span.grad.data = grad.data();
   span.average.data = average.data();
@@ -79,6 +81,36 @@ void print(const RuleInfo& rule, UpdateFn update, Extras extras, const char* kin
     for (const T value : array) hash.add(value);
   printf("%s %s float%zu extras %d: %016llx\n", rule.name, kind, 8 * sizeof(T), extras,
          hash.value());
+}
+
+// What a rule takes of a whole tensor: its sums, and what it concludes from them.
+template <class T>
+void print_whole(const RuleInfo& rule, DType dtype) {
+  const WholeTensors& whole = rule.whole;
+  if (!whole.derived_count) return;
+  std::mt19937 bits(13);
+  std::vector<double> own = random<double>(bits, rule.coefficient_count, 0.05, 0.95);
+  std::vector<double> scalars = random<double>(bits, max_scalars, 0.05, 0.95);
+  double derived[max_derived] = {}, sums[max_sums] = {};
+  whole.begin(own.data(), scalars.data(), false, derived);
+  std::vector<T> coefficients(shared_count);
+  coefficients[grad_scale] = coefficients[clip_value] = coefficients[decay] = T(1);
+  coefficients.insert(coefficients.end(), own.begin(), own.end());
+  std::vector<std::vector<T>> arrays(rule.slot_count + 2);
+  for (std::vector<T>& array : arrays) array = random<T>(bits, norm_block - 5, 0.1, 1);
+  Span span{};
+  span.param.data = arrays[rule.slot_count].data();
+  span.grad.data = arrays[rule.slot_count + 1].data();
+  for (size_t k = 0; k < rule.slot_count; ++k) span.slots[k].data = arrays[k].data();
+  span.derived = derived;
+  if (whole.sums[dtype]) whole.sums[dtype](coefficients.data(), span, 0, norm_block - 5, sums);
+  whole.conclude(own.data(), sums, double{norm_block - 5}, scalars.data(), derived);
+  if (whole.finish) whole.finish(own.data(), scalars.data(), derived);
+  Hash hash;
+  for (const double value : sums) hash.add(value);
+  for (const double value : scalars) hash.add(value);
+  for (const double value : derived) hash.add(value);
+  printf("%s whole float%zu: %016llx\n", rule.name, 8 * sizeof(T), hash.value());
 }
 
 // Of elements next to each other and apart, and of a square turned about.
@@ -141,5 +173,7 @@ int main() {
       print<float>(rule, rule.cautious_update[float32][extras], extras, "cautious");
       print<double>(rule, rule.cautious_update[float64][extras], extras, "cautious");
     }
+    print_whole<float>(rule, float32);
+    print_whole<double>(rule, float64);
   }
 }
