@@ -199,3 +199,23 @@ def test_what_is_kept_of_whole_tensors_cannot_be_resized() -> None:
         before = everything(opt)
         opt.load_state_dict(opt.state_dict())
         assert_same_bits(everything(opt), before)
+
+
+@pytest.mark.parametrize("cls", SCHEDULE_FREE)
+def test_what_a_schedule_does_to_parameters_is_seen_before_averages_take_their_place(
+    cls: Any,
+) -> None:
+    w, armed = noise(0, 6), []
+
+    def lr(step: int) -> float:
+        if armed:
+            w.flags.writeable = False
+        return 0.1
+
+    opt = cls({"w": w}, lr=lr)
+    opt.step({"w": noise(1, 6)})
+    before = w.copy()
+    armed.append(True)
+    with pytest.raises(ValueError, match="parameter 'w'"), opt.swap_averages():
+        pass
+    assert_same_bits({"w": w}, {"w": before})

@@ -47,13 +47,14 @@ def pairs_of(layout: Layout) -> list[Pair]:
 
 def pairs_of_method(layout: Layout, method: WithAverage) -> list[Pair]:
     """The same where averages follow from parameters and state."""
-    layout.check_params(layout.params)
+    factors = [method.beyond(group.at(layout.steps)) for group in layout.groups]
+    layout.check_params(layout.params)  # after the schedules
+    have_stepped = stepped(layout)
     pairs, copies = [], []
-    for group in layout.groups:
-        factor = method.beyond(group.at(layout.steps))
+    for group, factor in zip(layout.groups, factors, strict=True):
         for name in group.names:
             param, values = layout.params[name], decoded(layout, name, "param").copy(order="K")
-            if name in stepped(layout):
+            if name in have_stepped:
                 other = decoded(layout, name, method.average_from)
                 subtract_scaled(values, factor, values - other)
             pairs.append((flat(param), flat(rounded_as(param, values))))
