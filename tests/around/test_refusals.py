@@ -62,3 +62,21 @@ def test_checkpoints_are_of_the_optimizer_within(tmp_path: Path) -> None:
             with pytest.raises(TypeError, match=rf"optimizer within the \w+; .* as {call}$"):
                 function(tmp_path / "run", opt)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_schedule_does_to_slow_weights_is_seen_before_a_state_is_loaded() -> None:
+    armed: list[bool] = []
+
+    def lr(step: int) -> float:
+        if armed:
+            opt.slow["w"].flags.writeable = False
+        return 0.1
+
+    opt = gs.Lookahead(gs.AdamW({"w": np.ones(3)}, lr=lr), k=2)
+    saved = opt.state_dict()
+    opt.step({"w": np.ones(3)})
+    before = everything(opt)
+    armed.append(True)
+    with pytest.raises(ValueError, match="the slow weights of 'w'"):
+        opt.load_state_dict(saved)
+    assert_same_bits(everything(opt), before)

@@ -170,6 +170,7 @@ class Lookahead(Around):
         checked = states.check(layout, entries["optimizer"], convert=convert)
         changes = self._slow.changes(entries["lookahead"])
         checked.check_schedules()
+        self._slow.check()  # schedules may have changed them
         checked.take_over(changes)
 
     def __repr__(self) -> str:

@@ -81,8 +81,11 @@ class SlowWeights(Mapping[str, Array]):
 
     def check_next(self) -> None:
         """Raise a ValueError where both meet after the next step and cannot be written then."""
-        if self._opt._layout.steps + 1 - self._synced_at < self.k:
-            return
+        if self._opt._layout.steps + 1 - self._synced_at >= self.k:
+            self.check()
+
+    def check(self) -> None:
+        """Raise a ValueError where slow weights cannot be written."""
         for name, slow in self._arrays.items():
             what = f"the slow weights of {name!r}"
             check_writeable(what, slow)
