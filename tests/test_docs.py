@@ -14,11 +14,13 @@ import pytest
 import gradstep
 
 NEEDS = {
-    "gradstep.saving.file": "safetensors",
-    "gradstep.saving.torch_state": "torch",
-    "docs/checkpoints.md": "safetensors",
-    "docs/storage.md": "ml_dtypes",
-    "docs/pytorch.md": "torch",
+    "gradstep.saving.file": ["safetensors"],
+    "gradstep.saving.torch_state": ["torch"],
+    "docs/checkpoints.md": ["safetensors"],
+    "docs/logging.md": ["tqdm", "tensorboardX", "mlflow"],
+    "docs/pytorch.md": ["torch"],
+    "docs/storage.md": ["ml_dtypes"],
+    "docs/tutorial.md": ["scipy", "safetensors"],
 }
 ROOT = Path(__file__).parents[1]
 MODULES = [
@@ -28,12 +30,14 @@ MODULES = [
 ]
 
 
+def skip_without(name: str) -> None:
+    for module in NEEDS.get(name, ["torch"] if name.startswith("gradstep.torch") else []):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+
+
 @pytest.mark.parametrize("name", ["gradstep", *MODULES])
 def test_doctests(name: str) -> None:
-    if name.startswith("gradstep.torch"):
-        pytest.importorskip("torch", reason="torch is not installed")
-    if name in NEEDS:
-        pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
+    skip_without(name)
     result = doctest.testmod(importlib.import_module(name))
     assert result.failed == 0
 
@@ -61,8 +65,7 @@ BLOCKS = {
 
 @pytest.mark.parametrize("path", BLOCKS)
 def test_python_in_documents_runs(path: str) -> None:
-    if path in NEEDS:
-        pytest.importorskip(NEEDS[path], reason=f"{NEEDS[path]} is not installed")
+    skip_without(path)
     names: dict[str, object] = {}
     for block in BLOCKS[path]:
         if "import torch" in block and importlib.util.find_spec("torch") is None:

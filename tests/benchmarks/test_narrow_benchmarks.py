@@ -185,7 +185,7 @@ def counted(spec: Spec, dtype: str, storage: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.cls.__name__)
-def test_readme_has_the_bytes_that_are_counted(spec: Spec) -> None:
-    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+def test_documents_have_the_bytes_that_are_counted(spec: Spec) -> None:
+    lines = (ROOT / "docs/optimizers/README.md").read_text("utf-8").splitlines()
     (row,) = (line for line in lines if line.startswith(f"| `{spec.cls.__name__}` |"))
     assert row.split(" | ")[3:6] == [counted(spec, *of_one) for of_one in STORED.values()]
