@@ -41,7 +41,7 @@ class Adamax(Method):
 
     lr = Number(2e-3, "Step size: no element moves much further per step.")
     betas = decays((0.9, 0.999), "Decay of the averages of the gradient and of its maximum.")
-    eps = Number(1e-8, "Added to |g|.", above_low=True)
+    eps = Number(1e-8, "Added to ``|g|``.", above_low=True)
     weight_decay = COUPLED_DECAY
     cautious = CAUTIOUS
 
