@@ -6,8 +6,9 @@ import re
 import sys
 from pathlib import Path
 
-import gradstep
 from sphinx.application import Sphinx
+
+import gradstep
 
 sys.path.append(str(Path(__file__).parent / "_extensions"))
 
@@ -17,6 +18,7 @@ html_title = f"gradstep {version}"
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+pygments_dark_style = "github-dark"
 html_copy_source = html_show_sourcelink = False
 templates_path = ["_templates"]
 
@@ -30,8 +32,7 @@ extensions = [
     "equations",
 ]
 nitpicky = True
-# Prose in the place of types, as docstrings have it, names no objects.
-nitpick_ignore_regex = [("py:.*", r"(?!gradstep\.).*")]
+nitpick_ignore = [("py:class", "Adam")]  # of PyTorch's AdamW, which stands for all of them there
 # Pages that are written beside this one; every page that is there has to be in the contents.
 suppress_warnings = ["toc.not_readable"]
 
@@ -39,6 +40,7 @@ myst_heading_anchors = 4
 autosummary_generate_overwrite = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
+mathjax3_config = {"chtml": {"displayAlign": "left"}}
 
 
 def without_options(
@@ -47,7 +49,7 @@ def without_options(
     """The signature of an optimizer up to the thirty options that all have, which follow below."""
     if what != "class" or not hasattr(obj, "method"):
         return None
-    return re.sub(r", \*, groups=.*|, \*, copies=.*", ", **options)", signature), returns
+    return re.sub(r", \*, .*", ", **options)", signature), returns
 
 
 def setup(app: Sphinx) -> None:

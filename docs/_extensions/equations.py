@@ -151,7 +151,7 @@ class Reader:
         elif kind == "Σ":
             text = rf"\sum {self.factor().text}"
         elif kind == "words":
-            text = rf"\text{{ {text} }}".replace("_", r"\_")
+            text = rf"\text{{ {text} }}"
         elif kind == "function":
             text += self.atom().text
         elif kind in PLAIN:
@@ -189,14 +189,14 @@ def latex_of(column: str) -> str:
     text = reader.relations()
     if reader.rest:
         raise ValueError(f"{reader.take()!r} has no place in {column!r}")
-    return text
+    return text.replace(r"\text{ ", r"\text{", 1) if text.startswith(r"\text{ ") else text
 
 
 def aligned(block: str) -> str:
     """LaTeX of a block, with its columns one below the other."""
     lines = [re.split(r"\s{2,}", line.strip()) for line in block.splitlines() if line.strip()]
     rows = [r" && ".join(map(latex_of, line)) for line in lines]
-    return "\\begin{aligned}\n& " + " \\\\\n& ".join(rows) + "\n\\end{aligned}"
+    return "\\begin{aligned}\n& " + " \\\\[6pt]\n& ".join(rows) + "\n\\end{aligned}"
 
 
 class DrawEquations(SphinxTransform):

@@ -25,6 +25,8 @@ def global_norm(grads: Any) -> float:
     grads : array, or list, tuple or dict of arrays, nested at will
         float16, bfloat16, float32 or float64, of any shape; None is left out.
 
+    Examples
+    --------
     >>> import numpy as np, gradstep as gs
     >>> gs.global_norm({"W": np.array([3.0, 0.0]), "b": np.array([4.0])})
     5.0
@@ -70,6 +72,8 @@ def clip_grads(
     -------
     (gradients, float)
 
+    Examples
+    --------
     >>> import numpy as np, gradstep as gs
     >>> clipped, norm = gs.clip_grads([np.array([3.0]), np.array([4.0])], norm=1.0)
     >>> [g.round(4) for g in clipped], norm

@@ -34,7 +34,7 @@ class NesterovPoint(Optimizer):
         Raises
         ------
         RuntimeError
-            If :meth:`step` is called within the block.
+            If :meth:`Optimizer.step` is called within the block.
         ValueError
             With ``nesterov=True``, whose steps lead there by themselves: it would be led twice.
             If a parameter is not what it was, or is not writeable any more. Nothing has been

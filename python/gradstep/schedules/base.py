@@ -230,6 +230,8 @@ class join(Schedule):
     at : sequence of int
         The steps at which the second, third, … begins: one fewer than schedules, ascending.
 
+    Examples
+    --------
     >>> join([constant(1.0), constant(0.1)], at=[10])(10)
     0.1
     """
@@ -269,6 +271,8 @@ class piecewise(Schedule):
     values : sequence of float
         One more than boundaries.
 
+    Examples
+    --------
     >>> lr = piecewise([10, 20], [0.1, 0.01, 0.001])
     >>> lr(9), lr(10), lr(1000)
     (0.1, 0.01, 0.001)

@@ -54,6 +54,8 @@ class one_cycle(Schedule):
     rise : float, in (0, 1)
         Share of it that rises. With ``rise * steps`` ≤ 1 it begins at the top.
 
+    Examples
+    --------
     >>> lr = one_cycle(11, rise=0.5, start=0.0, end=0.0)
     >>> round(lr(0), 9), round(lr(4), 3), round(lr(10), 9)
     (0.0, 0.97, 0.0)
@@ -100,6 +102,8 @@ class cyclic(Schedule):
         Peaks of the same height; half as high (over low) with each cycle; or falling by `factor`
         with each step.
 
+    Examples
+    --------
     >>> lr = cyclic(10, low=0.0, mode="triangular2")
     >>> lr(5), lr(10), lr(20), lr(30)
     (0.5, 1.0, 0.0, 0.5)

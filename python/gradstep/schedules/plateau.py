@@ -37,6 +37,8 @@ class ReduceLROnPlateau(Schedule):
     TypeError, ValueError
         If a parameter is out of its range, or a metric is not a number.
 
+    Examples
+    --------
     >>> lr = ReduceLROnPlateau(0.1, factor=0.5, patience=1)
     >>> for loss in (1.0, 0.9, 0.9, 0.9):
     ...     lr.update(loss)
