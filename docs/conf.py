@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
 
 import gradstep
 
-sys.path.append(str(Path(__file__).parent / "_extensions"))
+sys.path.append(str(Path(__file__).parent))
+from equations import aligned
 
 project = "gradstep"
 version = release = gradstep.__version__
@@ -19,7 +24,7 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 pygments_dark_style = "github-dark"
-html_copy_source = html_show_sourcelink = False
+html_show_copyright = html_copy_source = html_show_sourcelink = False
 templates_path = ["_templates"]
 
 extensions = [
@@ -29,7 +34,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.mathjax",
     "sphinx-mathjax-offline",  # the program and its fonts, to be served from here
-    "equations",
 ]
 nitpicky = True
 nitpick_ignore = [("py:class", "Adam")]  # of PyTorch's AdamW, which stands for all of them there
@@ -52,5 +56,19 @@ def without_options(
     return re.sub(r", \*, .*", ", **options)", signature), returns
 
 
+class DrawEquations(SphinxTransform):
+    """Literal blocks with an arrow become mathematics; those that cannot be read stay."""
+
+    default_priority = 500
+
+    def apply(self, **kwargs: Any) -> None:
+        for block in list(self.document.findall(nodes.literal_block)):
+            if "←" in block.astext():
+                with suppress(ValueError):
+                    latex = aligned(block.astext())
+                    block.replace_self(nodes.math_block(latex, latex, number=None, label=None))
+
+
 def setup(app: Sphinx) -> None:
+    app.add_transform(DrawEquations)
     app.connect("autodoc-process-signature", without_options)

@@ -1,18 +1,12 @@
 """Equations as docstrings have them, ``v ← β2·v + (1−β2)·g²``, drawn as mathematics.
 
-A literal block with an arrow in it is read line by line; two spaces or more divide columns. Words
-in it stay words, and a block that cannot be read stays as it is.
+A block is read line by line; two spaces or more divide columns, and words stay words.
 """
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from typing import Any, NamedTuple
-
-from docutils import nodes
-from sphinx.application import Sphinx
-from sphinx.transforms import SphinxTransform
+from typing import NamedTuple
 
 TOKEN = re.compile(
     r"""(?P<number>\d+(?:\.\d+)?(?:e-?\d+)?)
@@ -99,6 +93,8 @@ class Reader:
         return self.rest[0].kind if self.rest else ""
 
     def take(self) -> str:
+        if not self.rest:
+            raise ValueError("something has to follow")
         return self.rest.pop(0).text
 
     def relations(self) -> str:
@@ -197,24 +193,3 @@ def aligned(block: str) -> str:
     lines = [re.split(r"\s{2,}", line.strip()) for line in block.splitlines() if line.strip()]
     rows = [r" && ".join(map(latex_of, line)) for line in lines]
     return "\\begin{aligned}\n& " + " \\\\[6pt]\n& ".join(rows) + "\n\\end{aligned}"
-
-
-class DrawEquations(SphinxTransform):
-    default_priority = 500
-
-    def apply(self, **kwargs: Any) -> None:
-        for block in list(self.document.findall(nodes.literal_block)):
-            text = block.astext()
-            if "←" not in text:
-                continue
-            with suppress(ValueError, IndexError):
-                latex = aligned(text)
-                math = nodes.math_block(latex, latex, number=None, label=None)
-                math["no-wrap"] = False
-                math["classes"].append("equation")
-                block.replace_self(math)
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_transform(DrawEquations)
-    return {"parallel_read_safe": True}
