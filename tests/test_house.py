@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -80,6 +81,12 @@ def test_rooms_know_only_those_below_them() -> None:
     assert not upward
 
 
-def test_every_room_is_in_the_drawing() -> None:
+def test_every_room_is_in_the_order() -> None:
     rooms = {name.split(".")[1] for name in OURS if "." in name} - {"__main__"}
     assert rooms == set(ROOMS)
+
+
+def test_the_drawing_has_the_order() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text("utf-8")
+    drawn = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", text, re.MULTILINE)
+    assert drawn == ["__init__", *reversed(ROOMS), "csrc"]

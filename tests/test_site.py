@@ -19,7 +19,8 @@ EQUATIONS = Path(__file__).parents[1] / "docs" / "equations.py"
 @pytest.fixture(scope="module")
 def equations() -> ModuleType:
     spec = importlib.util.spec_from_file_location("equations", EQUATIONS)
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
