@@ -28,7 +28,7 @@ def gradients(of: dict[str, Array], step: int) -> dict[str, Any]:
     return {name: np.array(rng.normal(0.1, 1.0, p.shape), p.dtype) for name, p in of.items()}
 
 
-def muon(of: dict[str, Array], adamw: dict[str, Any] | None = None, **options: Any) -> gs.Muon:
-    """Muon for the matrices, and AdamW for the rest."""
-    rest = {"optimizer": "adamw", "lr": 0.01} | (adamw or {})
+def muon(of: dict[str, Array], rest: dict[str, Any] | None = None, **options: Any) -> gs.Muon:
+    """Muon for the matrices, and AdamW, or what `rest` says, for the rest."""
+    rest = {"optimizer": "adamw", "lr": 0.01} | (rest or {})
     return gs.Muon(of, groups=[(lambda name, p: p.ndim < 2, rest)], **options)

@@ -88,19 +88,32 @@ def test_equals_its_steps_in_numpy(options: dict[str, Any], dtype: str, toleranc
         )
 
 
-def test_the_rest_is_stepped_by_adamw_to_the_bit() -> None:
+BESIDE: dict[str, tuple[type[gs.Optimizer], dict[str, Any], dict[str, Any]]] = {
+    "adamw": (gs.AdamW, {"betas": (0.8, 0.9), "eps": 1e-6}, {}),
+    "lion": (gs.Lion, {"betas": (0.8, 0.9)}, {}),
+    "sgd": (gs.SGD, {"momentum": 0.8, "nesterov": True}, {}),
+    "sgd, coupled decay": (gs.SGD, {}, {"decoupled_weight_decay": False}),
+}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_the_rest_is_stepped_by_others_to_the_bit(kind: str) -> None:
     ours, theirs = params(), params()
-    adamw = {"lr": 0.03, "adamw_betas": (0.8, 0.9), "adamw_eps": 1e-6, "weight_decay": 0.2}
-    opt = muon(ours, adamw, lr=0.02)
-    rest = gs.AdamW(
-        {name: theirs[name] for name in REST}, lr=0.03, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.2
-    )
+    cls, own, shared = BESIDE[kind]
+    optimizer = kind.partition(",")[0]
+    shared = {"lr": 0.03, "weight_decay": 0.2, "decoupled_weight_decay": True} | shared
+    of_group = {f"{optimizer}_{name}": value for name, value in own.items()}
+    opt = muon(ours, {"optimizer": optimizer, **of_group, **shared}, lr=0.02)
+    rest = cls({name: theirs[name] for name in REST}, **own, **shared)
     for step in range(5):
         grads = gradients(ours, step)
         opt.step(grads)
         rest.step({name: grads[name] for name in REST})
     for name in REST:
         np.testing.assert_array_equal(ours[name], theirs[name])
+        assert opt.state[name].keys() == rest.state[name].keys()
+        for slot, values in rest.state[name].items():
+            np.testing.assert_array_equal(opt.state[name][slot], values)
 
 
 def test_the_direction_is_orthogonal_at_enough_iterations() -> None:

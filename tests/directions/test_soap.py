@@ -58,6 +58,35 @@ def test_equals_pytorch_optimizer(options: dict[str, Any], monkeypatch: pytest.M
         assert apart <= 1e-10, (name, apart)
 
 
+def test_equals_heavyball(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of square matrices, whose bases are unique but for signs, made anew in every step: theirs are
+    due in other steps than ours where not all are."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    heavyball = pytest.importorskip("heavyball", reason="it is not installed")
+    monkeypatch.setattr(heavyball.utils, "compile_mode", None)
+    square = params("float64")["square"]
+    ours = {"square": square, "small": square[:5, :5].copy()}
+    tensors = {n: torch.nn.Parameter(torch.from_numpy(p.copy())) for n, p in ours.items()}
+    options = {"lr": 0.01, "betas": (0.9, 0.95), "precondition_frequency": 1, "weight_decay": 0.0}
+    theirs = heavyball.SOAP(
+        tensors.values(),
+        **options,
+        shampoo_beta=0.95,
+        use_precond_schedule=False,
+        storage_dtype="float64",
+    )
+    opt = gs.SOAP(ours, **options)
+    for step in range(10):
+        grads = gradients(ours, step)
+        opt.step(grads)
+        for name, tensor in tensors.items():
+            tensor.grad = torch.from_numpy(grads[name].copy())
+        theirs.step()
+    for name, tensor in tensors.items():
+        apart = np.abs(ours[name] - tensor.detach().numpy()).max()
+        assert apart <= 4e-7, (name, apart)  # their betas are float32
+
+
 def test_bases_stay_orthonormal_and_become_eigenvectors() -> None:
     """Of a gradient that stays the same but for its sign, in float32."""
     rng = np.random.default_rng(0)

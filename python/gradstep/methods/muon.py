@@ -1,9 +1,9 @@
-"""Muon, for matrices, and AdamW beside it for all else."""
+"""Muon, for matrices, and other optimizers beside it for all else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradstep.method.hyperparameters import Choice, Count, Flag, Number, Numbers, decays
 from gradstep.method.method import Method
@@ -11,8 +11,29 @@ from gradstep.method.options import DECOUPLED
 from gradstep.method.rows import Plan
 from gradstep.method.slots import Slot
 from gradstep.methods.adam import AdamW
+from gradstep.methods.sgd import SGD
+from gradstep.methods.sign import Lion
 
-ADAMW = AdamW()
+
+class Beside(NamedTuple):
+    """A method for groups of no matrices, and what Muon calls those of its options that it lets
+    them have."""
+
+    method: Method
+    names: Mapping[str, str]
+
+    def own(self, h: Mapping[str, Any]) -> dict[str, Any]:
+        """The method's own hyperparameters, of those of a group of Muon's."""
+        declared = self.method.hyperparameters
+        own = {name: declared[name].default for name in self.method.positional}
+        return own | {name: h[known] for name, known in self.names.items()} | {"lr": h["lr"]}
+
+
+BESIDE = {
+    "adamw": Beside(AdamW(), {"betas": "adamw_betas", "eps": "adamw_eps"}),
+    "lion": Beside(Lion(), {"betas": "lion_betas"}),
+    "sgd": Beside(SGD(), {"momentum": "sgd_momentum", "nesterov": "sgd_nesterov"}),
+}
 
 
 class OfMatrices(Method):
@@ -82,14 +103,15 @@ class Muon(OfMatrices):
     is computed by NumPy's BLAS, everything else by the kernels of all optimizers. Axes after the
     first count as one: a kernel of shape (out, in, height, width) is a matrix of ``out`` rows.
     Embeddings, output layers, biases and scales go into a group with
-    ``"optimizer": "adamw"``, so that one step and one ``clip_norm`` are for the whole network. What
-    such a group does not say it has from Muon: give it an ``lr`` and a ``weight_decay`` of its own,
-    and betas and eps as ``adamw_betas`` and ``adamw_eps``.
+    ``"optimizer": "adamw"``, ``"lion"`` or ``"sgd"``, so that one step and one ``clip_norm`` are
+    for the whole network. What such a group does not say it has from Muon: give it an ``lr`` and a
+    ``weight_decay`` of its own. Its other options are those that begin with its optimizer's name.
 
     Notes
     -----
-    State: 4 bytes per float32 parameter (``momentum_buffer``), or 8 bytes with
-    ``optimizer="adamw"`` (``exp_avg``, ``exp_avg_sq``). Beside it a workspace of 4 bytes per
+    State: 4 bytes per float32 parameter (``momentum_buffer``); with ``optimizer="adamw"`` 8 bytes
+    (``exp_avg``, ``exp_avg_sq``), with ``"lion"`` 4 (``exp_avg``), with ``"sgd"`` none, or 4 with
+    momentum. Beside it a workspace of 4 bytes per
     parameter of Muon's is held, and three matrices for the largest. A direction that is not finite
     is an error that changes nothing, or, with ``skip_nonfinite``, a step that is left out.
 
@@ -111,12 +133,15 @@ class Muon(OfMatrices):
 
     optimizer = Choice(
         "muon",
-        'What takes the steps of a group: ``"adamw"`` for all that is not a matrix within the '
+        "What takes the steps of a group: another than Muon for all that is no matrix within the "
         "network.",
-        among=("muon", "adamw"),
+        among=("muon", *BESIDE),
     )
     adamw_betas = decays((0.9, 0.999), 'The betas of groups with ``optimizer="adamw"``.')
     adamw_eps = Number(1e-8, "Their eps.")
+    lion_betas = decays((0.9, 0.99), 'The betas of groups with ``optimizer="lion"``.')
+    sgd_momentum = Number(0.0, 'The momentum of groups with ``optimizer="sgd"``.', high=1.0)
+    sgd_nesterov = Flag(False, "Whether theirs is Nesterov's.")
 
     exp_avg = Slot()
     exp_avg_sq = Slot(values="squares")
@@ -127,43 +152,41 @@ class Muon(OfMatrices):
     )
 
     def rule(self, h: Mapping[str, Any]) -> str:
-        return "adam" if h["optimizer"] == "adamw" else super().rule(h)
+        beside = BESIDE.get(h["optimizer"])
+        return beside.method.rule(beside.own(h)) if beside else super().rule(h)
 
     def refuse_unknown(self, kind: str, options: Mapping[str, Any]) -> None:
         if "betas" in options:
             raise TypeError(
                 f"{kind} has no option 'betas'; for groups with optimizer='adamw' it is "
-                "'adamw_betas', and their eps is 'adamw_eps'; Muon's own decay is 'momentum'"
+                "'adamw_betas', and their eps is 'adamw_eps', for groups with optimizer='lion' it "
+                "is 'lion_betas'; Muon's own decay is 'momentum'"
             )
         super().refuse_unknown(kind, options)
 
     def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
-        if rule == "adam":
-            return ADAMW.coefficients(rule, of_adamw(h))
-        return super().coefficients(rule, h)
+        beside = BESIDE.get(h["optimizer"])
+        return (
+            beside.method.coefficients(rule, beside.own(h))
+            if beside
+            else super().coefficients(rule, h)
+        )
 
     def step_coefficients(self, rule: str, h: Mapping[str, Any], t: int) -> dict[str, float]:
-        return ADAMW.step_coefficients(rule, of_adamw(h), t) if rule == "adam" else {}
-
-
-def of_adamw(h: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "lr": h["lr"],
-        "betas": h["adamw_betas"],
-        "eps": h["adamw_eps"],
-        "eps_before_correction": False,
-    }
+        beside = BESIDE.get(h["optimizer"])
+        return beside.method.step_coefficients(rule, beside.own(h), t) if beside else {}
 
 
 OF_GROUPS = (Muon.__doc__ or "").partition("of ``out`` rows.\n")[2].partition("\n\n    Notes")[0]
 OF_OTHERS = """\
     Embeddings, output layers, biases and scales belong to an optimizer of their own, AdamW say, as
     with torch.optim.Muon."""
-STATE_OF_ADAMW = """, or 8 bytes with
-    ``optimizer="adamw"`` (``exp_avg``, ``exp_avg_sq``)"""
+STATE_OF_OTHERS = """; with ``optimizer="adamw"`` 8 bytes
+    (``exp_avg``, ``exp_avg_sq``), with ``"lion"`` 4 (``exp_avg``), with ``"sgd"`` none, or 4 with
+    momentum"""
 
 
 class MuonAlone(OfMatrices):
     """As PyTorch has it: what is no matrix belongs to another optimizer."""
 
-    __doc__ = (Muon.__doc__ or "").replace(OF_GROUPS, OF_OTHERS).replace(STATE_OF_ADAMW, "")
+    __doc__ = (Muon.__doc__ or "").replace(OF_GROUPS, OF_OTHERS).replace(STATE_OF_OTHERS, "")

@@ -1528,6 +1528,9 @@ class Muon(Optimizer):
     optimizer: Any
     adamw_betas: Any
     adamw_eps: Any
+    lion_betas: Any
+    sgd_momentum: Any
+    sgd_nesterov: bool
     decoupled_weight_decay: bool
     maximize: bool
     clip_norm: Any
@@ -1558,6 +1561,9 @@ class Muon(Optimizer):
         optimizer: str = "muon",
         adamw_betas: tuple[Scalar, Scalar] = (0.9, 0.999),
         adamw_eps: Scalar = 1e-08,
+        lion_betas: tuple[Scalar, Scalar] = (0.9, 0.99),
+        sgd_momentum: Scalar = 0.0,
+        sgd_nesterov: bool = False,
         *,
         groups: Groups | None = None,
         copies: Any = None,
