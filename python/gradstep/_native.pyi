@@ -61,6 +61,23 @@ def step_lists(
     threads: int,
 ) -> bool: ...
 
+# One step of a rule, of one array at a time. The gradient, with penalty·p, is limited and ends as zero;
+# counts[key] becomes `count`. False where an array cannot be taken as it is, with nothing done.
+class ArrayStep:
+    def __init__(
+        self, rule: str, row: tuple[Any, ...], penalty: float, clip_norm: float
+    ) -> None: ...
+    def take(
+        self,
+        param: object,
+        grad: object,
+        slots: tuple[object, ...],
+        average: object,
+        counts: dict[Any, int],
+        key: object,
+        count: int,
+    ) -> bool: ...
+
 class Snapshot:
     def __init__(self, root: list[Any] | dict[Any, Any], depth: int) -> None: ...
     def same(self) -> bool: ...

@@ -1,0 +1,166 @@
+// Steps of a rule over one array at a time, with nothing kept of arrays from call to call.
+//
+// What is handed over is looked at and written in the same call, which holds Python's lock: whoever
+// shares arrays or counts with another thread finds them before a step or after it.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings/arrays.hpp"
+#include "bindings/bindings.hpp"
+#include "bindings/gradients.hpp"
+#include "bindings/ran_on.hpp"
+#include "bindings/row_reader.hpp"
+#include "engine/dispatch.hpp"
+#include "engine/limits.hpp"
+#include "engine/update.hpp"
+
+namespace py = pybind11;
+
+namespace gradstep {
+namespace {
+
+// Arrays that can be written as they are, all of the first one's dtype and size, and apart.
+class Written {
+ public:
+  // Returns null for one that is not.
+  const ArrayProxy* read(PyObject* object) {
+    if (reinterpret_cast<PyObject*>(Py_TYPE(object)) !=
+        reinterpret_cast<PyObject*>(NumpyApi::get().PyArray_Type_))
+      return nullptr;
+    const ArrayProxy* array = py::detail::array_proxy(object);
+    if ((array->flags & needed) != needed) return nullptr;
+    size_t size = 1;
+    for (int axis = 0; axis < array->nd; ++axis)
+      size *= static_cast<size_t>(array->dimensions[axis]);
+    if (count_ == 0) {
+      if (array->descr != float32_descr() && array->descr != float64_descr()) return nullptr;
+      descr_ = array->descr;
+      size_ = size;
+    }
+    if (array->descr != descr_ || size != size_ || count_ == most) return nullptr;
+    begins_[count_++] = array->data;
+    return array;
+  }
+
+  DType dtype() const { return descr_ == float32_descr() ? float32 : float64; }
+  size_t size() const { return size_; }
+  size_t bytes() const { return size_ * item_size(dtype()); }
+
+  bool apart() {
+    std::sort(begins_.begin(), begins_.begin() + count_);
+    for (size_t i = 1; i < count_; ++i)
+      if (begins_[i] < begins_[i - 1] + bytes()) return false;
+    return true;
+  }
+
+ private:
+  static constexpr size_t most = max_slots + 3;
+  static constexpr int needed = NumpyApi::NPY_ARRAY_C_CONTIGUOUS_ | NumpyApi::NPY_ARRAY_ALIGNED_ |
+                                NumpyApi::NPY_ARRAY_WRITEABLE_;
+
+  std::array<const char*, most> begins_;
+  size_t count_ = 0, size_ = 0;
+  const PyObject* descr_ = nullptr;
+};
+
+class ArrayStep {
+ public:
+  // Before the rule, penalty·p is added to the gradient, and then its norm is limited.
+  ArrayStep(const std::string& rule, const py::object& row, double penalty, double clip_norm)
+      : penalty_(penalty), clip_norm_(clip_norm) {
+    row_.rule = rule_named(rule);
+    const RuleInfo& info = active_kernels().rules[row_.rule];
+    if (info.whole.derived_count)
+      throw py::value_error("this rule's steps depend on whole tensors");
+    RowReader(info).read(row.ptr(), 1.0, row_);
+  }
+
+  // Updates the parameter, its state and its average, sets the gradient to zero, and
+  // counts[key] to `count`. False where an array cannot be taken as it is: nothing is done then.
+  bool take(py::handle param, py::handle grad, const py::tuple& slots, py::handle average,
+            const py::dict& counts, py::handle key, py::handle count) const {
+    const RuleInfo& rule = active_kernels().rules[row_.rule];
+    if (slots.size() != rule.slot_count) throw py::value_error("the rule has other state slots");
+    std::vector<Tensor> tensors(1);
+    Tensor& tensor = tensors[0];
+    if (!read(tensor, param.ptr(), grad.ptr(), slots, average)) return false;
+    tensor.cost = element_cost(rule, tensor.dtype);
+    std::vector<Row> rows{row_};
+    Workspace workspace;
+    if (penalty_ != 0) add_penalty(tensor);
+    const Crew crew(PoolKind::parking, tensor.span.size * tensor.cost);
+    if (std::isfinite(clip_norm_)) {
+      const double norm = std::sqrt(sum_of_squares(tensors, workspace, crew));
+      if (norm >= clip_norm_) rows[0].shared[grad_scale] *= clip_norm_ / norm;
+    }
+    const char* isa = update(tensors, 0, 1, rows, workspace, crew);
+    last_ran_on = {isa, crew.kind(), crew.threads_used()};
+    std::memset(tensor.span.grad.data, 0, tensor.span.size * item_size(tensor.dtype));
+    if (PyDict_SetItem(counts.ptr(), key.ptr(), count.ptr()) < 0) throw py::error_already_set();
+    return true;
+  }
+
+ private:
+  static bool read(Tensor& tensor, PyObject* param, PyObject* grad, const py::tuple& slots,
+                   py::handle average) {
+    Written written;
+    const ArrayProxy *own = written.read(param), *given = own ? written.read(grad) : nullptr;
+    if (!given || own->nd != given->nd ||
+        !std::equal(own->dimensions, own->dimensions + own->nd, given->dimensions))
+      return false;
+    const Format format = stored(tensor.dtype = written.dtype());
+    tensor.span.param = {own->data, nullptr, format};
+    tensor.span.grad = {given->data, nullptr, format};
+    tensor.span.size = written.size();
+    tensor.span.limit = 1;
+    tensor.units = 1;
+    for (size_t k = 0; k < slots.size(); ++k) {
+      const ArrayProxy* slot = written.read(PyTuple_GET_ITEM(slots.ptr(), k));
+      if (!slot) return false;
+      tensor.span.slots[k] = {slot->data, nullptr, format};
+    }
+    if (!average.is_none()) {
+      const ArrayProxy* array = written.read(average.ptr());
+      if (!array) return false;
+      tensor.span.average = {array->data, nullptr, format};
+    }
+    return written.apart();
+  }
+
+  void add_penalty(const Tensor& tensor) const {
+    if (tensor.dtype == float32)
+      add_penalty<float>(tensor.span);
+    else
+      add_penalty<double>(tensor.span);
+  }
+
+  template <class T>
+  void add_penalty(const Span& span) const {
+    const T penalty = static_cast<T>(penalty_);
+    const T* const param = static_cast<const T*>(span.param.data);
+    T* const grad = static_cast<T*>(span.grad.data);
+    for (size_t i = 0; i < span.size; ++i) grad[i] += penalty * param[i];
+  }
+
+  const double penalty_, clip_norm_;
+  Row row_{};
+};
+
+}  // namespace
+
+void register_array_step(py::module_& module) {
+  py::class_<ArrayStep>(module, "ArrayStep")
+      .def(py::init<const std::string&, const py::object&, double, double>(), py::arg("rule"),
+           py::arg("row"), py::arg("penalty"), py::arg("clip_norm"))
+      .def("take", &ArrayStep::take, py::arg("param"), py::arg("grad"), py::arg("slots"),
+           py::arg("average"), py::arg("counts"), py::arg("key"), py::arg("count"));
+}
+
+}  // namespace gradstep
