@@ -98,7 +98,7 @@ class Optimizer(optimizers.Optimizer):  # type: ignore[misc]
         if wanted != made_for:
             recipe, steps = Recipe(Values(*wanted[:9])), {}
             self._made = wanted, recipe, steps
-        step = steps.get(t) or self._step(recipe, steps, t)
+        step = steps.get(t) or self._made_for(recipe, steps, t)
         average = None
         try:
             slots = (self.mom1[key], self.mom2[key]) if step.slots else ()
@@ -111,7 +111,7 @@ class Optimizer(optimizers.Optimizer):  # type: ignore[misc]
             counts[key] = t
         return weights, gradient
 
-    def _step(self, recipe: Recipe, steps: dict[int, Step], t: int) -> Step:
+    def _made_for(self, recipe: Recipe, steps: dict[int, Step], t: int) -> Step:
         if len(steps) >= KEPT:
             steps.clear()
         step = steps[t] = Step(recipe, recipe.row(t, averaged=self.averages is not None))
