@@ -70,37 +70,40 @@ class Written {
   const PyObject* descr_ = nullptr;
 };
 
+// What a step works in is kept for the next one. Nobody else is in there: the lock is held, and
+// from the look at the arrays on nothing runs Python code.
 class ArrayStep {
  public:
   // Before the rule, penalty·p is added to the gradient, and then its norm is limited.
-  ArrayStep(const std::string& rule, const py::object& row, double penalty, double clip_norm)
-      : penalty_(penalty), clip_norm_(clip_norm) {
-    row_.rule = rule_named(rule);
-    const RuleInfo& info = active_kernels().rules[row_.rule];
-    if (info.whole.derived_count)
+  ArrayStep(const std::string& rule, double penalty, double clip_norm)
+      : rule_(rule_named(rule)),
+        reader_(active_kernels().rules[rule_]),
+        penalty_(penalty),
+        clip_norm_(clip_norm) {
+    if (active_kernels().rules[rule_].whole.derived_count)
       throw py::value_error("this rule's steps depend on whole tensors");
-    RowReader(info).read(row.ptr(), 1.0, row_);
+    row_.rule = rule_;
   }
 
   // Updates the parameter, its state and its average, sets the gradient to zero, and
   // counts[key] to `count`. False where an array cannot be taken as it is: nothing is done then.
-  bool take(py::handle param, py::handle grad, const py::tuple& slots, py::handle average,
-            const py::dict& counts, py::handle key, py::handle count) const {
-    const RuleInfo& rule = active_kernels().rules[row_.rule];
+  bool take(const py::object& row, py::handle param, py::handle grad, const py::tuple& slots,
+            py::handle average, const py::dict& counts, py::handle key, py::handle count) {
+    const RuleInfo& rule = active_kernels().rules[rule_];
     if (slots.size() != rule.slot_count) throw py::value_error("the rule has other state slots");
-    std::vector<Tensor> tensors(1);
-    Tensor& tensor = tensors[0];
+    read_row(row);
+    Tensor& tensor = tensors_[0] = {};
     if (!read(tensor, param.ptr(), grad.ptr(), slots, average)) return false;
     tensor.cost = element_cost(rule, tensor.dtype);
-    std::vector<Row> rows{row_};
-    Workspace workspace;
+    rows_[0] = row_;
     if (penalty_ != 0) add_penalty(tensor);
     const Crew crew(PoolKind::parking, tensor.span.size * tensor.cost);
     if (std::isfinite(clip_norm_)) {
-      const double norm = std::sqrt(sum_of_squares(tensors, workspace, crew));
-      if (norm >= clip_norm_) rows[0].shared[grad_scale] *= clip_norm_ / norm;
+      workspace_.measures.clear();
+      const double norm = std::sqrt(sum_of_squares(tensors_, workspace_, crew));
+      if (norm >= clip_norm_) rows_[0].shared[grad_scale] *= clip_norm_ / norm;
     }
-    const char* isa = update(tensors, 0, 1, rows, workspace, crew);
+    const char* isa = update(tensors_, 0, 1, rows_, workspace_, crew);
     last_ran_on = {isa, crew.kind(), crew.threads_used()};
     std::memset(tensor.span.grad.data, 0, tensor.span.size * item_size(tensor.dtype));
     if (PyDict_SetItem(counts.ptr(), key.ptr(), count.ptr()) < 0) throw py::error_already_set();
@@ -108,6 +111,14 @@ class ArrayStep {
   }
 
  private:
+  // That of the call before is kept, and so is known by its address.
+  void read_row(const py::object& row) {
+    if (row.is(last_row_)) return;
+    last_row_ = py::none();
+    reader_.read(row.ptr(), 1.0, row_);
+    last_row_ = row;
+  }
+
   static bool read(Tensor& tensor, PyObject* param, PyObject* grad, const py::tuple& slots,
                    py::handle average) {
     Written written;
@@ -149,18 +160,25 @@ class ArrayStep {
     for (size_t i = 0; i < span.size; ++i) grad[i] += penalty * param[i];
   }
 
+  const size_t rule_;
+  RowReader reader_;
   const double penalty_, clip_norm_;
+  py::object last_row_ = py::none();
   Row row_{};
+  std::vector<Row> rows_{1};
+  std::vector<Tensor> tensors_{1};
+  Workspace workspace_;
 };
 
 }  // namespace
 
 void register_array_step(py::module_& module) {
   py::class_<ArrayStep>(module, "ArrayStep")
-      .def(py::init<const std::string&, const py::object&, double, double>(), py::arg("rule"),
-           py::arg("row"), py::arg("penalty"), py::arg("clip_norm"))
-      .def("take", &ArrayStep::take, py::arg("param"), py::arg("grad"), py::arg("slots"),
-           py::arg("average"), py::arg("counts"), py::arg("key"), py::arg("count"));
+      .def(py::init<const std::string&, double, double>(), py::arg("rule"), py::arg("penalty"),
+           py::arg("clip_norm"))
+      .def("take", &ArrayStep::take, py::arg("row"), py::arg("param"), py::arg("grad"),
+           py::arg("slots"), py::arg("average"), py::arg("counts"), py::arg("key"),
+           py::arg("count"));
 }
 
 }  // namespace gradstep

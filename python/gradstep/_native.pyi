@@ -61,14 +61,13 @@ def step_lists(
     threads: int,
 ) -> bool: ...
 
-# One step of a rule, of one array at a time. The gradient, with penalty·p, is limited and ends as zero;
-# counts[key] becomes `count`. False where an array cannot be taken as it is, with nothing done.
+# Steps of a rule, of one array at a time. The gradient, with penalty·p, is limited, and zero in the
+# end; counts[key] becomes `count`. False where an array cannot be taken as it is: nothing is done.
 class ArrayStep:
-    def __init__(
-        self, rule: str, row: tuple[Any, ...], penalty: float, clip_norm: float
-    ) -> None: ...
+    def __init__(self, rule: str, penalty: float, clip_norm: float) -> None: ...
     def take(
         self,
+        row: tuple[Any, ...],
         param: object,
         grad: object,
         slots: tuple[object, ...],

@@ -61,7 +61,7 @@ def AdamW(
     L2_is_weight_decay: bool = True,
     use_averages: bool = True,
 ) -> Optimizer:
-    """As ``Adam.v1`` of Thinc with a weight decay of 0.01, the default of :class:`gradstep.AdamW`."""
+    """As ``Adam.v1`` of Thinc, with the weight decay of :class:`gradstep.AdamW`."""
     return Adam(
         learn_rate,
         L2=L2,

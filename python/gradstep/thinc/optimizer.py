@@ -19,22 +19,7 @@ from gradstep.thinc.table import step_by_table
 Array = NDArray[Any]
 Key = tuple[int, str]
 
-KEPT = 8  # steps; the tensors of a model mostly share one
 PLACES = {"mom1": 0, "mom2": 1, "averages": 2}  # see arrays.memory.allocate
-
-
-class Step:
-    """The step of all tensors that have taken as many before it."""
-
-    def __init__(self, recipe: Recipe, row: Row) -> None:
-        self.of = recipe.rule, row, recipe.penalty, recipe.clip_norm
-        self.slots = recipe.slots
-        native = runtime.native()
-        self.take = native.ArrayStep(*self.of).take if native else refuse
-
-
-def refuse(*arrays: object) -> bool:
-    return False
 
 
 class Optimizer(optimizers.Optimizer):  # type: ignore[misc]
@@ -59,7 +44,7 @@ class Optimizer(optimizers.Optimizer):  # type: ignore[misc]
 
     def __init__(self, learn_rate: Any, **options: Any) -> None:
         super().__init__(learn_rate, **options)
-        self._made: Any = None, None, {}
+        self._made: Any = None, None
 
     def __call__(
         self, key: Key, weights: Any, gradient: Any, *, lr_scale: float = 1.0
@@ -94,40 +79,35 @@ class Optimizer(optimizers.Optimizer):  # type: ignore[misc]
             *numbers(self, key), self.L2_is_weight_decay, self.use_radam, lr_scale,
             averages is not None, runtime.table_type,
         )  # fmt: skip
-        made_for, recipe, steps = self._made
+        made_for, recipe = self._made
         if wanted != made_for:
-            recipe, steps = Recipe(Values(*wanted[:9])), {}
-            self._made = wanted, recipe, steps
-        step = steps.get(t) or self._made_for(recipe, steps, t)
+            recipe = Recipe(Values(*wanted[:-1]), before=recipe)
+            self._made = wanted, recipe
         average = None
         try:
-            slots = (self.mom1[key], self.mom2[key]) if step.slots else ()
+            slots = (self.mom1[key], self.mom2[key]) if recipe.has_state else ()
             if averages is not None:
                 average = averages[key]
         except KeyError:
-            return self._with_new_state(key, weights, gradient, lr_scale, step.slots)
-        if not step.take(weights, gradient, slots, average, counts, key, t):
-            weights = self._by_table(step, key, weights, gradient)
+            return self._with_new_state(recipe, key, weights, gradient, lr_scale)
+        row = recipe.row(t)
+        if not recipe.take(row, weights, gradient, slots, average, counts, key, t):
+            weights = self._by_table(recipe, row, key, weights, gradient)
             counts[key] = t
         return weights, gradient
 
-    def _made_for(self, recipe: Recipe, steps: dict[int, Step], t: int) -> Step:
-        if len(steps) >= KEPT:
-            steps.clear()
-        step = steps[t] = Step(recipe, recipe.row(t, averaged=self.averages is not None))
-        return step
-
-    def _kept(self, slots: int) -> dict[str, dict[Key, Array]]:
+    def _kept(self, recipe: Recipe) -> dict[str, dict[Key, Array]]:
         """What is kept of weights beside their count, by what it is called."""
-        kept = {"mom1": self.mom1, "mom2": self.mom2} if slots else {}
+        kept = {"mom1": self.mom1, "mom2": self.mom2} if recipe.has_state else {}
         return kept if self.averages is None else {**kept, "averages": self.averages}
 
     def _with_new_state(
-        self, key: Key, weights: Array, gradient: Array, lr_scale: float, slots: int
+        self, recipe: Recipe, key: Key, weights: Array, gradient: Array, lr_scale: float
     ) -> tuple[Array, Array]:
-        new = [(what, kept) for what, kept in self._kept(slots).items() if key not in kept]
+        new = [(what, kept) for what, kept in self._kept(recipe).items() if key not in kept]
+        like = np.ascontiguousarray(weights)
         for what, kept in new:
-            zeros = allocate(weights, 0.0, PLACES[what])
+            zeros = allocate(like, 0.0, PLACES[what])
             kept[key] = zeros if what == "averages" else zeros.reshape(-1)
         try:
             return self(key, weights, gradient, lr_scale=lr_scale)
@@ -136,11 +116,13 @@ class Optimizer(optimizers.Optimizer):  # type: ignore[misc]
                 del kept[key]
             raise
 
-    def _by_table(self, step: Step, key: Key, weights: Array, gradient: Array) -> Array:
+    def _by_table(
+        self, recipe: Recipe, row: Row, key: Key, weights: Array, gradient: Array
+    ) -> Array:
         if not weights.flags.c_contiguous:
             weights = np.ascontiguousarray(weights)
-        state = {what: kept[key] for what, kept in self._kept(step.slots).items()}
-        step_by_table(*step.of, key, weights, gradient, state)
+        state = {what: kept[key] for what, kept in self._kept(recipe).items()}
+        step_by_table(recipe, row, key, weights, gradient, state)
         gradient[...] = 0.0
         return weights
 
@@ -162,4 +144,4 @@ class Optimizer(optimizers.Optimizer):  # type: ignore[misc]
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
-        self._made = None, None, {}
+        self._made = None, None

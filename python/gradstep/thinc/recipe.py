@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from gradstep import runtime
 from gradstep.method.method import Method
-from gradstep.method.rows import average, limits
+from gradstep.method.rows import limits
 from gradstep.methods.adam import Adam
 from gradstep.methods.adam_variants import RAdam
 from gradstep.methods.sgd import SGD
+from gradstep.reference import RULES
 
 Row = tuple[tuple[Any, ...], dict[str, float]]
 
-ADAM, RADAM, SGD_ = Adam(), RAdam(), SGD()
 LONGEST_AVERAGE = 0.9999
+KEPT = 8  # rows; the tensors of a model mostly share one
 
 
 class Values(NamedTuple):
@@ -29,55 +31,89 @@ class Values(NamedTuple):
     L2_is_weight_decay: bool
     use_radam: bool
     lr_scale: float
+    averaged: bool
 
 
 class Recipe:
     """How to step with these values.
 
-    Thinc decays weights after their step. ``(p − s)·(1 − lr·L2)`` is ``(1 − lr·L2)·p`` less a step
-    that is shorter by that factor, so rules that decay first serve.
+    Thinc decays weights after their step, rules of gradstep's before it. ``(p − s)·(1 − d)`` is
+    ``(1 − d)·p`` less a step that is shorter by the same factor.
     """
 
-    def __init__(self, v: Values) -> None:
-        self.method = method = method_of(v)
+    def __init__(self, v: Values, before: Recipe | None = None) -> None:
+        """With the recipe of the step before, of which a schedule changes little."""
+        self.averaged = v.averaged
         lr = v.learn_rate * v.lr_scale
-        self.clip_norm = v.grad_clip if v.grad_clip else math.inf
-        self.penalty = 0.0 if v.L2_is_weight_decay else v.L2
-        self.kept = 1.0 - lr * v.L2 if v.L2_is_weight_decay else 1.0
-        # Thinc's RAdam takes no lr_scale.
-        given = {"lr": v.learn_rate if v.use_radam else lr, "weight_decay": v.L2}
-        if method is not SGD_:
-            given |= {"betas": (v.b1, v.b2), "eps": v.eps}
-        if method is ADAM:
-            given["eps_before_correction"] = True
-        given["clip_norm"] = v.grad_clip or None
-        values = method.values(type(method).__name__, (), given)
-        declared = method.hyperparameters
-        self.h = h = {name: declared[name].check(value) for name, value in values.items()}
-        self.rule = method.rule(h)
-        self.limits = limits({**h, "clip_norm": None})
-        self.slots = method.state_slots(self.rule, (1,))
+        self.method, options = method_of(v, lr)
+        options |= {"weight_decay": v.L2, "clip_norm": v.grad_clip or None}
+        known = before.options if before and before.method is self.method else {}
+        declared = self.method.hyperparameters
+        for name, value in options.items():
+            if known.get(name, math.nan) != value:
+                declared[name].check(value)
+        self.options = options
+        self.h = DEFAULTS[self.method] | options
+        self.rule = self.method.rule(self.h)
+        self.has_state = bool(RULES[self.rule].slots)
+        self.kept = 1.0 - lr * v.L2 if v.L2 and v.L2_is_weight_decay else 1.0
+        # Added to the gradient as a factor of the weights, before its norm is limited.
+        self.penalty = 0.0 if v.L2_is_weight_decay else float(v.L2)
+        self.clip_norm = float(v.grad_clip or math.inf)
+        self._rows: dict[int, Row] = {}
+        self._steps = runtime.native(), self.rule, self.penalty, self.clip_norm
+        native, *steps = self._steps
+        if before and before._steps == self._steps:
+            self.take = before.take
+        else:
+            self.take = native.ArrayStep(*steps).take if native else refuse
 
-    def row(self, t: int, averaged: bool) -> Row:
+    def row(self, t: int) -> Row:
         """The coefficients of a tensor's `t`-th step, counted from 1."""
-        h, rule = self.h, self.rule
+        row = self._rows.get(t)
+        if row is None:
+            if len(self._rows) >= KEPT:
+                self._rows.clear()
+            row = self._rows[t] = self._new_row(t)
+        return row
+
+    def _new_row(self, t: int) -> Row:
+        rule, method, h = self.rule, self.method, self.h
+        own = method.coefficients(rule, h)
         # Thinc's RAdam is one step ahead of its count.
-        at = t + 1 if self.method is RADAM else t
-        own = {**self.method.coefficients(rule, h), **self.method.step_coefficients(rule, h, at)}
+        own |= method.step_coefficients(rule, h, t + 1 if method is RADAM else t)
         own["lr" if rule == "sgd" else "step_size"] *= self.kept
-        decay = min((1.0 + t) / (10.0 + t), LONGEST_AVERAGE) if averaged else None
-        parts = self.limits, (0.0, self.kept, 0.0), average({"ema_decay": decay}), own
-        return parts, {}
+        decay = min((1.0 + t) / (10.0 + t), LONGEST_AVERAGE)
+        keep_and_take = (decay, 1.0 - decay) if self.averaged else (1.0, 0.0)
+        return (UNLIMITED, (0.0, self.kept, 0.0), keep_and_take, own), {}
 
 
-def method_of(v: Values) -> Method:
+def method_of(v: Values, lr: float) -> tuple[Method, dict[str, Any]]:
+    """A method, and its own hyperparameters."""
+    betas = {"betas": (v.b1, v.b2), "eps": v.eps}
     if v.use_radam:
-        return RADAM
+        return RADAM, {"lr": v.learn_rate, **betas}  # Thinc's takes no lr_scale
     if v.b1 > 0.0 and v.b2 > 0.0:
-        return ADAM
+        return ADAM, {"lr": lr, **betas}
     if v.b2 > 0.0:
         raise ValueError(
             f"beta1 must be > 0 where beta2 is, got beta1 = {v.b1!r} and beta2 = {v.b2!r}; for SGD "
             "set both to 0"
         )
-    return SGD_
+    return PLAIN, {"lr": lr}
+
+
+def refuse(*arrays: object) -> bool:
+    return False
+
+
+ADAM, RADAM, PLAIN = Adam(), RAdam(), SGD()
+OPTIONS: dict[Method, dict[str, Any]] = {
+    ADAM: {"eps_before_correction": True},
+    RADAM: {},
+    PLAIN: {"lr": 0.0},
+}
+DEFAULTS = {
+    method: method.values(type(method).__name__, (), options) for method, options in OPTIONS.items()
+}
+UNLIMITED = limits(DEFAULTS[ADAM])

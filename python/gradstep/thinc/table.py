@@ -14,28 +14,33 @@ from gradstep import runtime
 from gradstep.arrays.gradients import GradientReader
 from gradstep.arrays.parameters import check_disjoint, check_param, check_writeable, look
 from gradstep.loop.clipping import global_norm
+from gradstep.thinc.recipe import Recipe, Row
 
 Array = NDArray[Any]
 
 
 def step_by_table(
-    rule: str,
-    row: tuple[Any, ...],
-    penalty: float,
-    clip_norm: float,
-    name: str,
+    recipe: Recipe,
+    row: Row,
+    key: tuple[int, str],
     weights: Array,
     gradient: Any,
     state: Mapping[str, Array],
 ) -> None:
-    """One step of a parameter of this name; what is called "average" in its state follows it.
+    """One step of these weights, with their state by what Thinc calls it.
 
     Raises
     ------
     TypeError, ValueError
         If an array is not legal. Nothing has been changed then.
     """
+    name = repr(key)
     param = check_param(name, weights)
+    if param.dtype not in (np.float32, np.float64):
+        raise TypeError(
+            f"weights {name} are {param.dtype}; expected float32 or float64: convert them once, "
+            "model.set_param(name, weights.astype(numpy.float32))"
+        )
     beside = {what: lined_up(f"{what}[{name}]", array, param) for what, array in state.items()}
     check_disjoint({name: param, **{f"{what}[{name}]": array for what, array in beside.items()}})
     reader = GradientReader({name: param}, {name: look(param)}, [beside])
@@ -44,12 +49,12 @@ def step_by_table(
     average = beside.pop("averages", None)
     slots = [list(beside.values())]
     table = runtime.table_type([param], slots, [[]], [average], [None], [0], reader)
-    table.assign([(rule, False, False)], [0])
-    if penalty:
-        readable = readable + param.dtype.type(penalty) * param
+    table.assign([(recipe.rule, False, False)], [0])
+    if recipe.penalty:
+        readable = readable + param.dtype.type(recipe.penalty) * param
     scale = 1.0
-    if math.isfinite(clip_norm) and (norm := global_norm(readable)) >= clip_norm:
-        scale = clip_norm / norm
+    if math.isfinite(recipe.clip_norm) and (norm := global_norm(readable)) >= recipe.clip_norm:
+        scale = recipe.clip_norm / norm
     table.step([readable], [row], scale, False, False)
 
 
