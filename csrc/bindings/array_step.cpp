@@ -39,17 +39,17 @@ class Written {
     size_t size = 1;
     for (int axis = 0; axis < array->nd; ++axis)
       size *= static_cast<size_t>(array->dimensions[axis]);
-    if (count_ == 0) {
-      if (array->descr != float32_descr() && array->descr != float64_descr()) return nullptr;
-      descr_ = array->descr;
+    const int type = type_of(array);
+    if (count_ == 0 && (type == NumpyApi::NPY_FLOAT_ || type == NumpyApi::NPY_DOUBLE_)) {
+      type_ = type;
       size_ = size;
     }
-    if (array->descr != descr_ || size != size_ || count_ == most) return nullptr;
+    if (type != type_ || size != size_ || count_ == most) return nullptr;
     begins_[count_++] = array->data;
     return array;
   }
 
-  DType dtype() const { return descr_ == float32_descr() ? float32 : float64; }
+  DType dtype() const { return type_ == NumpyApi::NPY_FLOAT_ ? float32 : float64; }
   size_t size() const { return size_; }
   size_t bytes() const { return size_ * item_size(dtype()); }
 
@@ -65,9 +65,16 @@ class Written {
   static constexpr int needed = NumpyApi::NPY_ARRAY_C_CONTIGUOUS_ | NumpyApi::NPY_ARRAY_ALIGNED_ |
                                 NumpyApi::NPY_ARRAY_WRITEABLE_;
 
+  // NumPy's number of the type; -1 for one in another byte order. Arrays that were pickled have
+  // other objects for the same dtype.
+  static int type_of(const ArrayProxy* array) {
+    const auto* descr = py::detail::array_descriptor_proxy(array->descr);
+    return descr->byteorder == '=' ? descr->type_num : -1;
+  }
+
   std::array<const char*, most> begins_;
   size_t count_ = 0, size_ = 0;
-  const PyObject* descr_ = nullptr;
+  int type_ = NumpyApi::NPY_VOID_;  // float32 or float64, once there is one
 };
 
 // What a step works in is kept for the next one. Nobody else is in there: the lock is held, and

@@ -139,7 +139,8 @@ class Optimizer(optimizers.Optimizer):  # type: ignore[misc]
             kept.update({key: moved(array) for key, array in kept.items()})
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in optimizers.Optimizer.__slots__}
+        there = [name for name in optimizers.Optimizer.__slots__ if hasattr(self, name)]
+        return {name: getattr(self, name) for name in there}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():

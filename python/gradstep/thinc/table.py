@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep import runtime
-from gradstep.arrays.gradients import GradientReader
+from gradstep.arrays.gradients import GradientReader, plain
 from gradstep.arrays.parameters import check_disjoint, check_param, check_writeable, look
 from gradstep.loop.clipping import global_norm
 from gradstep.thinc.recipe import Recipe, Row
@@ -69,4 +69,4 @@ def lined_up(what: str, array: Any, param: Array) -> Array:
             f"del opt.{what}"
         )
     check_writeable(what, array)
-    return array.reshape(param.shape)
+    return plain(array).reshape(param.shape)
