@@ -30,8 +30,9 @@ MODULES = [
 
 @pytest.mark.parametrize("name", ["gradstep", *MODULES])
 def test_doctests(name: str) -> None:
-    if name.startswith("gradstep.torch"):
-        pytest.importorskip("torch", reason="torch is not installed")
+    for front in ("torch", "thinc"):
+        if name.startswith(f"gradstep.{front}"):
+            pytest.importorskip(front, reason=f"{front} is not installed")
     if name in NEEDS:
         pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
     result = doctest.testmod(importlib.import_module(name))
@@ -42,7 +43,7 @@ def test_the_doctests_are_there() -> None:
     found = sum(
         len(test.examples)
         for name in ["gradstep", *MODULES]
-        if not name.startswith("gradstep.torch")
+        if not name.startswith(("gradstep.torch", "gradstep.thinc"))
         for test in doctest.DocTestFinder().find(importlib.import_module(name))
     )
     assert found > 20

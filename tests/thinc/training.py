@@ -26,9 +26,7 @@ def gradients(step: int, dtype: str = "float32") -> list[Array]:
     return [(0.05 * rng.standard_normal(shape) + 0.02).astype(dtype) for shape in SHAPES]
 
 
-def stepped(
-    opt: Any, params: list[Array], steps: range, lr_scale: float = 1.0
-) -> list[Array]:
+def stepped(opt: Any, params: list[Array], steps: range, lr_scale: float = 1.0) -> list[Array]:
     """The weights after these steps."""
     for step in steps:
         for i, gradient in enumerate(gradients(step)):

@@ -22,7 +22,7 @@ Key = tuple[int, str]
 PLACES = {"mom1": 0, "mom2": 1, "averages": 2}  # see arrays.memory.allocate
 
 
-class Optimizer(optimizers.Optimizer):  # type: ignore[misc]
+class Optimizer(optimizers.Optimizer):
     """:class:`thinc.optimizers.Optimizer`, with one pass over memory for the step of a tensor.
 
     It takes the same arguments, has the same attributes and leads to the same weights but for

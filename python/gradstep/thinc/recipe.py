@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gradstep import runtime
@@ -52,7 +53,7 @@ class Recipe:
         for name, value in options.items():
             if known.get(name, math.nan) != value:
                 declared[name].check(value)
-        self.options = options
+        self.options: dict[str, Any] = options
         self.h = DEFAULTS[self.method] | options
         self.rule = self.method.rule(self.h)
         self.has_state = bool(RULES[self.rule].slots)
@@ -63,10 +64,11 @@ class Recipe:
         self._rows: dict[int, Row] = {}
         self._steps = runtime.native(), self.rule, self.penalty, self.clip_norm
         native, *steps = self._steps
+        self.take: Callable[..., bool] = refuse
         if before and before._steps == self._steps:
             self.take = before.take
-        else:
-            self.take = native.ArrayStep(*steps).take if native else refuse
+        elif native:
+            self.take = native.ArrayStep(*steps).take
 
     def row(self, t: int) -> Row:
         """The coefficients of a tensor's `t`-th step, counted from 1."""
