@@ -22,6 +22,7 @@ from benchmarks import machine
 from benchmarks.contestants import NAMES, available
 from benchmarks.interleave import STEP_CLOCK
 from benchmarks.tables import by_names, narrow_table, overhead_table, torch_table
+from benchmarks.thinc_front import thinc_table
 from benchmarks.whole_tables import written
 
 
@@ -74,6 +75,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         [row for row in rows if "resident" in row.extra_info and row not in on_tensors],
     )
     write_on_tensors(terminalreporter, [row.extra_info for row in on_tensors])
+    write_on_thinc(
+        terminalreporter,
+        [row.extra_info for row in rows if row.extra_info.get("front") == "thinc"],
+    )
     write_loops(terminalreporter, [row for row in rows if "share" in row.extra_info])
     write_two_at_once(terminalreporter, [row for row in rows if "slowdown" in row.extra_info])
     write_costs(terminalreporter, [row for row in rows if "off_and_on_us" in row.extra_info])
@@ -117,6 +122,14 @@ def write_on_tensors(terminalreporter: Any, infos: list[Any]) -> None:
         terminalreporter.section("steps on PyTorch's tensors")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+def write_on_thinc(terminalreporter: Any, infos: list[Any]) -> None:
+    if not infos:
+        return
+    terminalreporter.section("medians in µs, and how many times gradstep's")
+    for line in thinc_table(infos):
+        terminalreporter.write_line(line)
 
 
 def write_loops(terminalreporter: Any, rows: list[Any]) -> None:

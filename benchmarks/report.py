@@ -27,6 +27,7 @@ from benchmarks.tables import (
     table,
     torch_table,
 )
+from benchmarks.thinc_front import thinc_table
 from benchmarks.whole_tables import TESTS, of_whole_tensors
 
 MODELS = ("AdamW", "SGD, momentum", "clip_norm + AdamW")  # measured on more than one set of tensors
@@ -124,6 +125,7 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
     narrow = tests.pop("test_narrow", [])
     on_tensors = tests.pop("test_torch_step", []) + tests.pop("test_torch_half", [])
     overheads = tests.pop("test_torch_overhead", [])
+    on_thinc = tests.pop("test_thinc_step", []) + tests.pop("test_thinc_loop", [])
     whole = {name: tests.pop(name, []) for name in TESTS}
     if brief:
         tables = [brief_loops(loops)] if loops else []
@@ -143,6 +145,7 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
     tables += [overhead_table(info) for info in overheads]
     tables += [narrow_table(info) for info in narrow]
     tables += of_whole_tensors(whole)
+    tables += [thinc_table(on_thinc)] if on_thinc else []
     left_out = {
         f"{name}: {reason}": None
         for infos in (loops, at_once, narrow, on_tensors, *whole.values(), *tests.values())

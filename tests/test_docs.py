@@ -31,7 +31,8 @@ MODULES = [
 
 
 def skip_without(name: str) -> None:
-    for module in NEEDS.get(name, ["torch"] if name.startswith("gradstep.torch") else []):
+    fronts = [front for front in ("torch", "thinc") if name.startswith(f"gradstep.{front}")]
+    for module in NEEDS.get(name, fronts):
         pytest.importorskip(module, reason=f"{module} is not installed")
 
 
@@ -46,7 +47,7 @@ def test_the_doctests_are_there() -> None:
     found = sum(
         len(test.examples)
         for name in ["gradstep", *MODULES]
-        if not name.startswith("gradstep.torch")
+        if not name.startswith(("gradstep.torch", "gradstep.thinc"))
         for test in doctest.DocTestFinder().find(importlib.import_module(name))
     )
     assert found > 20

@@ -61,6 +61,22 @@ def step_lists(
     threads: int,
 ) -> bool: ...
 
+# Steps of a rule, of one array at a time. The gradient, with penalty·p, is limited, and zero in the
+# end; counts[key] becomes `count`. False where an array cannot be taken as it is: nothing is done.
+class ArrayStep:
+    def __init__(self, rule: str, penalty: float, clip_norm: float) -> None: ...
+    def take(
+        self,
+        row: tuple[Any, ...],
+        param: object,
+        grad: object,
+        slots: tuple[object, ...],
+        average: object,
+        counts: dict[Any, int],
+        key: object,
+        count: int,
+    ) -> bool: ...
+
 class Snapshot:
     def __init__(self, root: list[Any] | dict[Any, Any], depth: int) -> None: ...
     def same(self) -> bool: ...
