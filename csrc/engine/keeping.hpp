@@ -10,8 +10,6 @@
 
 namespace gradstep {
 
-constexpr std::size_t kept_block = 4 * norm_block;  // elements, or a few more
-
 class Keeper {
  public:
   Keeper(const Tensor* begin, const Tensor* end) : copier_(bytes(begin, end)) {}
@@ -22,7 +20,7 @@ class Keeper {
   void keep(const Tensor& tensor, std::size_t begin, std::size_t end, Update update) const {
     if (!tensor.kept_param) return update(begin, end);
     for (std::size_t next; begin < end; begin = next) {
-      next = std::min(end, at_border(tensor, begin + kept_block));
+      next = std::min(end, at_border(tensor, begin + norm_block));
       keep(tensor.span.param, tensor.kept_param, begin, next);
       if (tensor.kept_copy) keep(tensor.span.copy, tensor.kept_copy, begin, next);
       update(begin, next);

@@ -31,22 +31,10 @@ def iterated(product: Array, basis: Array) -> Array:
     sizes = np.einsum("ij,ij->j", basis, product)
     largest_first = np.argsort(-sizes, kind="stable")
     columns = product.T  # as rows, which are moved whole
-    following: Array = np.empty_like(columns)
-    following[largest_first] = orthonormal(columns[largest_first].T).T
-    return following.T
-
-
-def orthonormal(matrix: Array) -> Array:
-    """Q of its QR decomposition; the matrix may be overwritten.
-
-    NumPy decomposes in float64 whatever the matrix is, SciPy in the matrix' own type.
-    """
-    try:
-        from scipy.linalg import qr
-    except ImportError:
-        return np.asarray(np.linalg.qr(matrix)[0])
-    q: Array = qr(matrix, overwrite_a=True, mode="economic", check_finite=False)[0]
-    return q
+    orthonormal, _ = np.linalg.qr(columns[largest_first].T)
+    following = np.empty_like(basis)
+    following.T[largest_first] = orthonormal.T
+    return following
 
 
 def rotated(
