@@ -14,6 +14,7 @@
 #include "bindings/dlpack.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/intervals.hpp"
+#include "bindings/kept.hpp"
 #include "bindings/row_reader.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/limits.hpp"
@@ -174,14 +175,16 @@ bool read_tensor(Lists& lists, Tensor& tensor, const py::object& param, const py
 }
 
 // One step of a rule over all parameters that have a gradient. `announce` and `count` are called
-// before and after it is written. False where that needs Python: nothing has been done then.
-bool step_lists(const std::string& rule, const py::tuple& types, const Objects& params,
-                const Objects& grads, const Slots& slots, const Objects& copies,
-                const Objects& rows_given, const std::vector<std::uint32_t>& row_of,
-                const std::vector<std::uint64_t>& keys, double scale, const py::object& announce,
-                const py::object& count, int threads) {
+// before and after it is written. Returns what the rule concludes of all tensors, the scalars of
+// such rules; None where that needs Python: nothing has been done then.
+py::object step_lists(const std::string& rule, const py::tuple& types, const Objects& params,
+                      const Objects& grads, const Slots& slots, const Objects& copies,
+                      const Objects& rows_given, const std::vector<std::uint32_t>& row_of,
+                      const std::vector<std::uint64_t>& keys, double scale,
+                      const py::object& announce, const py::object& count,
+                      const std::vector<Kept>& kept, int threads) {
   Lists lists(types);
-  if (!lists.known() || lists.any_negated(grads)) return false;
+  if (!lists.known() || lists.any_negated(grads)) return py::none();
   const size_t count_of_all = params.size();
   for (const size_t size : {grads.size(), copies.size(), row_of.size(), keys.size()})
     if (size != count_of_all) throw py::value_error("lists must be equally long");
@@ -189,6 +192,10 @@ bool step_lists(const std::string& rule, const py::tuple& types, const Objects& 
     if (slot.size() != count_of_all) throw py::value_error("lists must be equally long");
   const RuleInfo& info = active_kernels().rules[rule_named(rule)];
   if (info.slot_count != slots.size()) throw py::value_error("the rule has other state slots");
+  const WholeTensors& whole = info.whole;
+  if (whole.scalar_count && !whole.of_all)
+    throw py::value_error("the rule keeps scalars of each tensor");
+  double scalars[max_scalars] = {};
   std::vector<Row> rows(rows_given.size());
   for (size_t r = 0; r < rows.size(); ++r) {
     rows[r].rule = rule_named(rule);
@@ -198,15 +205,17 @@ bool step_lists(const std::string& rule, const py::tuple& types, const Objects& 
   size_t work = 0;
   for (size_t i = 0; i < params.size(); ++i) {
     Tensor tensor{};
-    if (!read_tensor(lists, tensor, params[i], grads[i], slots, i, copies[i])) return false;
+    if (!read_tensor(lists, tensor, params[i], grads[i], slots, i, copies[i])) return py::none();
     if (row_of[i] >= rows.size()) throw py::value_error("row_of names a row that is not there");
     tensor.row = row_of[i];
     tensor.cost = element_cost(info, tensor.dtype);
     tensor.key = keys[i];
+    for (size_t k = 0; k < whole.scalar_count; ++k) tensor.scalars[k] = &scalars[k];
     work += tensor.span.size * tensor.cost;
     tensors.push_back(tensor);
   }
-  if (!lists.apart(tensors)) return false;
+  if (!lists.apart(tensors)) return py::none();
+  set_kept(tensors, kept);
   announce();
   {
     const Crew crew(PoolKind::openmp, work, threads);
@@ -215,7 +224,7 @@ bool step_lists(const std::string& rule, const py::tuple& types, const Objects& 
     update(tensors, 0, tensors.size(), rows, workspace, crew);
   }
   count();
-  return true;
+  return py::tuple(py::cast(std::vector<double>(scalars, scalars + whole.scalar_count)));
 }
 
 // The sum of the squares of all elements; None where that needs Python.
@@ -245,41 +254,15 @@ py::object sum_of_squares_of_tensors(const py::tuple& types, const Objects& grad
   return py::float_(sum);
 }
 
-// The norm of (|p| + eta)·g; None where that needs Python.
-py::object sized_norm_of_tensors(const py::tuple& types, const Objects& params,
-                                 const Objects& grads, double eta, int threads) {
-  if (params.size() != grads.size()) throw py::value_error("lists must be equally long");
-  Lists lists(types);
-  if (!lists.known() || lists.any_negated(grads)) return py::none();
-  std::vector<Tensor> tensors;
-  size_t elements = 0;
-  for (size_t i = 0; i < params.size(); ++i) {
-    Tensor tensor{};
-    if (!read_tensor(lists, tensor, params[i], grads[i], {}, i, py::none())) return py::none();
-    elements += tensor.span.size;
-    tensors.push_back(tensor);
-  }
-  double norm;
-  {
-    const Crew crew(PoolKind::openmp, 2 * elements, threads);
-    const GilReleased released;
-    Workspace workspace;
-    norm = sized_norm(tensors, eta, workspace, crew);
-  }
-  return py::float_(norm);
-}
-
 }  // namespace
 
 void register_lists(py::module_& module) {
   module.def("step_lists", &step_lists, py::arg("rule"), py::arg("types"), py::arg("params"),
              py::arg("grads"), py::arg("slots"), py::arg("copies"), py::arg("rows"),
              py::arg("row_of"), py::arg("keys"), py::arg("grad_scale"), py::arg("announce"),
-             py::arg("count"), py::arg("threads"));
+             py::arg("count"), py::arg("kept"), py::arg("threads"));
   module.def("sum_of_squares_of_tensors", &sum_of_squares_of_tensors, py::arg("types"),
              py::arg("grads"), py::arg("threads"));
-  module.def("sized_norm_of_tensors", &sized_norm_of_tensors, py::arg("types"), py::arg("params"),
-             py::arg("grads"), py::arg("eta"), py::arg("threads"));
 }
 
 }  // namespace gradstep

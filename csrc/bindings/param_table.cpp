@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -19,6 +18,7 @@
 #include "bindings/bindings.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/glance.hpp"
+#include "bindings/kept.hpp"
 #include "bindings/ran_on.hpp"
 #include "bindings/row_reader.hpp"
 #include "engine/dispatch.hpp"
@@ -39,8 +39,9 @@ class BoundTable {
  public:
   BoundTable(const Objects& params, const std::vector<Objects>& slots,
              const std::vector<Objects>& scalars, const Objects& averages, const Objects& copies,
-             const std::vector<std::uint64_t>& keys, py::function convert)
-      : glance_(std::move(convert)) {
+             const std::vector<std::uint64_t>& keys, py::function convert,
+             const std::vector<Kept>& kept)
+      : glance_(std::move(convert)), kept_(kept) {
     for (const size_t size :
          {slots.size(), scalars.size(), averages.size(), copies.size(), keys.size()})
       if (size != params.size())
@@ -52,6 +53,7 @@ class BoundTable {
       if (views_torch(StoredArray(params[i]).array)) pool_ = PoolKind::openmp;
     }
     glance_.settle(tensors_);
+    set_kept(tensors_, kept);
   }
 
   // Of every row its rule, whether it is cautious, and whether units are slices along the first
@@ -132,14 +134,12 @@ class BoundTable {
     begun_ = rows;
   }
 
-  // With `eta` the norm of (|p| + eta)·g, and no limits.
-  double measure(const py::object& leaves, std::optional<double> eta) {
+  double measure(const py::object& leaves) {
     check_step();
     const Taken taken = take_all(leaves);
     check_step();  // anybody's code may have run
     const Crew crew(pool_, work_);
     const GilReleased released;
-    if (eta) return std::fabs(scale_) * sized_norm(tensors_, *eta, workspace_, crew);
     return limit_gradients(tensors_, rows_.all(), scale_, workspace_, crew);
   }
 
@@ -194,6 +194,7 @@ class BoundTable {
 
   // The rows of the last step that was taken, and the tensors that it left out.
   py::tuple last_step() const { return py::make_tuple(last_rows_, last_absent_); }
+  py::object kept_of() const { return kept_.empty() ? py::none() : last_rows_; }
 
  private:
   void check_no_step() const {
@@ -252,6 +253,7 @@ class BoundTable {
   }
 
   Glance glance_;
+  const std::vector<Kept> kept_;
   std::vector<Tensor> tensors_;
   size_t work_ = 0;  // of a step in which no gradient is None, in elements of plain SGD
   std::vector<std::pair<size_t, size_t>> slot_counts_;  // of elements, and of scalars
@@ -273,10 +275,11 @@ class BoundTable {
 void register_param_table(py::module_& module) {
   py::class_<BoundTable>(module, "ParamTable")
       .def(py::init<const Objects&, const std::vector<Objects>&, const std::vector<Objects>&,
-                    const Objects&, const Objects&, const std::vector<std::uint64_t>&,
-                    py::function>(),
+                    const Objects&, const Objects&, const std::vector<std::uint64_t>&, py::function,
+                    const std::vector<Kept>&>(),
            py::arg("params"), py::arg("slots"), py::arg("scalars"), py::arg("averages"),
-           py::arg("copies"), py::arg("keys"), py::arg("convert"))
+           py::arg("copies"), py::arg("keys"), py::arg("convert"),
+           py::arg("kept") = std::vector<Kept>())
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
            py::arg("with_norm"), py::arg("skip_nonfinite"))
@@ -284,13 +287,14 @@ void register_param_table(py::module_& module) {
            py::arg("rows"), py::arg("grad_scale"), py::arg("with_norm"), py::arg("skip_nonfinite"),
            py::arg("threads"))
       .def("begin", &BoundTable::begin, py::arg("rows"), py::arg("grad_scale"))
-      .def("measure", &BoundTable::measure, py::arg("leaves"), py::arg("eta") = py::none())
+      .def("measure", &BoundTable::measure, py::arg("leaves"))
       .def("scale", &BoundTable::scale, py::arg("tensor"))
       .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"),
            py::arg("tensors") = py::none(), py::arg("threads") = 0)
       .def("end", &BoundTable::end)
       .def("abort", &BoundTable::abort)
-      .def_property_readonly("last_step", &BoundTable::last_step);
+      .def_property_readonly("last_step", &BoundTable::last_step)
+      .def_property_readonly("kept_of", &BoundTable::kept_of);
 }
 
 }  // namespace gradstep

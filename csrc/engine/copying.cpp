@@ -12,10 +12,11 @@
 namespace gradstep {
 namespace {
 
-// From so many bytes on, which no cache keeps until they are put back, they are written past it.
 constexpr std::size_t past_cache = std::size_t{16} << 20;
 
 #if defined(__SSE2__)
+void settle_copies() { _mm_sfence(); }
+
 void copy_past_cache(char* to, const char* from, std::size_t bytes) {
   const std::size_t lead = std::min(bytes, (64 - reinterpret_cast<std::uintptr_t>(to) % 64) % 64);
   std::memcpy(to, from, lead);
@@ -25,16 +26,30 @@ void copy_past_cache(char* to, const char* from, std::size_t bytes) {
     auto* const target = reinterpret_cast<__m128i*>(to + at);
     for (int i = 0; i < 4; ++i) _mm_stream_si128(target + i, _mm_loadu_si128(source + i));
   }
-  _mm_sfence();
   std::memcpy(to + at, from + at, bytes - at);
 }
 #else
+void settle_copies() {}
+
 void copy_past_cache(char* to, const char* from, std::size_t bytes) {
   std::memcpy(to, from, bytes);
 }
 #endif
 
 }  // namespace
+
+Copier::Copier(std::size_t all_bytes) : past_cache_(all_bytes >= past_cache) {}
+
+void Copier::copy(void* to, const void* from, std::size_t bytes) const {
+  if (past_cache_)
+    copy_past_cache(static_cast<char*>(to), static_cast<const char*>(from), bytes);
+  else
+    std::memcpy(to, from, bytes);
+}
+
+void Copier::settle() const {
+  if (past_cache_) settle_copies();
+}
 
 // Work is counted in elements of plain SGD in float32, which moves 12 bytes of each; a copy moves
 // every byte twice. Borders between chunks are at whole cache lines of the flat range.
@@ -43,6 +58,7 @@ void copy_all(const std::vector<Copied>& all, PoolKind pool, int threads) {
   std::vector<std::size_t> ends;
   std::size_t total = 0;
   for (const Copied& each : all) ends.push_back(total += each.bytes);
+  const Copier copier(total);
   const Crew crew(pool, total / per_element, threads);
   const Division division = crew.divide(total / per_element);
   const auto border = [total, chunks = static_cast<std::size_t>(division.chunks)](int chunk) {
@@ -56,14 +72,11 @@ void copy_all(const std::vector<Copied>& all, PoolKind pool, int threads) {
       const std::size_t offset = begin - (ends[i] - all[i].bytes);
       const std::size_t bytes = std::min(ends[i], end) - begin;
       if (bytes == 0) continue;
-      char* const to = static_cast<char*>(all[i].to) + offset;
-      const char* const from = static_cast<const char*>(all[i].from) + offset;
-      if (total >= past_cache)
-        copy_past_cache(to, from, bytes);
-      else
-        std::memcpy(to, from, bytes);
+      copier.copy(static_cast<char*>(all[i].to) + offset,
+                  static_cast<const char*>(all[i].from) + offset, bytes);
       begin += bytes;
     }
+    copier.settle();
   };
   crew.run(division, job);
 }

@@ -201,8 +201,6 @@ struct KernelTable {
   StreamFn stream[dtype_count][max_slots + 1];
   DivideFn divide[dtype_count][most_roots + 1][most_quotients + 1];
   VectorKernels vectors[dtype_count];
-  // The squares of (|p| + η)·g; the coefficient is η, in float64.
-  MeasureFn sized_squares[dtype_count];
 };
 
 }  // namespace gradstep

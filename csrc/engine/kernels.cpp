@@ -173,7 +173,6 @@ template <class T>
 constexpr void fill_for(KernelTable& table, DType dtype) {
   table.grad_squares[dtype] = grad_squares<T>;
   table.param_squares[dtype] = param_squares<T>;
-  table.sized_squares[dtype] = sized_squares<T>;
   table.sum_columns[dtype] = sum_columns<T>;
   table.scale[dtype] = scale_values<T>;
   table.vectors[dtype] = vector_kernels<T>();

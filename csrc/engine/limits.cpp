@@ -106,22 +106,6 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, 
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
-double sized_norm(const std::vector<Tensor>& tensors, double eta, Workspace& workspace,
-                  const Crew& crew) {
-  std::vector<double>& sums = workspace.tensor_sums;
-  sums.assign(tensors.size(), 0.0);
-  workspace.measures.clear();
-  const auto roles = static_cast<Role>(param_role | grad_role);
-  for (std::size_t t = 0; t < tensors.size(); ++t) {
-    const DType dtype = tensors[t].dtype;
-    if (present(tensors[t]))
-      workspace.measures.add({&tensors[t], whole_tensor(), roles, 2, 1,
-                              active_kernels().sized_squares[dtype], nullptr, &eta, &sums[t]});
-  }
-  workspace.measures.take(crew);
-  return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
-}
-
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
                        Workspace& workspace, const Crew& crew) {
   lift_limits(tensors, workspace);

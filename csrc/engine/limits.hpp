@@ -15,10 +15,6 @@ namespace gradstep {
 // The sum of squares of all gradients; those of each are kept in the workspace.
 double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, const Crew& crew);
 
-// The Euclidean norm of (|p| + eta)·g, over all elements.
-double sized_norm(const std::vector<Tensor>& tensors, double eta, Workspace& workspace,
-                  const Crew& crew);
-
 // The Euclidean norm of all gradients times |scale|, before any limit. Sets the rows' grad_scale to
 // what clip_norm leaves of their scale, and the tensors' limits and factors.
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,

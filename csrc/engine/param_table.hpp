@@ -58,6 +58,7 @@ struct Tensor {
   const Axes* numbers;
   double* scalars[max_scalars];  // that the rule keeps of the tensor
   Factored* factored;            // what stands for the first slot, of matrices; null: its elements
+  void *kept_param, *kept_copy;  // where bits are kept before they are overwritten; null: nowhere
 };
 
 inline bool present(const Tensor& tensor) { return tensor.span.grad.data != nullptr; }

@@ -16,6 +16,18 @@ inline std::size_t tensor_at(const std::vector<std::size_t>& ends, std::size_t u
   return std::upper_bound(ends.begin(), ends.end(), unit) - ends.begin();
 }
 
+// `index` moved on to the next element that starts a cache line of the parameter, or a block of the
+// stage where that writes.
+inline std::size_t at_border(const Tensor& tensor, std::size_t index) {
+  if (tensor.staged & ~grad_role)
+    return std::min((index + norm_block - 1) / norm_block * norm_block, tensor.span.size);
+  constexpr std::size_t cache_line = 64;
+  const std::size_t per_line = cache_line / item_size(tensor.span.param.format);
+  const auto address = reinterpret_cast<std::uintptr_t>(tensor.span.param.data);
+  const std::size_t lead = (address % cache_line) / item_size(tensor.span.param.format);
+  return std::min((index + lead + per_line - 1) / per_line * per_line - lead, tensor.span.size);
+}
+
 class Partition {
  public:
   // `ends` is room for the number of elements in all tensors up to each.
@@ -65,18 +77,6 @@ class Partition {
     const std::size_t t = tensor_at(ends_, unit);
     const std::size_t start = ends_[t] - begin_[t].span.size;
     return {begin_ + t, unit == start ? 0 : at_border(begin_[t], unit - start)};
-  }
-
-  // `index` moved on to the next element that starts a cache line of the parameter, or a block of
-  // the stage where that writes.
-  static std::size_t at_border(const Tensor& tensor, std::size_t index) {
-    if (tensor.staged & ~grad_role)
-      return std::min((index + norm_block - 1) / norm_block * norm_block, tensor.span.size);
-    constexpr std::size_t cache_line = 64;
-    const std::size_t per_line = cache_line / item_size(tensor.span.param.format);
-    const auto address = reinterpret_cast<std::uintptr_t>(tensor.span.param.data);
-    const std::size_t lead = (address % cache_line) / item_size(tensor.span.param.format);
-    return std::min((index + lead + per_line - 1) / per_line * per_line - lead, tensor.span.size);
   }
 
   const Tensor *begin_, *end_;

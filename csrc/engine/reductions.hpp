@@ -23,26 +23,14 @@ inline double sum_lanes(double (&lane)[norm_lanes]) {
   return lane[0];
 }
 
-template <class Value>
-inline double sum_squares_of(size_t count, Value value) {
-  double lane[norm_lanes] = {};
-  size_t i = 0;
-  for (; i + norm_lanes <= count; i += norm_lanes) {
-    for (size_t j = 0; j < norm_lanes; ++j) {
-      const double v = value(i + j);
-      lane[j] += v * v;
-    }
-  }
-  for (size_t j = 0; i + j < count; ++j) {
-    const double v = value(i + j);
-    lane[j] += v * v;
-  }
-  return sum_lanes(lane);
-}
-
 template <class T>
 inline double sum_squares(const T* __restrict x, size_t count) {
-  return sum_squares_of(count, [x](size_t i) { return static_cast<double>(x[i]); });
+  double lane[norm_lanes] = {};
+  size_t i = 0;
+  for (; i + norm_lanes <= count; i += norm_lanes)
+    for (size_t j = 0; j < norm_lanes; ++j) lane[j] += squared(x[i + j]);
+  for (size_t j = 0; i + j < count; ++j) lane[j] += squared(x[i + j]);
+  return sum_lanes(lane);
 }
 
 template <class T>
@@ -53,18 +41,6 @@ void grad_squares(const void*, const Span& span, size_t begin, size_t end, doubl
 template <class T>
 void param_squares(const void*, const Span& span, size_t begin, size_t end, double* sums) {
   *sums = sum_squares(static_cast<const T*>(span.param.data) + begin, end - begin);
-}
-
-// Of (|p| + η)·g; the coefficient is η, in float64.
-template <class T>
-void sized_squares(const void* coefficient, const Span& span, size_t begin, size_t end,
-                   double* sums) {
-  const double eta = *static_cast<const double*>(coefficient);
-  const T* __restrict p = static_cast<const T*>(span.param.data) + begin;
-  const T* __restrict g = static_cast<const T*>(span.grad.data) + begin;
-  *sums = sum_squares_of(end - begin, [p, g, eta](size_t i) {
-    return (fabs(static_cast<double>(p[i])) + eta) * static_cast<double>(g[i]);
-  });
 }
 
 template <class T, size_t... Row>

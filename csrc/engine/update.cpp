@@ -6,6 +6,7 @@
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/factored.hpp"
+#include "engine/keeping.hpp"
 #include "engine/parallel.hpp"
 #include "engine/param_table.hpp"
 #include "engine/partition.hpp"
@@ -23,7 +24,8 @@ class Updater {
         rows_(rows),
         workspace_(workspace),
         crew_(crew),
-        kernels_(active_kernels()) {
+        kernels_(active_kernels()),
+        keeper_(begin, end) {
     workspace.rows.resize(rows.size());
     cast_rows_ = workspace.rows.data();
     for (std::size_t r = 0; r < rows.size(); ++r) cast_row(rows[r], workspace.rows[r]);
@@ -40,8 +42,10 @@ class Updater {
     auto job = [&](int chunk) {
       const DenormalsFlushed flushed(flushing);
       partition.chunk(chunk, [&](const Tensor& tensor, std::size_t begin, std::size_t end) {
-        update(tensor, begin, end);
+        keeper_.keep(tensor, begin, end,
+                     [&](std::size_t from, std::size_t to) { update(tensor, from, to); });
       });
+      keeper_.settle();
     };
     crew_.run(partition.division(), job);
     keep_scalars();
@@ -262,6 +266,7 @@ class Updater {
   const Crew& crew_;
   const KernelTable& kernels_;
   const Workspace::CastRow* cast_rows_;
+  const Keeper keeper_;
   bool derives_ = false;    // whether any rule does
   bool steps_any_ = false;  // whether any tensor of these rules has a gradient
 };

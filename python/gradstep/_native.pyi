@@ -36,15 +36,9 @@ def copy_arrays(
 def sum_of_squares_of_tensors(
     types: tuple[type[Any], type[Any]], grads: Sequence[Any], threads: int
 ) -> float | None: ...
-def sized_norm_of_tensors(
-    types: tuple[type[Any], type[Any]],
-    params: Sequence[Any],
-    grads: Sequence[Any],
-    eta: float,
-    threads: int,
-) -> float | None: ...
 
-# One step over lists of tensors; False where something cannot be taken as it is, with nothing done.
+# One step over lists of tensors. Returns the scalars of a rule whose sums are of all of them; None
+# where something cannot be taken as it is, with nothing done. `kept` as for ParamTable.
 def step_lists(
     rule: str,
     types: tuple[type[Any], type[Any]],
@@ -58,8 +52,9 @@ def step_lists(
     grad_scale: float,
     announce: Callable[[], object],
     count: Callable[[], object],
+    kept: Sequence[Sequence[NDArray[Any]]],
     threads: int,
-) -> bool: ...
+) -> tuple[float, ...] | None: ...
 
 # Steps of a rule, of one array at a time. The gradient, with penalty·p, is limited, and zero in the
 # end; counts[key] becomes `count`. False where an array cannot be taken as it is: nothing is done.
@@ -128,7 +123,11 @@ class ParamTable:
         copies: Sequence[Stored | None],
         keys: Sequence[int],
         convert: Callable[[int, object], NDArray[Any]],
+        # Where a step first keeps, bit for bit, each parameter that it updates, and its copy.
+        kept: Sequence[Sequence[NDArray[Any]]] = (),
     ) -> None: ...
+    @property
+    def kept_of(self) -> Sequence[Any] | None: ...  # the rows of the last step that has kept
     @property
     def last_step(self) -> tuple[Sequence[Any] | None, Sequence[int]]: ...
     def assign(self, rules: Sequence[tuple[str, bool, bool]], row_of: Sequence[int]) -> None: ...
@@ -156,8 +155,7 @@ class ParamTable:
     # tensors from `first` on are applied, as often as there are more. What end or abort return has
     # been left out; for all other tensors the step has been taken.
     def begin(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> None: ...
-    # With `eta` the norm of (|p| + eta)·g is measured, and nothing limited.
-    def measure(self, leaves: Sequence[object], eta: float | None = None) -> float: ...
+    def measure(self, leaves: Sequence[object]) -> float: ...
     # What the step multiplies the gradient of a tensor with, factors of units aside.
     def scale(self, tensor: int) -> float: ...
     def apply(

@@ -13,7 +13,7 @@ from gradstep import runtime
 from gradstep.around.slow import NO_AVERAGE, NO_LIMITS, NO_PENALTIES
 from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.loans import addresses_of
-from gradstep.arrays.memory import allocate, flat
+from gradstep.arrays.memory import allocate, bits_of
 from gradstep.method.rows import key_of
 from gradstep.optimizer.layout import Layout, Rows
 from gradstep.optimizer.storage import format_of_param, stored
@@ -33,48 +33,56 @@ class Ascent:
 
     def __init__(self, layout: Layout, adaptive: bool) -> None:
         self.made_for = layout.table
-        self._rule = "asam" if adaptive else "sgd"
         place_of = {name: i for i, group in enumerate(layout.groups) for name in group.names}
         names, params = list(layout.params), list(layout.params.values())
-        self._table = layout.table_type(
-            [stored(param, format_of_param(param, "nearest")) for param in params],
-            [[]] * len(params),
-            [[]] * len(params),
-            [None] * len(params),
-            [layout.copies.stored(name) for name in names],
-            list(map(key_of, names)),
-            layout._reader([{} for _ in params]),
-        )
-        rules = [(self._rule, False, False)] * len(layout.groups)
-        self._table.assign(rules, [place_of[name] for name in names])
         self._moved = [[bits_of(param)] for param in params]
         for name, copy in layout.copies.arrays.items():
             self._moved[names.index(name)].append(bits_of(copy))
         self._kept = [[beside(array) for array in arrays] for arrays in self._moved]
+        self._norm = np.zeros(())  # of the last ascent
+        self.table = layout.table_type(
+            [stored(param, format_of_param(param, "nearest")) for param in params],
+            [[]] * len(params),
+            [[self._norm] if adaptive else []] * len(params),
+            [None] * len(params),
+            [layout.copies.stored(name) for name in names],
+            list(map(key_of, names)),
+            layout._reader([{} for _ in params]),
+            self._kept,
+        )
+        rules = [("asam" if adaptive else "sgd", False, False)] * len(layout.groups)
+        self.table.assign(rules, [place_of[name] for name in names])
         self.addresses = addresses_of([*params, *layout.copies.arrays.values()])
 
-    def norm(self, layout: Layout, leaves: Sequence[Any], scale: float, eta: float | None) -> float:
-        """The norm of the scaled gradients, or of (|p| + eta)·g."""
-        rows, table = self._rows(layout, 0.0, eta), self._table
+    def rows(
+        self, layout: Layout, leaves: Sequence[Any], scale: float, rho: float, eta: float | None
+    ) -> Rows:
+        """For one ascent: once parameters are kept and moved, they are `table.kept_of`."""
+        if eta is not None:
+            return self._rows(layout, {"rho": rho, "eta": eta})
+        self._norm[...] = norm = self._norm_of(layout, leaves, scale)
+        return self._rows(layout, {"lr": -rho / (norm + EPS)})
+
+    def climb(self, leaves: Sequence[Any], rows: Rows, scale: float) -> float:
+        """Keep the parameters, and p ← p + c·g or p + c·T²·g; returns the norm in c, which may not
+        be finite."""
+        self.table.step(leaves, rows, scale, False, False)
+        return float(self._norm)
+
+    def _norm_of(self, layout: Layout, leaves: Sequence[Any], scale: float) -> float:
+        rows, table = self._rows(layout, {"lr": 0.0}), self.table
         try:
             table.begin(rows, scale)
         except RuntimeError:  # an interrupt has left one begun
             table.abort()
             table.begin(rows, scale)
         try:
-            norm: float = table.measure(leaves) if eta is None else table.measure(leaves, eta)
+            norm: float = table.measure(leaves)
         finally:
             table.abort()
         return norm
 
-    def climb(
-        self, layout: Layout, leaves: Sequence[Any], scale: float, by: float, eta: float | None
-    ) -> None:
-        """p ← p + by·g, or p + by·T²·g."""
-        self._table.step(leaves, self._rows(layout, by, eta), scale, False, False)
-
-    def _rows(self, layout: Layout, by: float, eta: float | None) -> Rows:
-        own = {"lr": -by} if eta is None else {"ascent": by, "eta": eta}
+    def _rows(self, layout: Layout, own: dict[str, float]) -> Rows:
         rows: Rows = []
         for group in layout.groups:
             limits = (-1.0 if group["maximize"] else 1.0, *NO_LIMITS[1:])
@@ -85,20 +93,13 @@ class Ascent:
         """The bits of these parameters and their copies."""
         return [array for i in members for array in self._moved[i]]
 
-    def copies(self, members: Sequence[int]) -> tuple[Copy, Copy]:
-        """What keeps these parameters and their copies, and what puts them back: a call of C code
-        each, which no interrupt divides."""
-        live = self.live(members)
-        kept = [array for i in members for array in self._kept[i]]
+    def back(self, members: Sequence[int]) -> Copy:
+        """What puts these parameters and their copies back: a call of C code, which no interrupt
+        divides."""
+        live, kept = self.live(members), [array for i in members for array in self._kept[i]]
         if (native := runtime.native()) is not None:
-            copy = native.copy_arrays
-            return partial(copy, kept, live, 0), partial(copy, live, kept, 0)
-        return at_once(map(filled, kept, live)), at_once(map(filled, live, kept))
-
-
-def bits_of(array: Array) -> Array:
-    """Its elements in memory order, as integers: they are moved as they are."""
-    return flat(array).view(f"u{array.dtype.itemsize}")
+            return partial(native.copy_arrays, live, kept, 0)
+        return at_once(map(filled, live, kept))
 
 
 def beside(array: Array) -> Array:

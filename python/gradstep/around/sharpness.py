@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradstep.around.ascent import EPS, Ascent, finite, members_of
+from gradstep.around.ascent import Ascent, finite, members_of
 from gradstep.around.base import Around
 from gradstep.around.info import LossInfo
 from gradstep.arrays.loans import lent_at
@@ -122,21 +122,19 @@ class SAM(Around):
         layout.refresh()
         if self._ascent is None or self._ascent.made_for is not layout.table:
             self._ascent = Ascent(layout, self._eta is not None)
-        ascent, eta, members = self._ascent, self._eta, members_of(leaves)
-        norm = ascent.norm(layout, leaves, scale, eta)
-        if not finite(loss, norm):
-            return loss, None
-        # What the norm was of has been looked at, and nobody's code has run since.
-        keep, put_back = ascent.copies(members)
+        ascent, members = self._ascent, members_of(leaves)
+        rows, table = ascent.rows(layout, leaves, scale, self._rho, self._eta), ascent.table
+        put_back = ascent.back(members)
         memory = held(ascent.live(members))  # nobody can resize it meanwhile
-        keep()
         try:
-            ascent.climb(layout, leaves, scale, self._rho / (norm + EPS), eta)
+            if not finite(loss, ascent.climb(leaves, rows, scale)):
+                return loss, None
             with lent_at(f"{type(self).__name__}.step()", ascent.addresses):
                 second_loss, grads = returned_by(closure)
                 again = members_of(layout.align(grads))
         finally:
-            put_back()
+            if table.kept_of is rows:
+                put_back()
             del memory
         check_same_members(list(layout.params), members, again)
         return loss, [grads] if finite(second_loss) else None

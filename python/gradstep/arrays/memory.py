@@ -30,6 +30,11 @@ def flat(array: Array) -> Array:
     return array.reshape(-1, order=memory_order(array))
 
 
+def bits_of(array: Array) -> Array:
+    """Its elements in memory order, as integers: they are moved as they are."""
+    return flat(array).view(f"u{array.dtype.itemsize}")
+
+
 def address(array: Array) -> int:
     where: int = array.__array_interface__["data"][0]
     return where

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,24 +30,26 @@ def iterated(product: Array, basis: Array) -> Array:
     """
     sizes = np.einsum("ij,ij->j", basis, product)
     largest_first = np.argsort(-sizes, kind="stable")
-    orthonormal, _ = np.linalg.qr(product[:, largest_first])
+    columns = product.T  # as rows, which are moved whole
+    orthonormal, _ = np.linalg.qr(columns[largest_first].T)
     following = np.empty_like(basis)
-    following[:, largest_first] = orthonormal
+    following.T[largest_first] = orthonormal.T
     return following
 
 
-def rotated(matrix: Array, left: Array, right: Array, out: Array, between: Array) -> None:
-    """out ← leftᵀ·matrix·right; a basis that is not set leaves its side as it is.
+def rotated(
+    matrices: Array, left: Array, right: Array, out: Sequence[Array], between: Array
+) -> None:
+    """Each out ← leftᵀ·matrix·right; a basis that is not set leaves its side as it is.
 
-    `between` is memory for a matrix of the same shape; `out` may be `matrix`.
+    `between` is memory like that of the matrices, which lie one after another, row by row.
     """
-    sides = [(basis, side) for basis, side in ((left, 0), (right, 1)) if is_set(basis)]
-    for basis, side in sides:
-        if side == 0:
-            np.matmul(basis.T, matrix, out=between)
+    if is_set(right):
+        columns = matrices.shape[-1]
+        np.matmul(matrices.reshape(-1, columns), right, out=between.reshape(-1, columns))
+        matrices = between
+    for matrix, to in zip(matrices, out, strict=True):
+        if is_set(left):
+            np.matmul(left.T, matrix, out=to)
         else:
-            np.matmul(matrix, basis, out=between)
-        np.copyto(out, between)
-        matrix = out
-    if not sides and out is not matrix:
-        np.copyto(out, matrix)
+            np.copyto(to, matrix)

@@ -60,12 +60,12 @@ class SoapDirections:
                 continue
             keep = beta_of_factors(step.h)
             g = as_matrix(self._prepared[matrix.name])
+            following = self._following.get(matrix.name, {})
             for side, of_side in (("left", g), ("right", g.T)):
                 factor = matrix.state[f"{side}_factor"]
-                if factor.size:
+                if factor.size and f"{side}_factor" not in following:
                     changes += lerp_of_products(factor, of_side, keep, self._memory)
-            for name, basis in self._following.get(matrix.name, {}).items():
-                changes.append(filled(matrix.state[name], basis))
+            changes += [filled(matrix.state[name], new) for name, new in following.items()]
         return changes
 
     def _direct(self, matrix: Matrix, step: Step) -> None:
@@ -75,21 +75,25 @@ class SoapDirections:
             direction.fill(0)
             turned.fill(0)
             return
-        g = self._prepared[matrix.name]
-        np.copyto(turned, g)
-        average(direction, matrix.values("exp_avg"), g, beta1)
-        sides = bases_of(matrix)
-        if sides:
-            between = self._memory.like(as_matrix(direction))
-            for array in (turned, direction):
-                rotated(as_matrix(array), sides[0], sides[1], as_matrix(array), between)
-        divide(direction, turned, matrix.values("exp_avg_sq"), beta2, step.h["eps"])
-        if sides:
-            back = [basis.T for basis in sides]
-            rotated(as_matrix(direction), back[0], back[1], as_matrix(direction), between)
+        g, squares = self._prepared[matrix.name], matrix.values("exp_avg_sq")
+        averaged, eps = matrix.values("exp_avg"), step.h["eps"]
+        if not matrix.state:
+            np.copyto(turned, g)
+            average(direction, averaged, g, beta1)
+            divide(direction, direction, turned, squares, beta2, eps)
+            return
+        (left, right), out = bases_of(matrix), [by_rows(turned), by_rows(direction)]
+        both, between = (
+            self._memory.of(name, (2, *out[0].shape), g.dtype, "C") for name in ("both", "between")
+        )
+        np.copyto(both[0], by_rows(g))
+        average(both[1], averaged, g, beta1)
+        rotated(both, left, right, out, between)
+        divide(both[0], direction, turned, squares, beta2, eps)
+        rotated(both[:1], left.T, right.T, out[1:], between[:1])
 
     def _bases(self, matrix: Matrix, step: Step) -> dict[str, Array]:
-        """Those that are due, of the factors as they will be."""
+        """Those that are due, with the factors as they will be, of which they are."""
         keep, frequency = beta_of_factors(step.h), step.h["precondition_frequency"]
         g = as_matrix(self._prepared[matrix.name])
         due = step.t > 1 and (step.t - 1) % frequency == 0
@@ -98,8 +102,10 @@ class SoapDirections:
             factor, basis = matrix.state[f"{side}_factor"], matrix.state[f"{side}_basis"]
             if not factor.size or (is_set(basis) and not due):
                 continue
-            cast = factor.dtype.type
-            new = cast(keep) * factor + cast(1.0 - keep) * np.matmul(of_side, of_side.T)
+            new = np.matmul(of_side, of_side.T)
+            new *= factor.dtype.type(1.0 - keep)
+            new += factor.dtype.type(keep) * factor
+            following[f"{side}_factor"] = new
             if not np.isfinite(new).all():
                 following[f"{side}_basis"] = np.full_like(basis, np.nan)
             elif is_set(basis):
@@ -114,26 +120,39 @@ def beta_of_factors(h: Mapping[str, Any]) -> float:
     return beta
 
 
-def bases_of(matrix: Matrix) -> list[Array]:
-    return [matrix.state["left_basis"], matrix.state["right_basis"]] if matrix.state else []
+def by_rows(array: Array) -> Array:
+    """A matrix as it lies in memory, row by row; of one in Fortran's order it is the transpose."""
+    matrix = as_matrix(array)
+    return matrix if matrix.flags.c_contiguous else matrix.T
+
+
+def bases_of(matrix: Matrix) -> tuple[Array, Array]:
+    """The left and the right one of a matrix by rows."""
+    left, right = matrix.state["left_basis"], matrix.state["right_basis"]
+    as_it_is = as_matrix(matrix.workspaces["direction"]).flags.c_contiguous
+    return (left, right) if as_it_is else (right, left)
 
 
 def average(out: Array, before: Array, g: Array, keep: float) -> None:
     """out ← keep·before + (1 − keep)·g."""
     cast = out.dtype.type
-    np.multiply(before, cast(keep), out=out)
-    to, of = flat(out), flat(g)
+    to, old, new = flat(out), flat(before), flat(g)
     for run in runs(out):
-        to[run] += cast(1.0 - keep) * of[run]
+        np.multiply(old[run], cast(keep), out=to[run])
+        to[run] += cast(1.0 - keep) * new[run]
 
 
-def divide(direction: Array, turned: Array, squares: Array, keep: float, eps: float) -> None:
-    """direction ← direction/(√(keep·squares + (1 − keep)·turned²) + ε)."""
-    cast = direction.dtype.type
-    to, r, v = flat(direction), flat(turned), flat(squares)
-    for run in runs(direction):
-        now = cast(keep) * v[run] + cast(1.0 - keep) * r[run] * r[run]
-        to[run] /= np.sqrt(now) + cast(eps)
+def divide(out: Array, of: Array, turned: Array, squares: Array, keep: float, eps: float) -> None:
+    """out ← of/(√(keep·squares + (1 − keep)·turned²) + ε)."""
+    cast = out.dtype.type
+    to, m, r, v = flat(out), flat(of), flat(turned), flat(squares)
+    for run in runs(out):
+        now = cast(1.0 - keep) * r[run]
+        now *= r[run]
+        now += cast(keep) * v[run]
+        np.sqrt(now, out=now)
+        now += cast(eps)
+        np.divide(m[run], now, out=to[run])
 
 
 def lerp_of_products(factor: Array, of: Array, keep: float, memory: Memory) -> list[Change]:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.reference.rules import rule
+from gradstep.reference.arithmetic import squared
+from gradstep.reference.rules import Whole, rule
 
 Array = NDArray[Any]
 
@@ -18,7 +19,23 @@ def lookahead(p: Array, g: Array, slow_param: Array, *, alpha: Any) -> Array:
     return slow_param
 
 
-@rule(sets_parameter=True)
-def asam(p: Array, g: Array, *, ascent: Any, eta: Any) -> Array:
+def terms(p: Array, g: Array, *, eta: Any, **own: Any) -> list[Array]:
+    return [squared((np.abs(p) + eta).astype(np.float64) * g.astype(np.float64))]
+
+
+def conclude(sums: list[Any], size: Any, scalars: list[Any], **own: Any) -> Any:
+    scalars[0] = np.sqrt(sums[0])
+    return {}
+
+
+def finish(scalars: list[Any], *, rho: Any, **own: Any) -> Any:
+    return {"ascent": rho / (scalars[0] + 1e-12)}
+
+
+@rule(
+    sets_parameter=True,
+    whole=Whole(("norm",), ("ascent",), terms, None, conclude, finish, of_all=True),
+)
+def asam(p: Array, g: Array, *, rho: Any, eta: Any, ascent: Any) -> Array:
     size = np.abs(p) + eta
     return p + (ascent * size) * (size * g)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.memory import flat
 from gradstep.reference.arithmetic import squared
-from gradstep.reference.places import Place
 
 Array = NDArray[Any]
 Terms = Callable[[slice], Array]  # of a run of elements, what is added up, in float64
@@ -96,21 +94,3 @@ def sum_of_squares(arrays: Sequence[Array]) -> float:
     for array in arrays:
         total += of_elements(squares(flat(array)), 0, array.size)
     return total
-
-
-def sized_norm(params: Sequence[Place], grads: Sequence[Array | None], eta: float) -> float:
-    """The Euclidean norm of (|p| + eta)·g, over all elements."""
-
-    def squares_of(p: Place, g: Array) -> Terms:
-        def terms(run: slice) -> Array:
-            values = (np.abs(p.read(run).astype(np.float64)) + eta) * g[run].astype(np.float64)
-            return values * values
-
-        return terms
-
-    total = 0.0
-    with np.errstate(all="ignore"):
-        for p, g in zip(params, grads, strict=True):
-            if g is not None:
-                total += of_elements(squares_of(p, g), 0, p.size)
-    return math.sqrt(total)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change, filled
-from gradstep.arrays.memory import flat, memory_order
+from gradstep.arrays.memory import bits_of, flat, memory_order
 from gradstep.arrays.stored import Stored, compute_dtype
 from gradstep.reference.draws import Drawn
 from gradstep.reference.packing import PACKINGS
@@ -32,6 +32,9 @@ class Place:
     def write(self, run: slice, values: Array, drawn: Drawn) -> list[Change]:
         """The changes that give these elements these values."""
         return [filled(self._flat[run], values)]
+
+    def bits(self) -> Array:
+        return bits_of(self._flat)
 
     def whole(self) -> Array:
         """All of it in the compute type, in its shape and order."""

@@ -7,7 +7,7 @@ runs of a few thousand elements, so temporaries stay in cache and do not grow wi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from operator import setitem
 from typing import Any
@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.at_once import Change, at_once, attribute
+from gradstep.arrays.at_once import Change, at_once, attribute, filled
 from gradstep.arrays.memory import flat
 from gradstep.arrays.settling import settled
 from gradstep.arrays.stored import Factored, Stored
 from gradstep.reference.factored import place_beside
 from gradstep.reference.formats import beside
 from gradstep.reference.limits import Limited, Limits, apply_factors, limit_gradients
-from gradstep.reference.measures import sized_norm
 from gradstep.reference.places import place_of
 from gradstep.reference.rules import RULES
 from gradstep.reference.update import Run, Update
@@ -66,6 +65,8 @@ class Step:
 class ParamTable:
     """One step over all parameters; the interface is described in ``_native.pyi``."""
 
+    kept_of: Sequence[Any] | None = None
+
     def __init__(
         self,
         params: Sequence[Array | Stored],
@@ -75,6 +76,7 @@ class ParamTable:
         copies: Sequence[Array | Stored | None],
         keys: Sequence[int],
         convert: Callable[[int, object], Array],
+        kept: Sequence[Sequence[Array]] = (),
     ) -> None:
         self._params = [place_of(param) for param in params]
         self._slots = [
@@ -86,6 +88,7 @@ class ParamTable:
         self._copies = [None if c is None else place_of(c) for c in copies]
         self._keys = keys
         self._convert = convert
+        self._kept = kept
         self._last_step: tuple[Sequence[Any] | None, Sequence[int]] = None, ()
         self._step: Step | None = None  # that is under way, in phases
 
@@ -124,12 +127,10 @@ class ParamTable:
     def begin(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> None:
         self._step = self._begun(rows, grad_scale)
 
-    def measure(self, leaves: Sequence[object], eta: float | None = None) -> float:
+    def measure(self, leaves: Sequence[object]) -> float:
         self._under_way()
         grads = self._settled_all(leaves)
         step = self._under_way()  # anybody's code may have run
-        if eta is not None:
-            return abs(step.grad_scale) * sized_norm(self._params, grads, eta)
         step.limited = self._limits(step, grads)
         return step.limited.norm
 
@@ -224,7 +225,17 @@ class ParamTable:
                 update.scale_cautious_steps()
             runs: list[Run] = [run for update in updates.values() for run in update.runs()]
             runs.append(lambda: [*kept, done])
+            if self._kept:
+                at_once([*self._keep(updates), attribute(self, "kept_of", step.given)])()
             write_all(runs)
+
+    def _keep(self, members: Iterable[int]) -> Iterator[Change]:
+        """Those that keep what these parameters and their copies hold, bit for bit."""
+        for i in members:
+            places = (self._params[i], self._copies[i])
+            for place, kept in zip(places, self._kept[i], strict=False):
+                assert place is not None
+                yield filled(kept, place.bits())
 
     def _settled(self, first: int, leaves: Sequence[object]) -> list[Array | None]:
         """The gradients of the parameters from `first` on, flat, as their parameters are."""

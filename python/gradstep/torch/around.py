@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gradstep.around.base import without_closures
 from gradstep.optimizer.turn import Turn
+from gradstep.reference import RULES
 from gradstep.torch.lists_step import Call
 from gradstep.torch.sharding import is_of_flat_param
 from gradstep.torch.tensors import check_tensor
 from gradstep.values import shown
+
+Array = NDArray[Any]
 
 
 class Around(torch.optim.Optimizer):
@@ -155,15 +159,17 @@ def take(
     rows: list[Any],
     row_of: list[int],
     done: Any = bool,
-) -> None:
-    """A step of a rule over tensors; `done` is called with it, in C code if it is C code."""
-    if params:
-        numbers = list(range(len(params)))
-        call = Call(
-            rule, list(params), list(grads), slots, list(copies), rows, row_of, numbers, 1.0, []
-        )
-        call.count = done
-        if not call.natively():
-            call.by_table()
-    else:
+    kept: Sequence[list[Array]] = (),
+    keep: Any = bool,
+) -> Sequence[float]:
+    """A step of a rule over tensors; what it concludes of all. `done` is called with it, in C code
+    if it is C code. What it overwrites is first kept, in `kept` or by the function `keep`."""
+    if not params:
         done()
+        return [0.0] * len(RULES[rule].whole.scalars)
+    numbers = list(range(len(params)))
+    call = Call(
+        rule, list(params), list(grads), slots, list(copies), rows, row_of, numbers, 1.0, []
+    )
+    call.count, call.kept, call.keep = done, list(kept), keep
+    return call.taken()

@@ -92,8 +92,8 @@ def step(
         rows, [times.index(t) for t in counts], there, grad_scale,
         [] if isinstance(steps, int) else [steps[i] for i in there],
     )  # fmt: skip
-    if there and not call.natively():
-        call.by_table()
+    if there:
+        call.taken()
 
 
 def is_tensor(value: Any) -> bool:
@@ -137,17 +137,24 @@ class Call:
             )
         self.announce = partial(torch._C._increment_version, self.written)
         self.count = partial(torch._foreach_add_, steps, 1) if steps else bool
+        self.kept: list[list[Array]] = []  # where what is overwritten is kept first
+        self.keep = bool  # the same in the slower way
 
-    def natively(self) -> bool:
-        """Take the step; False where something cannot be taken as it is, with nothing done."""
+    def taken(self) -> Sequence[float]:
+        """Take the step; what the rule concludes of all tensors."""
+        found = self.natively()
+        return self.by_table() if found is None else found
+
+    def natively(self) -> Sequence[float] | None:
+        """None where something cannot be taken as it is, with nothing done."""
         native = runtime.native()
-        return native is not None and native.step_lists(
+        return native and native.step_lists(
             self.rule, TYPES, self.params, self.grads, self.slots, self.copies, self.rows,
-            self.row_of, self.keys, self.scale, self.announce, self.count,
+            self.row_of, self.keys, self.scale, self.announce, self.count, self.kept,
             torch.get_num_threads(),
         )  # fmt: skip
 
-    def by_table(self) -> None:
+    def by_table(self) -> list[float]:
         """The same with arrays, which is slower, and says what is wrong."""
         arrays, slots, copies = {}, [], []
         looks = [(t, look_at(t)) for t in self.written]
@@ -168,16 +175,20 @@ class Call:
         stored_params = [
             stored(array, format_of_param(array, "nearest")) for array in arrays.values()
         ]
+        scalars = [np.zeros(()) for _ in RULES[self.rule].whole.scalars]
         table = runtime.table_type(
-            stored_params, slots, [[]] * len(slots), [None] * len(slots), copies, self.keys, reader
-        )
+            stored_params, slots, [scalars] * len(slots), [None] * len(slots), copies, self.keys,
+            reader,
+        )  # fmt: skip
         table.assign([(self.rule, False, False)] * len(self.rows), self.row_of)
         grads = [reader(i, grad) for i, grad in enumerate(self.grads)]
         if any(look_at(tensor) != before for tensor, before in looks):
             raise RuntimeError("tensors are given other memory while the step looks at them")
         self.announce()
+        self.keep()
         table.step(grads, self.rows, self.scale, False, False)
         self.count()
+        return [float(scalar) for scalar in scalars]
 
     def _copy(
         self, name: str, param: Tensor, copy: Any, written: dict[str, Array]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -12,14 +13,14 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from gradstep import runtime
-from gradstep.around.ascent import EPS, beside, bits_of
+from gradstep.around.ascent import EPS, beside, finite
 from gradstep.around.info import LossInfo
 from gradstep.around.slow import NO_AVERAGE, NO_LIMITS, NO_PENALTIES
 from gradstep.arrays.at_once import at_once, filled
+from gradstep.arrays.memory import bits_of
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.torch.around import Around, take
 from gradstep.torch.restoring import put_back
-from gradstep.torch.sized import sized_norm
 from gradstep.torch.sums import norm_of
 from gradstep.torch.tensors import array_of, check_tensor
 from gradstep.torch.watch import look_at
@@ -139,34 +140,37 @@ class SAM(Around):
         self._check_whole()
         members = self._with_gradient()
         looks = self._looks_at(members)
-        grads = [param.grad for param in members]
-        norm = norm_of(grads)
-        sized = norm if self._eta is None else sized_norm(members, grads, self._eta)
-        if not all(map(math.isfinite, (value, norm, sized))):
-            return loss, value, None
-        second = self._at_worse(closure, members, looks, self.rho / (sized + EPS))
+        if self._eta is None:
+            norm = norm_of([param.grad for param in members])
+            if not finite(value, norm):
+                return loss, value, None
+            own = {"lr": -self.rho / (norm + EPS)}
+        else:
+            own = {"rho": self.rho, "eta": self._eta}
+        second = self._at_worse(closure, members, looks, own, value)
         norm = norm_of([param.grad for param in members])
-        return loss, value, norm if math.isfinite(second) and math.isfinite(norm) else None
+        return loss, value, norm if finite(second, norm) else None
 
     def _with_gradient(self) -> list[Tensor]:
         return [p for p in dict.fromkeys(self._params()) if p.grad is not None]
 
     def _at_worse(
-        self, closure: Closure, members: list[Tensor], looks: list[Any], by: float
+        self, closure: Closure, members: list[Tensor], looks: list[Any], own: Any, value: float
     ) -> float:
-        """The loss there, and new gradients; the parameters are what they were."""
-        copies = self._copies_of(members)
-        live = self._live(members)
-        keep, back = self._copying(live)
+        """The loss there, and new gradients; the parameters are what they were. NaN where the loss
+        here or the norm is not finite."""
+        live, moved = self._live(members), list[bool]()
+        back = self._back(live)
         storages = [tensor.untyped_storage() for tensor in live]  # kept from going away
-        keep()
         try:
-            self._climb(members, [param.grad for param in members], copies, by)
+            if not finite(value, *self._climb(members, own, moved)):
+                return math.nan
             _, second = evaluated(closure)
             again = self._with_gradient()
         finally:
-            back()
-            increment_version(live)
+            if moved:
+                back()
+                increment_version(live)
             del storages
         if list(map(look_at, live)) != looks:
             raise RuntimeError(
@@ -181,16 +185,20 @@ class SAM(Around):
             )
         return second
 
-    def _climb(
-        self, members: list[Tensor], grads: Sequence[Any], copies: Sequence[Any], by: float
-    ) -> None:
-        eta = self._eta
-        own = {"lr": -by} if eta is None else {"ascent": by, "eta": eta}
+    def _climb(self, members: list[Tensor], own: Any, moved: list[bool]) -> Sequence[float]:
+        """Keep the parameters and go there, which `moved` then says; the norm by size."""
+        grads, copies = [param.grad for param in members], self._copies_of(members)
+        pairs = zip(members, copies, strict=True)
+        kept = [[self._kept[t][2] for t in pair if t is not None] for pair in pairs]
+        now = [self._kept[t][1] for t in self._live(members)]
+        done = partial(moved.append, True)
+        keep = at_once([*map(filled, chain(*kept), now), done])
         limits = [(sign, *NO_LIMITS[1:]) for sign in (1.0, -1.0)]
         rows: list[Any] = [((each, NO_PENALTIES, NO_AVERAGE, own), {}) for each in limits]
         down = {p for g in self.param_groups if g.get("maximize") for p in g["params"]}
         row_of = [int(param in down) for param in members]
-        take("sgd" if eta is None else "asam", members, grads, {}, copies, rows, row_of)
+        rule = "sgd" if self._eta is None else "asam"
+        return take(rule, members, grads, {}, copies, rows, row_of, done, kept, keep)
 
     def _live(self, members: Sequence[Tensor]) -> list[Tensor]:
         """These parameters and their copies."""
@@ -209,15 +217,13 @@ class SAM(Around):
             looks.append(look)
         return looks
 
-    def _copying(self, live: Sequence[Tensor]) -> tuple[Callable[[], object], Callable[[], object]]:
-        """What keeps the bits of these tensors, and what puts them back where the tensors still are
-        on that memory: a call of C code each."""
-        now = [self._kept[tensor][1] for tensor in live]
-        kept = [self._kept[tensor][2] for tensor in live]
-        if (native := runtime.native()) is not None:
-            copy = partial(native.copy_arrays, threads=torch.get_num_threads())
-            return partial(copy, kept, now), put_back(live, now, kept, copy)
-        return at_once(map(filled, kept, now)), put_back(live, now, kept, None)
+    def _back(self, live: Sequence[Tensor]) -> Callable[[], object]:
+        """What puts back the bits of these tensors where they still are on that memory: a call of C
+        code."""
+        now, kept = ([self._kept[tensor][i] for tensor in live] for i in (1, 2))
+        native = runtime.native()
+        copy = native and partial(native.copy_arrays, threads=torch.get_num_threads())
+        return put_back(live, now, kept, copy)
 
 
 class ASAM(SAM):

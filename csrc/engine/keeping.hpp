@@ -1,0 +1,50 @@
+// Parameters and their copies kept, bit for bit, before they are overwritten.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "engine/copying.hpp"
+#include "engine/param_table.hpp"
+#include "engine/partition.hpp"
+
+namespace gradstep {
+
+class Keeper {
+ public:
+  Keeper(const Tensor* begin, const Tensor* end) : copier_(bytes(begin, end)) {}
+
+  // Calls update(from, to) for all of [begin, end); of a tensor that is kept block by block, so
+  // that the update finds in cache what has been kept just before.
+  template <class Update>
+  void keep(const Tensor& tensor, std::size_t begin, std::size_t end, Update update) const {
+    if (!tensor.kept_param) return update(begin, end);
+    for (std::size_t next; begin < end; begin = next) {
+      next = std::min(end, at_border(tensor, begin + norm_block));
+      keep(tensor.span.param, tensor.kept_param, begin, next);
+      if (tensor.kept_copy) keep(tensor.span.copy, tensor.kept_copy, begin, next);
+      update(begin, next);
+    }
+  }
+
+  // At the end of what a thread keeps.
+  void settle() const { copier_.settle(); }
+
+ private:
+  static std::size_t bytes(const Tensor* begin, const Tensor* end) {
+    std::size_t all = 0;
+    for (; begin < end; ++begin)
+      if (begin->kept_param) all += begin->span.size * item_size(begin->span.param.format);
+    return all;
+  }
+
+  void keep(const Array& array, void* kept, std::size_t begin, std::size_t end) const {
+    const std::size_t item = item_size(array.format);
+    copier_.copy(static_cast<char*>(kept) + begin * item,
+                 static_cast<const char*>(array.data) + begin * item, (end - begin) * item);
+  }
+
+  const Copier copier_;
+};
+
+}  // namespace gradstep
