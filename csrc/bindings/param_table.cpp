@@ -68,7 +68,7 @@ class BoundTable {
       const RuleInfo& rule = rows.rule(row_of[i]);
       if (slot_counts_[i] != std::make_pair(rule.slot_count, rule.whole.scalar_count))
         throw py::value_error("a tensor has not the state slots of its rule");
-      if (tensors_[i].factored && !rule.whole.factors)
+      if (tensors_[i].factored && !rule.of_factors)
         throw py::value_error("this rule's state cannot be kept by factors");
     }
     work_ = 0;
@@ -76,7 +76,8 @@ class BoundTable {
       Tensor& tensor = tensors_[i];
       tensor.row = row_of[i];
       glance_.set_units(tensor, i, std::get<2>(rules[row_of[i]]));
-      tensor.cost = element_cost(rows.rule(row_of[i]), tensor.dtype);
+      const RuleInfo& rule = rows.rule(row_of[i]);
+      tensor.cost = element_cost(tensor.factored ? *rule.of_factors : rule, tensor.dtype);
       work_ += tensor.span.size * tensor.cost;
     }
     rows_ = std::move(rows);

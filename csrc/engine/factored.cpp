@@ -23,16 +23,17 @@ Factored::Factored(DType dtype, void* lines, void* within, std::size_t matrices,
       lines_are_rows_(lines_are_rows) {
   for (Factor* factor : {&lines_, &within_}) {
     const std::size_t room = (factor->size * item_size(dtype) + 7) / sizeof(double);
+    factor->sums.resize(factor->size);
     factor->next.resize(room);
-    factor->scaled.resize(room);
+    factor->roots.resize(room);
   }
 }
 
 void Factored::measure(const Tensor& tensor, Measures& measures) {
   lines_.sums.assign(lines_.size, 0.0);
   within_.sums.assign(within_.size, 0.0);
-  measures.add(squares(tensor, {lines_.size, false, 1}, grad_role, lines_.sums.data()));
-  measures.add(squares(tensor, {lines_.terms, true, matrices_}, grad_role, within_.sums.data()));
+  measures.add(
+      squares_both_ways(tensor, lines_.terms, matrices_, lines_.sums.data(), within_.sums.data()));
 }
 
 void Factored::average(double scale, double take, double least) {
@@ -40,7 +41,7 @@ void Factored::average(double scale, double take, double least) {
     using T = decltype(zero);
     average_factor<T>(lines_, scale, take);
     average_factor<T>(within_, scale, take);
-    divide_by_means<T>(lines_are_rows_ ? lines_ : within_, least);
+    invert_roots<T>(least);
   };
   dtype_ == float32 ? average(0.0f) : average(0.0);
 }
@@ -49,23 +50,25 @@ template <class T>
 void Factored::average_factor(Factor& factor, double scale, double take) const {
   const T* const kept = static_cast<const T*>(factor.kept);
   const T weight = static_cast<T>(take);
+  const double share = scale * scale / static_cast<double>(factor.terms);
   for (std::size_t i = 0; i < factor.size; ++i) {
-    const double mean = scale * scale * factor.sums[i] / static_cast<double>(factor.terms);
-    const T next = kept[i] + weight * (static_cast<T>(mean) - kept[i]);
-    as<T>(factor.next)[i] = as<T>(factor.scaled)[i] = next;
+    const T mean = static_cast<T>(share * factor.sums[i]);
+    as<T>(factor.next)[i] = kept[i] + weight * (mean - kept[i]);
   }
 }
 
 template <class T>
-void Factored::divide_by_means(Factor& rows, double least) const {
+void Factored::invert_roots(double least) {
+  const InverseRootsFn inverse_roots = active_kernels().inverse_roots[dtype_];
+  Factor &rows = lines_are_rows_ ? lines_ : within_, &columns = lines_are_rows_ ? within_ : lines_;
+  inverse_roots(columns.next.data(), 1, columns.size, columns.roots.data());
   const std::size_t count = rows.size / matrices_;
   for (std::size_t m = 0; m < matrices_; ++m) {
-    T* const of_matrix = as<T>(rows.scaled) + m * count;
+    const T* const of_matrix = as<T>(rows.next) + m * count;
     double sum = 0;
     for (std::size_t i = 0; i < count; ++i) sum += static_cast<double>(of_matrix[i]);
     const double mean = sum / static_cast<double>(count);
-    const T divisor = static_cast<T>(mean < least ? least : mean);
-    for (std::size_t i = 0; i < count; ++i) of_matrix[i] = of_matrix[i] / divisor;
+    inverse_roots(of_matrix, mean < least ? least : mean, count, as<T>(rows.roots) + m * count);
   }
 }
 
@@ -77,8 +80,8 @@ void Factored::keep() const {
 void Factored::write_products(std::size_t begin, std::size_t count, void* to) const {
   const std::size_t length = lines_.terms, item = item_size(dtype_);
   const ScaleFn scale = active_kernels().scale[dtype_];
-  const auto* const lines = reinterpret_cast<const char*>(lines_.scaled.data());
-  const auto* const within = reinterpret_cast<const char*>(within_.scaled.data());
+  const auto* const lines = reinterpret_cast<const char*>(lines_.roots.data());
+  const auto* const within = reinterpret_cast<const char*>(within_.roots.data());
   auto* at = static_cast<char*>(to);
   while (count > 0) {
     const std::size_t line = begin / length, place = begin % length;

@@ -1,6 +1,7 @@
 // A slot of matrices that is kept as two factors: running means of the squares of their rows, and
 // of their columns. An element of it is the product of its row's and its column's, over the mean of
-// the rows. Shazeer & Stern 2018, arXiv:1804.04235, Algorithm 4.
+// the rows. Shazeer & Stern 2018, arXiv:1804.04235, Algorithm 4. What rules take is 1/√ of that,
+// and so a product, too: a root and a quotient for each row and column, and none for elements.
 #pragma once
 
 #include <algorithm>
@@ -28,12 +29,14 @@ class Factored {
   // Keeps them.
   void keep() const;
 
-  // Calls run(from, to, products) for parts of elements [begin, end), at most norm_block long.
+  // Calls run(from, to, products) for parts of elements [begin, end), at most so many of them that
+  // products stay in the nearest cache, and all but the last multiples of norm_block.
   template <class Run>
   void with_products(std::size_t begin, std::size_t end, Run run) const {
-    alignas(64) double room[norm_block];
+    constexpr std::size_t most = 2 * norm_block;
+    alignas(64) double room[most];
     for (std::size_t to; begin < end; begin = to) {
-      to = std::min(begin + norm_block, end);
+      to = std::min(begin + most, end);
       write_products(begin, to - begin, room);
       run(begin, to, static_cast<void*>(room));
     }
@@ -43,15 +46,16 @@ class Factored {
   struct Factor {
     void* kept;
     std::size_t size;
-    std::size_t terms;                       // of each mean
-    std::vector<double> sums, next, scaled;  // the latter two hold the compute type
+    std::size_t terms;                      // of each mean
+    std::vector<double> sums, next, roots;  // the latter two hold the compute type
   };
 
   void write_products(std::size_t begin, std::size_t count, void* to) const;
   template <class T>
   void average_factor(Factor& factor, double scale, double take) const;
+  // Writes 1/√ of the factors, those of rows being over the mean of their matrix.
   template <class T>
-  void divide_by_means(Factor& rows, double least) const;
+  void invert_roots(double least);
 
   DType dtype_;
   Factor lines_, within_;

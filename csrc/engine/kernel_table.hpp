@@ -121,12 +121,11 @@ struct WholeTensors {
   const char* const* scalars;
   const char* const* derived;
   bool of_all;  // whether sums are over all tensors together, and the scalars of all the same
-  // Where the first slot may be kept by factors: the share that their averages take, and the least
-  // mean of rows.
+  // Of a rule of factors: the share that their averages take, and the least mean of rows.
   void (*factors)(const double* own, double* share, double* least);
   MeasureFn sums[dtype_count];
-  // Derives what the sums depend on; `factored`: whether the first slot is kept by factors.
-  void (*begin)(const double* own, const double* scalars, bool factored, double* derived);
+  // Derives what the sums depend on.
+  void (*begin)(const double* own, const double* scalars, double* derived);
   // Derives the rest from sums over `size` elements, and brings the scalars up to date.
   void (*conclude)(const double* own, const double* sums, double size, double* scalars,
                    double* derived);
@@ -158,8 +157,15 @@ using LoadTurnedFn = void (*)(const void* from, ptrdiff_t along, ptrdiff_t acros
 using SumColumnsFn = void (*)(const void* values, size_t rows, size_t stride, size_t units,
                               double* sums);
 
+// The same, and writes the sums of every row's blocks of norm_block elements.
+using SumTileFn = void (*)(const void* values, size_t rows, size_t stride, size_t columns,
+                           double* of_columns, double* of_blocks);
+
 // Multiplies `count` elements by one.
 using ScaleFn = void (*)(const void* of, const void* by, size_t count, void* to);
+
+// 1/√(x/over) of `count` elements x.
+using InverseRootsFn = void (*)(const void* of, double over, size_t count, void* to);
 
 // Reads one array and rewrites `written` others: the memory traffic of a rule without its
 // arithmetic, for measuring the roofline.
@@ -185,6 +191,7 @@ struct RuleInfo {
   // How many elements a step would move against their gradient.
   MeasureFn agreeing[dtype_count];
   WholeTensors whole;
+  const RuleInfo* of_factors;  // what it is where its first slot is kept by factors; mostly null
 };
 
 struct KernelTable {
@@ -194,10 +201,12 @@ struct KernelTable {
   // The squares of the gradient's elements; of the parameter's.
   MeasureFn grad_squares[dtype_count], param_squares[dtype_count];
   SumColumnsFn sum_columns[dtype_count];
+  SumTileFn sum_tile[dtype_count];
   LoadFn load[gradient_formats][dtype_count];
   LoadTurnedFn load_turned[gradient_formats][dtype_count];
   Packing packing[format_count];  // null for compute types
   ScaleFn scale[dtype_count];
+  InverseRootsFn inverse_roots[dtype_count];
   StreamFn stream[dtype_count][max_slots + 1];
   DivideFn divide[dtype_count][most_roots + 1][most_quotients + 1];
   VectorKernels vectors[dtype_count];

@@ -84,6 +84,18 @@ template <class Rule>
 constexpr bool is_element_wise<Rule, std::void_t<decltype(Rule::part_of_more)>> = false;
 
 template <template <class> class Rule>
+constexpr RuleInfo rule_info();
+
+template <template <class> class Rule>
+constexpr RuleInfo info_of = rule_info<Rule>();
+
+template <class Rule, class = void>
+constexpr const RuleInfo* of_factors = nullptr;
+template <class Rule>
+constexpr const RuleInfo* of_factors<Rule, std::void_t<typename Rule::template OfFactors<float>>> =
+    &info_of<Rule::template OfFactors>;
+
+template <template <class> class Rule>
 constexpr RuleInfo rule_info() {
   using R = Rule<float>;
   RuleInfo info{R::name,
@@ -97,7 +109,8 @@ constexpr RuleInfo rule_info() {
                 {},
                 {},
                 {},
-                whole_tensors<Rule>()};
+                whole_tensors<Rule>(),
+                of_factors<R>};
   fill_updates<Rule, Plain<float>, false>(info.update[float32]);
   fill_updates<Rule, Plain<double>, false>(info.update[float64]);
   if constexpr (converts_in_registers && is_element_wise<R>) fill_narrow<Rule>(info.narrow_update);
@@ -174,7 +187,9 @@ constexpr void fill_for(KernelTable& table, DType dtype) {
   table.grad_squares[dtype] = grad_squares<T>;
   table.param_squares[dtype] = param_squares<T>;
   table.sum_columns[dtype] = sum_columns<T>;
+  table.sum_tile[dtype] = sum_tile<T>;
   table.scale[dtype] = scale_values<T>;
+  table.inverse_roots[dtype] = inverse_roots<T>;
   table.vectors[dtype] = vector_kernels<T>();
   fill_streams<T>(table.stream[dtype], std::make_index_sequence<max_slots + 1>{});
   fill_divides<T>(table.divide[dtype]);

@@ -13,29 +13,36 @@ namespace {
 
 // Sums that are kept at a time: parts are measured in waves of so many, and these then added up in
 // order. It needs no room that grows with the parameters: docs/decisions/0007-norm-in-waves.md.
-constexpr std::size_t sums_per_wave = 16384;
-constexpr std::size_t most_columns = 512;  // of a part of alternating units
+constexpr std::size_t sums_per_wave = 65536;
+// Columns of a part of alternating units; where rows are summed, too.
+constexpr std::size_t most_columns = 512, most_of_tile = 4 * norm_block;
 
 std::size_t blocks(std::size_t size, std::size_t block) { return (size + block - 1) / block; }
 
 }  // namespace
 
 // How a measure is cut into parts, which each give a sum or, of alternating units, a sum for each
-// of at most most_columns.
+// of so many columns, behind which those of blocks of rows may follow.
 class Measures::Cut {
  public:
   explicit Cut(const Measure& measure)
       : measure_(measure),
         tensor_(*measure.tensor),
         tiled_(measure.slices.alternating),
+        both_(measure.row_sums),
+        rows_(both_ ? tile_rows : unit_rows),
+        columns_(both_ ? most_of_tile : most_columns),
         runs_(tiled_ ? measure.slices.count : measure.slices.count * measure.slices.matrices),
         size_(tensor_.span.size / (tiled_ ? runs_ * measure.slices.matrices : runs_)),
-        per_run_(tiled_ ? blocks(runs_, most_columns) : blocks(size_, norm_block)) {}
+        per_run_(tiled_ ? blocks(runs_, columns_) : blocks(size_, norm_block)) {}
 
   std::size_t parts() const {
     return tiled_ ? tiles() * measure_.slices.matrices : per_run_ * runs_;
   }
-  std::size_t width() const { return tiled_ ? std::min(runs_, most_columns) : measure_.count; }
+  std::size_t width() const {
+    if (!tiled_) return measure_.count;
+    return columns() + (both_ ? std::min(size_, rows_) * blocks(columns(), norm_block) : 0);
+  }
 
   // Measures parts [begin, end).
   void measure(std::size_t begin, std::size_t end, double* sums) const {
@@ -52,12 +59,7 @@ class Measures::Cut {
 
   // Adds what parts [begin, end) have given.
   void add(std::size_t begin, std::size_t end, const double* sums) const {
-    for (; begin < end && tiled_; ++begin, sums += width()) {
-      double* const to = measure_.sums + begin / tiles() * runs_;
-      const std::size_t first = begin % tiles() % per_run_ * most_columns;
-      const std::size_t last = std::min(first + most_columns, runs_);
-      for (std::size_t u = first; u < last; ++u) to[u] += sums[u - first];
-    }
+    for (; begin < end && tiled_; ++begin, sums += width()) add_tile(begin, sums);
     while (begin < end) {
       const std::size_t run = begin / per_run_, last = std::min(end, (run + 1) * per_run_);
       double* const to = measure_.sums + run * width();
@@ -67,7 +69,21 @@ class Measures::Cut {
   }
 
  private:
-  std::size_t tiles() const { return per_run_ * blocks(size_, unit_rows); }  // of a matrix
+  std::size_t tiles() const { return per_run_ * blocks(size_, rows_); }  // of a matrix
+  std::size_t columns() const { return std::min(runs_, columns_); }      // of a tile
+
+  void add_tile(std::size_t part, const double* sums) const {
+    const std::size_t matrix = part / tiles(), tile = part % tiles();
+    const std::size_t column = tile % per_run_ * columns_, row = tile / per_run_ * rows_;
+    const std::size_t count = std::min(columns_, runs_ - column);
+    double* const to = measure_.sums + matrix * runs_ + column;
+    for (std::size_t u = 0; u < count; ++u) to[u] += sums[u];
+    if (!both_) return;
+    sums += columns();
+    double* const of_row = measure_.row_sums + matrix * size_;
+    for (std::size_t r = row; r < std::min(row + rows_, size_); ++r)
+      for (std::size_t b = 0; b < blocks(count, norm_block); ++b) of_row[r] += *sums++;
+  }
 
   void measure_blocks(std::size_t run, std::size_t first, std::size_t count, double* sums) const {
     const std::size_t start = run * size_;
@@ -83,16 +99,25 @@ class Measures::Cut {
 
   void measure_tile(std::size_t part, double* sums) const {
     const std::size_t tile = part % tiles();
-    const std::size_t row = tile / per_run_ * unit_rows, column = tile % per_run_ * most_columns;
-    const std::size_t rows = std::min(unit_rows, size_ - row);
-    const std::size_t columns = std::min(most_columns, runs_ - column);
+    const std::size_t row = tile / per_run_ * rows_, column = tile % per_run_ * columns_;
+    const std::size_t rows = std::min(rows_, size_ - row);
+    const std::size_t columns = std::min(columns_, runs_ - column);
     std::fill(sums, sums + columns, 0.0);
     const std::size_t begin = part / tiles() * size_ * runs_ + row * runs_ + column;
     if (tensor_.staged & measure_.role)
       tensor_.dtype == float32 ? add_staged<float>(begin, rows, columns, sums)
                                : add_staged<double>(begin, rows, columns, sums);
     else
-      measure_.sum_columns(values() + begin * item_size(tensor_.dtype), rows, runs_, columns, sums);
+      add_rows(values() + begin * item_size(tensor_.dtype), rows, runs_, columns, sums,
+               sums + this->columns());
+  }
+
+  void add_rows(const void* values, std::size_t rows, std::size_t stride, std::size_t columns,
+                double* sums, double* of_blocks) const {
+    if (both_)
+      measure_.sum_tile(values, rows, stride, columns, sums, of_blocks);
+    else
+      measure_.sum_columns(values, rows, stride, columns, sums);
   }
 
   template <class T>
@@ -102,7 +127,8 @@ class Measures::Cut {
     for (std::size_t row = 0; row < rows; row += together) {
       const std::size_t count = std::min(together, rows - row);
       load_rows(tensor_, measure_.role, begin + row * runs_, runs_, count, columns, room);
-      measure_.sum_columns(room, count, columns, columns, sums);
+      add_rows(room, count, columns, columns, sums,
+               sums + this->columns() + row * blocks(columns, norm_block));
     }
   }
 
@@ -113,10 +139,11 @@ class Measures::Cut {
 
   const Measure& measure_;
   const Tensor& tensor_;
-  const bool tiled_;
-  const std::size_t runs_;     // slices; of tiles the columns
-  const std::size_t size_;     // of a run; of tiles the rows
-  const std::size_t per_run_;  // blocks; of tiles those beside each other
+  const bool tiled_, both_;
+  const std::size_t rows_, columns_;  // of tiles, at most
+  const std::size_t runs_;            // slices; of tiles the columns
+  const std::size_t size_;            // of a run; of tiles the rows
+  const std::size_t per_run_;         // blocks; of tiles those beside each other
 };
 
 Measure squares(const Tensor& tensor, const Slices& slices, Role role, double* sums) {
@@ -124,6 +151,21 @@ Measure squares(const Tensor& tensor, const Slices& slices, Role role, double* s
   const auto& of_role = role == grad_role ? kernels.grad_squares : kernels.param_squares;
   return {&tensor, slices, role, 1, 1, of_role[tensor.dtype], kernels.sum_columns[tensor.dtype],
           nullptr, sums};
+}
+
+Measure squares_both_ways(const Tensor& tensor, std::size_t columns, std::size_t matrices,
+                          double* of_rows, double* of_columns) {
+  Measure measure = squares(tensor, {columns, true, matrices}, grad_role, of_columns);
+  measure.sum_tile = active_kernels().sum_tile[tensor.dtype];
+  measure.row_sums = of_rows;
+  return measure;
+}
+
+void Measures::reserve(std::size_t measures) {
+  all_.reserve(measures);
+  part_ends_.reserve(measures);
+  sum_ends_.reserve(measures);
+  sums_.reserve(sums_per_wave);
 }
 
 // Returns the work of all.

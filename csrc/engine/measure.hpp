@@ -4,7 +4,7 @@
 // instruction sets change:
 //   of a tensor, or of a slice of it in one piece: by blocks of norm_block elements from its start;
 //   of slices that alternate element by element: by blocks of unit_rows rows, within them row by
-//   row.
+//   row; of tile_rows rows where the rows' own sums, in one piece, are taken in the same reading.
 // The blocks' sums are added in order. Sums over tensors are those of the tensors, added in order.
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace gradstep {
 
-constexpr std::size_t unit_rows = 256;
+constexpr std::size_t unit_rows = 256, tile_rows = 64;
 
 // What sums are over: each of `count` slices of a tensor, in one piece, or alternating element by
 // element; or, where it is a batch of matrices one after another, of each of these.
@@ -40,17 +40,25 @@ struct Measure {
   SumColumnsFn sum_columns;  // the same of alternating slices
   const void* coefficients;
   double* sums;
+  // Of alternating slices, where the sums of their rows are taken, too.
+  SumTileFn sum_tile = nullptr;
+  double* row_sums = nullptr;
 };
 
 // Squares of a tensor's gradient or parameter.
 Measure squares(const Tensor& tensor, const Slices& slices, Role role, double* sums);
+// Squares of a gradient of matrices, one after another in memory: of each of their rows there, and
+// of each of the `columns` that alternate.
+Measure squares_both_ways(const Tensor& tensor, std::size_t columns, std::size_t matrices,
+                          double* of_rows, double* of_columns);
 
 // Measures to be taken together, and the room for it.
 class Measures {
  public:
   void clear() { all_.clear(); }  // of what a step without memory has left
   void add(const Measure& measure) { all_.push_back(measure); }
-  void take(const Crew& crew);  // and forgets them
+  void reserve(std::size_t measures);  // so that none of so many at a time needs memory
+  void take(const Crew& crew);         // and forgets them
 
  private:
   class Cut;

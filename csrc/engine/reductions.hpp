@@ -66,5 +66,32 @@ void sum_columns(const void* values, size_t rows, size_t stride, size_t units, d
     add_rows(x + row * stride, stride, units, sums, std::make_index_sequence<1>{});
 }
 
+// Adds the squares of a block of a row to the sums of the columns; returns their own sum.
+template <class T>
+inline double add_block(const T* __restrict x, size_t columns, double* __restrict of_columns) {
+  double lane[norm_lanes] = {};
+  const auto add = [&](size_t i, size_t j) {
+    const double square = squared(x[i + j]);
+    lane[j] += square;
+    of_columns[i + j] += square;
+  };
+  size_t i = 0;
+  for (; i + norm_lanes <= columns; i += norm_lanes)
+    for (size_t j = 0; j < norm_lanes; ++j) add(i, j);
+  for (size_t j = 0; i + j < columns; ++j) add(i, j);
+  return sum_lanes(lane);
+}
+
+// One row after another, as memory is read fastest.
+template <class T>
+void sum_tile(const void* values, size_t rows, size_t stride, size_t columns, double* of_columns,
+              double* of_blocks) {
+  const T* x = static_cast<const T*>(values);
+  for (size_t row = 0; row < rows; ++row, x += stride)
+    for (size_t i = 0; i < columns; i += norm_block)
+      *of_blocks++ =
+          add_block(x + i, columns - i < norm_block ? columns - i : norm_block, of_columns + i);
+}
+
 }  // namespace
 }  // namespace gradstep

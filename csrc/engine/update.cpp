@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "engine/converting.hpp"
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/factored.hpp"
@@ -36,6 +37,43 @@ class Updater {
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.draws != 0; }))
       for (Tensor* tensor = begin_; tensor < end_; ++tensor)
         tensor->span.draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
+    const auto any = [this](auto of_row) {
+      return std::any_of(rows_.begin(), rows_.end(), of_row);
+    };
+    derives_ = any([&](const Row& row) { return kernels_.rules[row.rule].whole.derived_count; });
+    of_all_ = any([&](const Row& row) { return kernels_.rules[row.rule].whole.of_all; });
+    cautious_ = any([](const Row& row) { return row.cautious; });
+    Tensor* const last = end_;
+    if (end_of_batch(last) < last) make_room(last - begin_);
+    for (; begin_ < last; begin_ = end_) {
+      end_ = end_of_batch(last);
+      take_batch();
+    }
+    return kernels_.isa;
+  }
+
+ private:
+  // Where sums are of single tensors, so many of these are measured and updated before the next
+  // that what measuring has brought into cache is mostly there still.
+  Tensor* end_of_batch(Tensor* last) const {
+    if (of_all_ || !(derives_ || cautious_)) return last;
+    constexpr std::size_t elements_of_thread = 262144;
+    const std::size_t most = elements_of_thread * crew_.divide(~std::size_t{0}).threads;
+    Tensor* end = begin_;
+    for (std::size_t elements = 0; end < last && elements < most; ++end)
+      if (present(*end)) elements += end->span.size;
+    return end;
+  }
+
+  // From when the first batch is written on nothing may fail.
+  void make_room(std::size_t tensors) const {
+    workspace_.whole.reserve(tensors);
+    workspace_.agreeing.reserve(tensors);
+    workspace_.ends.reserve(tensors);
+    workspace_.measures.reserve(tensors);
+  }
+
+  void take_batch() {
     derive_of_tensors();
     const Partition partition(begin_, end_, workspace_.ends, crew_);
     const bool flushing = flush_denormals();
@@ -49,10 +87,8 @@ class Updater {
     };
     crew_.run(partition.division(), job);
     keep_scalars();
-    return kernels_.isa;
   }
 
- private:
   // The mixing of SplitMix64, Steele, Lea and Flood 2014.
   static DrawKey draw_key(std::uint64_t z) {
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -82,71 +118,25 @@ class Updater {
   void update(const Tensor& tensor, std::size_t begin, std::size_t end) const {
     const Workspace::CastRow& row = cast_rows_[tensor.row];
     const Extras extras = tensor.span.average.data ? averaging : row.extras;
-    const UpdateFn kernel = row.kernels[tensor.dtype][extras];
+    const UpdateFn kernel = tensor.factored ? rule_of(tensor).update[tensor.dtype][extras]
+                                            : row.kernels[tensor.dtype][extras];
     const void* own = coefficients(tensor);
     if (!tensor.staged && !tensor.factored) return kernel(own, tensor.span, begin, end);
-    const auto [converting, converted] = in_registers(tensor, extras);
-    const UpdateFn run = converting ? converting : kernel;
-    complete(tensor, all_roles & ~converted, Access::update, begin, end,
+    Converting converting;
+    if (!rows_[tensor.row].cautious)
+      converting = converting_kernel(tensor, rule_of(tensor), extras);
+    const UpdateFn run = converting.kernel ? converting.kernel : kernel;
+    complete(tensor, all_roles & ~converting.roles, Access::update, begin, end,
              [&](const Span& span, std::size_t from, std::size_t to) { run(own, span, from, to); });
   }
 
-  // A kernel that converts arrays of a staged tensor itself, and their roles; or null and none.
-  std::pair<UpdateFn, std::uint32_t> in_registers(const Tensor& tensor, Extras extras) const {
-    const Row& row = rows_[tensor.row];
-    const RuleInfo& rule = kernels_.rules[row.rule];
-    if (row.cautious || tensor.factored || tensor.dtype != float32) return {nullptr, 0};
-    const std::uint32_t state = role_of_slot(rule.slot_count) - role_of_slot(0);
-    const bool grad =
-        tensor.span.grad.format == Format::bfloat16 && !tensor.axes && !tensor.factors;
-    const bool narrow = !tensor.numbers && state_in_bfloat16(tensor, rule);
-    const Format param = tensor.span.param.format;
-    if (grad && narrow && param == Format::bfloat16)
-      return pick(rule, bfloat16_all, extras, param_role | grad_role | state);
-    if (grad && narrow && param == Format::bfloat16_split)
-      return pick(rule, bfloat16_all_split, extras, param_role | grad_role | state);
-    if (grad && narrow && state)
-      return pick(rule, bfloat16_grad_and_state, extras, grad_role | state);
-    if (grad && tensor.span.copy.data && tensor.span.copy.format == Format::bfloat16)
-      return pick(rule, bfloat16_grad_and_copy, extras, grad_role | copy_role);
-    if (grad) return pick(rule, bfloat16_grad, extras, grad_role);
-    if (narrow) return pick(rule, bfloat16_state, extras, state);
-    if (state && state_in_8_bits(tensor, rule)) return pick(rule, coded_state, extras, state);
-    return {nullptr, 0};
-  }
-
-  static std::pair<UpdateFn, std::uint32_t> pick(const RuleInfo& rule, Narrow narrow, Extras extras,
-                                                 std::uint32_t roles) {
-    const UpdateFn update = rule.narrow_update[narrow][extras];
-    return {update, update ? roles : 0};
-  }
-
-  static bool state_in_bfloat16(const Tensor& tensor, const RuleInfo& rule) {
-    for (std::size_t k = 0; k < rule.slot_count; ++k)
-      if (tensor.span.slots[k].format != Format::bfloat16_dithered) return false;
-    return true;
-  }
-
-  static bool state_in_8_bits(const Tensor& tensor, const RuleInfo& rule) {
-    for (std::size_t k = 0; k < rule.slot_count; ++k) {
-      const Format code = rule.squares >> k & 1 ? Format::squares8 : Format::moments8;
-      if (tensor.span.slots[k].format != code) return false;
-    }
-    return true;
-  }
-
   const RuleInfo& rule_of(const Tensor& tensor) const {
-    return kernels_.rules[rows_[tensor.row].rule];
+    const RuleInfo& rule = kernels_.rules[rows_[tensor.row].rule];
+    return tensor.factored ? *rule.of_factors : rule;
   }
 
   // What steps take of whole tensors before they begin.
   void derive_of_tensors() {
-    const auto derives = [&](const Row& row) {
-      return kernels_.rules[row.rule].whole.derived_count;
-    };
-    derives_ = std::any_of(rows_.begin(), rows_.end(), derives);
-    const bool cautious =
-        std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; });
     workspace_.measures.clear();
     if (derives_) {
       average_factors();
@@ -154,7 +144,7 @@ class Updater {
       workspace_.measures.take(crew_);
       conclude();
     }
-    if (cautious) scale_cautious_steps();
+    if (cautious_) scale_cautious_steps();
   }
 
   Workspace::Whole& whole_of(const Tensor& tensor) const {
@@ -204,7 +194,7 @@ class Updater {
       const Tensor& from = rule.of_all ? *first : tensor;
       for (std::size_t k = 0; k < rule.scalar_count; ++k) whole.scalars[k] = *from.scalars[k];
       whole.size = static_cast<double>(tensor.span.size);
-      rule.begin(rows_[tensor.row].own, whole.scalars, tensor.factored, whole.derived);
+      rule.begin(rows_[tensor.row].own, whole.scalars, whole.derived);
       tensor.span.derived = whole.derived;
       if (present(tensor) && rule.sum_count)
         workspace_.measures.add({&tensor, whole_tensor(), all_roles, tensor.cost, rule.sum_count,
@@ -260,14 +250,14 @@ class Updater {
           static_cast<double>(tensor->span.size) / (workspace_.agreeing[tensor - begin_] + 1);
   }
 
-  Tensor *const begin_, *const end_;
+  Tensor *begin_, *end_;  // of a batch
   const std::vector<Row>& rows_;
   Workspace& workspace_;
   const Crew& crew_;
   const KernelTable& kernels_;
   const Workspace::CastRow* cast_rows_;
   const Keeper keeper_;
-  bool derives_ = false;    // whether any rule does
+  bool derives_ = false, cautious_ = false, of_all_ = false;  // whether any row is so
   bool steps_any_ = false;  // whether any tensor of these rules has a gradient
 };
 

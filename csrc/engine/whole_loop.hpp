@@ -73,6 +73,14 @@ void scale_values(const void* of, const void* by, size_t count, void* to) {
   for (size_t i = 0; i < count; ++i) scaled[i] = values[i] * factor;
 }
 
+template <class T>
+void inverse_roots(const void* of, double over, size_t count, void* to) {
+  const T* __restrict values = static_cast<const T*>(of);
+  T* __restrict roots = static_cast<T*>(to);
+  for (size_t i = 0; i < count; ++i)
+    roots[i] = static_cast<T>(1 / sqrt(static_cast<double>(values[i]) / over));
+}
+
 template <class Rule, class = void>
 constexpr Names<0> scalars_of{};
 template <class Rule>
@@ -82,11 +90,13 @@ template <class Rule, class T, class... State>
 inline void term_loop(const SharedArithmetic<T> shared, const Rule rule, size_t count,
                       const T* __restrict param, const T* __restrict grad, double* sums,
                       const State* __restrict... slot) {
+  // Factors are of gradients that are scaled and nothing else.
+  constexpr Extras extras = takes_factors<Rule> ? lean : full;
   constexpr size_t n = sum_count<Rule>;
   double lane[n][norm_lanes] = {};
   const auto add = [&](size_t i, size_t j) {
     double term[n];
-    rule.terms(param[i], shared.template gradient<full>(grad[i], param[i]), slot[i]..., term);
+    rule.terms(param[i], shared.template gradient<extras>(grad[i], param[i]), slot[i]..., term);
     for (size_t k = 0; k < n; ++k) lane[k][j] += term[k];
   };
   size_t i = 0;
@@ -120,9 +130,9 @@ inline void write_derived(const Rule& rule, double* derived) {
 }
 
 template <class Rule>
-void begin_derived(const double* own, const double* scalars, bool factored, double* derived) {
+void begin_derived(const double* own, const double* scalars, double* derived) {
   Rule rule = read_rule<Rule>(own, derived);
-  if constexpr (begins<Rule>) rule.begin(scalars, factored);
+  if constexpr (begins<Rule>) rule.begin(scalars);
   write_derived(rule, derived);
 }
 

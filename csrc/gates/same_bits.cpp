@@ -92,7 +92,7 @@ void print_whole(const RuleInfo& rule, DType dtype) {
   std::vector<double> own = random<double>(bits, rule.coefficient_count, 0.05, 0.95);
   std::vector<double> scalars = random<double>(bits, max_scalars, 0.05, 0.95);
   double derived[max_derived] = {}, sums[max_sums] = {};
-  whole.begin(own.data(), scalars.data(), false, derived);
+  whole.begin(own.data(), scalars.data(), derived);
   std::vector<T> coefficients(shared_count);
   coefficients[grad_scale] = coefficients[clip_value] = coefficients[decay] = T(1);
   coefficients.insert(coefficients.end(), own.begin(), own.end());
@@ -155,6 +155,34 @@ void print_packing(size_t format) {
   printf("packing %zu: %016llx\n", format, hash.value());
 }
 
+void print_rule(const RuleInfo& rule) {
+  for (const Extras extras : {lean, full, averaging}) {
+    print<float>(rule, rule.update[float32][extras], extras, "plain");
+    print<double>(rule, rule.update[float64][extras], extras, "plain");
+    print<float>(rule, rule.cautious_update[float32][extras], extras, "cautious");
+    print<double>(rule, rule.cautious_update[float64][extras], extras, "cautious");
+  }
+  print_whole<float>(rule, float32);
+  print_whole<double>(rule, float64);
+  if (rule.of_factors) print_rule(*rule.of_factors);
+}
+
+// Sums of rows and columns, and inverse roots of a row.
+template <class T>
+void print_factors(DType dtype) {
+  constexpr size_t rows = 3, columns = norm_block - 5;
+  std::mt19937 bits(17);
+  const std::vector<T> values = random<T>(bits, rows * columns, 0.1, 1);
+  std::vector<double> sums(rows + columns);
+  GRADSTEP_KERNELS.sum_tile[dtype](values.data(), rows, columns, columns, &sums[0], &sums[columns]);
+  std::vector<T> roots(columns);
+  GRADSTEP_KERNELS.inverse_roots[dtype](values.data(), 0.3, columns, roots.data());
+  Hash hash;
+  for (const double value : sums) hash.add(value);
+  for (const T value : roots) hash.add(value);
+  printf("factors float%zu: %016llx\n", 8 * sizeof(T), hash.value());
+}
+
 }  // namespace
 }  // namespace gradstep
 
@@ -165,15 +193,7 @@ int main() {
     print_loads<double>(format, float64);
   }
   for (size_t format = 0; format < format_count; ++format) print_packing(format);
-  for (size_t r = 0; r < GRADSTEP_KERNELS.rule_count; ++r) {
-    const RuleInfo& rule = GRADSTEP_KERNELS.rules[r];
-    for (const Extras extras : {lean, full, averaging}) {
-      print<float>(rule, rule.update[float32][extras], extras, "plain");
-      print<double>(rule, rule.update[float64][extras], extras, "plain");
-      print<float>(rule, rule.cautious_update[float32][extras], extras, "cautious");
-      print<double>(rule, rule.cautious_update[float64][extras], extras, "cautious");
-    }
-    print_whole<float>(rule, float32);
-    print_whole<double>(rule, float64);
-  }
+  print_factors<float>(float32);
+  print_factors<double>(float64);
+  for (size_t r = 0; r < GRADSTEP_KERNELS.rule_count; ++r) print_rule(GRADSTEP_KERNELS.rules[r]);
 }

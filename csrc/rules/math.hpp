@@ -25,6 +25,12 @@ inline T maximum(T a, T b) {
   return b > a ? b : a;
 }
 
+// The smaller of the two; `a` where either is NaN.
+template <class T>
+inline T minimum(T a, T b) {
+  return b < a ? b : a;
+}
+
 // x drawn towards zero by `threshold`, and exactly zero within it: the proximal step of L1.
 template <class T>
 inline T soft_threshold(T x, T threshold) {

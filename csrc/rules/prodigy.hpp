@@ -44,7 +44,7 @@ struct Prodigy {
     to[1] = static_cast<double>(absolute(beta3 * s + take_s * g));
   }
 
-  void begin(const double* of_all, bool) {
+  void begin(const double* of_all) {
     const double d = of_all[0];
     weight = d / d0 * (d * lr);
     take_s = d / d0 * (d * s_lr);

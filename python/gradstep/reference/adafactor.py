@@ -7,26 +7,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.reference.arithmetic import maximum, squared
-from gradstep.reference.rules import Whole, rule
+from gradstep.reference.arithmetic import maximum, minimum, squared
+from gradstep.reference.rules import Whole, rule, rule_of_factors
 
 Array = NDArray[Any]
 
 
 def normalized(
-    g: Array, variance: Array, *, eps1_squared: Any, take: Any, **own: Any
+    g: Array, variance: Array, *, one_minus_beta2: Any, eps1_squared: Any, **own: Any
 ) -> tuple[Array, Array]:
     """The gradient over the root of its variance, and that."""
-    variance = variance + take * (g * g - variance)
+    variance = variance + one_minus_beta2 * (g * g - variance)
     return g / np.sqrt(maximum(eps1_squared, variance)), variance
+
+
+def normalized_by(g: Array, inverse_root: Array, *, eps1: Any, **own: Any) -> Array:
+    return g * minimum(inverse_root, inverse_root.dtype.type(1) / eps1)
 
 
 def terms(p: Array, g: Array, variance: Array, **own: Any) -> list[Array]:
     return [squared(p), squared(normalized(g, variance, **own)[0])]
 
 
-def begin(scalars: list[Any], factored: bool, *, one_minus_beta2: Any, **own: Any) -> Any:
-    return {"take": np.float64(0.0) if factored else one_minus_beta2}
+def terms_of_factors(p: Array, g: Array, inverse_root: Array, **own: Any) -> list[Array]:
+    return [squared(p), squared(normalized_by(g, inverse_root, **own))]
 
 
 def factors(*, one_minus_beta2: Any, eps1: Any, **own: Any) -> tuple[Any, Any]:
@@ -40,14 +44,33 @@ def conclude(
     return {"step_size": alpha / maximum(np.float64(1.0), np.sqrt(sums[1] / size) / d)}
 
 
+@rule_of_factors(
+    "inverse_root",
+    whole=Whole(derived=("step_size",), terms=terms_of_factors, conclude=conclude, factors=factors),
+)
+def adafactor_of_factors(
+    g: Array,
+    inverse_root: Array,
+    *,
+    rho: Any,
+    one_minus_beta2: Any,
+    eps1: Any,
+    eps1_squared: Any,
+    eps2: Any,
+    d: Any,
+    step_size: Any,
+) -> Array:
+    return step_size * normalized_by(g, inverse_root, eps1=eps1)
+
+
 @rule(
     "variance",
     whole=Whole(
-        derived=("take", "step_size"),
+        derived=("step_size",),
         terms=terms,
-        begin=begin,
         conclude=conclude,
         factors=factors,
+        of_factors=adafactor_of_factors,
     ),
 )
 def adafactor(
@@ -60,8 +83,9 @@ def adafactor(
     eps1_squared: Any,
     eps2: Any,
     d: Any,
-    take: Any,
     step_size: Any,
 ) -> Array:
-    u, variance[:] = normalized(g, variance, eps1_squared=eps1_squared, take=take)
+    u, variance[:] = normalized(
+        g, variance, one_minus_beta2=one_minus_beta2, eps1_squared=eps1_squared
+    )
     return step_size * u

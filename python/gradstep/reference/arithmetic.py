@@ -21,6 +21,11 @@ def maximum(a: Any, b: Array) -> Array:
     return np.where(b > a, b, a)
 
 
+def minimum(a: Any, b: Any) -> Array:
+    """The smaller of the two; `a` where either is NaN."""
+    return np.where(b < a, b, a)
+
+
 def clamp(x: Array, low: Any, high: Any) -> Array:
     """x limited to [low, high]; NaN stays NaN."""
     x = np.where(x < low, low, x)

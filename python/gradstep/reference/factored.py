@@ -11,14 +11,14 @@ from gradstep.arrays.at_once import Change, filled
 from gradstep.arrays.memory import flat
 from gradstep.arrays.stored import Factored, Stored
 from gradstep.reference.draws import Drawn
-from gradstep.reference.measures import of_alternating, of_runs, squares
+from gradstep.reference.measures import TILE_ROWS, of_alternating, of_runs, squares
 from gradstep.reference.places import Place, place_of
 
 Array = NDArray[Any]
 
 
 class FactoredPlace(Place):
-    """Read as the products of this step's factors, and written by none."""
+    """Read as 1/√ of the products of this step's factors, and written by none."""
 
     def __init__(self, factored: Factored, param: Place) -> None:
         self.dtype, self.size = param.dtype, param.size
@@ -43,9 +43,9 @@ class FactoredPlace(Place):
         terms = squares(grad)
         lines = of_runs(terms, count * per_matrix, length)
         within = np.concatenate(
-            [of_alternating(terms, m * size, length, per_matrix) for m in range(count)]
+            [of_alternating(terms, m * size, length, per_matrix, TILE_ROWS) for m in range(count)]
         )
-        of_lines, of_within = scale * scale * lines / length, scale * scale * within / per_matrix
+        of_lines, of_within = scale * scale / length * lines, scale * scale / per_matrix * within
         means = (of_lines, of_within) if self._by_rows else (of_within, of_lines)
         cast, self._next = self.dtype.type, []
         for kept, mean in zip(self._factored, means, strict=True):
@@ -54,10 +54,14 @@ class FactoredPlace(Place):
         rows, columns = self._next
         of_matrices = rows.reshape(count, self._rows)
         mean_rows = np.cumsum(of_matrices, axis=1, dtype=np.float64)[:, -1] / self._rows
-        divisors = np.where(mean_rows < least, least, mean_rows).astype(self.dtype)
-        scaled = of_matrices / divisors[:, None]
-        products = scaled[:, :, None] * columns.reshape(count, 1, self._columns)
+        divisors = np.where(mean_rows < least, least, mean_rows)
+        of_rows = self._inverse_roots(of_matrices, divisors[:, None])
+        of_columns = self._inverse_roots(columns.reshape(count, 1, self._columns), 1.0)
+        products = of_rows[:, :, None] * of_columns
         self._products = flat(products if self._by_rows else products.transpose(0, 2, 1).copy())
+
+    def _inverse_roots(self, of: Array, over: Any) -> Array:
+        return (1.0 / np.sqrt(of.astype(np.float64) / over)).astype(self.dtype)
 
     def keep(self) -> list[Change]:
         """The changes that keep them."""

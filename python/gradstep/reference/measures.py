@@ -17,6 +17,7 @@ Terms = Callable[[slice], Array]  # of a run of elements, what is added up, in f
 NORM_BLOCK = 1024  # elements that are summed together, from each tensor's start
 NORM_LANES = 16  # sums kept side by side within a block
 UNIT_ROWS = 256  # rows of alternating units that are summed together
+TILE_ROWS = 64  # the same where their own sums are taken, too
 RUN = 16 * NORM_BLOCK  # elements worked on at a time
 
 
@@ -77,12 +78,12 @@ def of_runs(terms: Terms, count: int, size: int) -> Array:
     return np.array([of_elements(terms, u * size, (u + 1) * size) for u in range(count)])
 
 
-def of_alternating(terms: Terms, begin: int, count: int, size: int) -> Array:
+def of_alternating(terms: Terms, begin: int, count: int, size: int, rows: int = UNIT_ROWS) -> Array:
     """The sums over so many slices of `size` elements that alternate from `begin` on."""
     sums = np.zeros(count)
-    for first in range(0, size, UNIT_ROWS):
+    for first in range(0, size, rows):
         of_rows = np.zeros(count)
-        for row in range(first, min(first + UNIT_ROWS, size)):
+        for row in range(first, min(first + rows, size)):
             of_rows += terms(slice(begin + row * count, begin + (row + 1) * count))
         sums += of_rows
     return sums

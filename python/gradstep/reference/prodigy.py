@@ -36,7 +36,6 @@ def terms(
 
 def begin(
     scalars: list[Any],
-    factored: bool,
     *,
     one_minus_beta1: Any,
     one_minus_beta2: Any,

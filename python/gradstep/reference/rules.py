@@ -18,10 +18,10 @@ class Whole(NamedTuple):
     Sums are of ``terms(p, g, *slots, **coefficients)``, arrays in float64, which leaves the slots
     alone; over all tensors together where `of_all`, whose scalars are the same then.
     ``conclude(sums, size, scalars, **coefficients)`` writes the scalars and returns `derived`
-    coefficients; ``begin(scalars, factored, **coefficients)`` those that terms need, and
+    coefficients; ``begin(scalars, **coefficients)`` those that terms need, and
     ``finish(scalars, **coefficients)`` those that follow from the new scalars. All are in float64.
-    `factored`: the first slot is kept by factors, whose averages take the share, and have the least
-    mean of rows, that ``factors(**coefficients)`` says.
+    `of_factors` is the rule where the first slot is kept by factors. In its own Whole,
+    ``factors(**coefficients)`` says the share that their averages take, and the least mean of rows.
     """
 
     scalars: tuple[str, ...] = ()
@@ -32,6 +32,7 @@ class Whole(NamedTuple):
     finish: Callable[..., dict[str, Any]] | None = None
     factors: Callable[..., tuple[Any, Any]] | None = None
     of_all: bool = False
+    of_factors: Rule | None = None
 
 
 NOTHING = Whole()
@@ -88,7 +89,7 @@ def agree(step: Array, g: Array) -> Array:
     return ((step > 0) & (g > 0)) | ((step < 0) & (g < 0))
 
 
-RULES: dict[str, Rule] = {}
+RULES: dict[str, Rule] = {}  # but those of factors
 
 
 def rule(
@@ -101,3 +102,8 @@ def rule(
         return function
 
     return register
+
+
+def rule_of_factors(*slots: str, whole: Whole) -> Callable[[Function], Rule]:
+    """Make a function the rule that another is where its first slot is kept by factors."""
+    return lambda function: Rule(function, slots, False, False, whole)

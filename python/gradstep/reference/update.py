@@ -24,6 +24,11 @@ Run = Callable[[], list[Change]]
 RUN = 16384  # elements worked on at a time
 
 
+def of_factors(rule: Rule) -> Rule:
+    assert rule.whole.of_factors is not None
+    return rule.whole.of_factors
+
+
 class Update:
     """Of a tensor's arrays, by its gradient and a row as numbers, whose sign `scale` has."""
 
@@ -42,8 +47,9 @@ class Update:
         key: int,
     ) -> None:
         (*_, clip_value), (l2, decay, l1), (keep, take), coefficients, draws = row
-        self.rule, self.cautious = rule, cautious
+        self.cautious = cautious
         self.param, self._slots, self._average, self._copy = param, slots, average, copy
+        self.rule = rule if self.factored is None else of_factors(rule)
         self._grad = grad
         self._with_extras = clip_value != math.inf or l2 != 0 or l1 != 0 or average is not None
         cast = self._cast = param.dtype.type
@@ -80,9 +86,10 @@ class Update:
         """Of the rule's terms."""
 
         def terms(run: slice) -> Sequence[Array]:
-            p = self.param.read(run)
-            found: Sequence[Array] = self.rule.whole.terms(  # type: ignore[misc]
-                p, self._gradient(run, p, True), *self._read_slots(run), **self._own
+            p, whole = self.param.read(run), self.rule.whole
+            g = self._gradient(run, p, whole.factors is None)  # these are of scaled gradients
+            found: Sequence[Array] = whole.terms(  # type: ignore[misc]
+                p, g, *self._read_slots(run), **self._own
             )
             return found
 

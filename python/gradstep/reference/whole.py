@@ -37,12 +37,10 @@ class Deriving:
     def begin(self, scalars: Iterable[Array]) -> list[float]:
         """What sums there are."""
         self.scalars = [np.float64(scalar[()]) for scalar in scalars]
-        factored = self._update is not None and self._update.factored is not None
-        if factored:
-            assert self._update is not None
+        if self._update is not None and self._update.factored is not None:
             self._update.average_factors()
         if self._whole.begin is not None:
-            self._derive(self._whole.begin(self.scalars, factored, **self._own))
+            self._derive(self._whole.begin(self.scalars, **self._own))
         return [] if self._update is None else self._update.sums()
 
     @property
