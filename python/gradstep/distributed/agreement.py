@@ -52,7 +52,7 @@ class Agreement:
         OtherRankError
             If another rank has one.
         Disagreement
-            If `what` differs. The text says what is different, of the `lines` that tell it in words.
+            If `what` differs. The text says which of the `lines` do, that tell it in words.
         Lost
             If a rank has ended.
         """

@@ -112,9 +112,7 @@ def end_all_with_this(rank: int, abort: Callable[[str], None]) -> None:
     if getattr(before, "ends_all", False):
         return
 
-    def hook(
-        kind: type[BaseException], error: BaseException, where: TracebackType | None
-    ) -> None:
+    def hook(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
         before(kind, error, where)
         if not isinstance(error, SystemExit):
             last = traceback.format_exception_only(kind, error)[-1].strip()
@@ -122,4 +120,3 @@ def end_all_with_this(rank: int, abort: Callable[[str], None]) -> None:
 
     hook.ends_all = True  # type: ignore[attr-defined]
     sys.excepthook = hook
-

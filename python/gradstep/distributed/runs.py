@@ -27,9 +27,7 @@ class Run(NamedTuple):
         return len(self.pieces) == 1
 
 
-def runs_of(
-    pieces: Iterable[Piece], dtypes: Sequence[np.dtype[Any]], most: int
-) -> list[Run]:
+def runs_of(pieces: Iterable[Piece], dtypes: Sequence[np.dtype[Any]], most: int) -> list[Run]:
     """Pieces of tensors with these dtypes as runs of at most `most` elements each."""
     found: list[Run] = []
     small: list[Piece] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class Spreading:
         if transport.size == 1:
             return
         own = [
-            gathered(run, self._arrays, lambda run, n=number: self._room(transport.rank, n, run))
+            gathered(run, self._arrays, partial(self._room, transport.rank, number))
             for number, run in enumerate(self._runs[transport.rank])
         ]
         received = [

@@ -159,9 +159,7 @@ class Sums:
 
     def _leaf(self, run: Run, shard: int, shards: Sequence[Shard], purpose: Any) -> Array:
         arrays: Any = shards[shard - self._first]
-        return gathered(
-            run, arrays, lambda run: self._rooms((purpose, shard), run.size, run.dtype)
-        )
+        return gathered(run, arrays, lambda run: self._rooms((purpose, shard), run.size, run.dtype))
 
     def _finish(self, number: int, waits: Sequence[Wait], shards: Sequence[Shard]) -> None:
         """Wait for a round, and add up what came with what is here."""

@@ -34,9 +34,9 @@ def nodes(begin: int, end: int, shards: int) -> list[tuple[int, int]]:
 
 def to_bits(x: Array) -> Array:
     u = x.view(np.uint32)
-    bits = ((u + np.uint32(0x7FFF) + ((u >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype(
-        np.uint16
-    )
+    bits = (
+        (u + np.uint32(0x7FFF) + ((u >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    ).astype(np.uint16)
     nan = np.isnan(x)
     bits[nan] = ((u[nan] >> np.uint32(16)) | np.uint32(0x40)).astype(np.uint16)
     return bits
@@ -49,7 +49,7 @@ def from_bits(b: Array) -> Array:
 def tree_sum(
     out: Array, sources: Sequence[Array], starts: Sequence[int], shards: int, narrow: bool = False
 ) -> None:
-    at = {start: source for start, source in zip(starts, sources, strict=True)}
+    at = dict(zip(starts, sources, strict=True))
     ends = dict(zip(starts, [*starts[1:], shards], strict=True))
 
     def value(lo: int, hi: int) -> Array:

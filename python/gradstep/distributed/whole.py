@@ -32,6 +32,7 @@ class Whole:
             raise ValueError("params holds no parameters; give at least one array")
         check_disjoint(self.params)
         self.names = list(self.params)
+        self.places = {name: i for i, name in enumerate(self.names)}
         self.arrays = list(self.params.values())
         self.dtypes = [compute_dtype(param) for param in self.arrays]
         self._align = align_groups(self._structures, self.grouped)
@@ -95,7 +96,7 @@ class Whole:
                 f"{type(given).__name__}"
             )
         if not given:
-            raise ValueError("grads holds no shard; give each rank one at least, or use fewer ranks")
+            raise ValueError("grads holds no shard; give each rank one, or use fewer ranks")
         shards = [self.gradients(of_one) for of_one in given]
         for number, shard in enumerate(shards):
             for name, first, own in zip(self.names, shards[0], shard, strict=True):
