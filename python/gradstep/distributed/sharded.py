@@ -141,7 +141,7 @@ class Sharded(Views):
         return lines + [f"{text} {s:08x}" for text, s in zip(sums, self._checksums(), strict=True)]
 
     def _checksums(self) -> list[int]:
-        return [crc32(memoryview(view)) for view in self._whole.views()]
+        return [crc32(view.data) for view in self._whole.views()]
 
     # What users call.
 
@@ -208,7 +208,7 @@ class Sharded(Views):
 
         To write a checkpoint ``gs.save(path, opt)`` needs less memory.
         """
-        return self._turn.during("state_dict()", self._whole_state)
+        return self._turn.during("state_dict()", self._gathered)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *, convert: bool = False) -> None:
         """Continue where a state was taken: of any number of ranks, or of the optimizer itself."""
@@ -272,25 +272,27 @@ class Sharded(Views):
             )
             raise
 
-    def _whole_state(self, to: int | None = None, params: bool = False) -> dict[str, Any]:
-        """The state of all ranks, on the rank `to` or on all."""
-        failed: BaseException | None = None
-        own: dict[str, Any] = {}
+    def _agreed(self, what: str, act: Callable[[], Result]) -> Result:
+        """What ``act()`` returns, or an error on all ranks if it fails on one."""
         try:
-            own = states.to_dict(self._inner.layout)
+            result = act()
         except Exception as error:
-            failed = error
-        self._meet("state_dict()", failed)
+            self._meet(what, error)
+            raise
+        self._meet(what)
+        return result
+
+    def _gathered(self, to: int | None = None) -> dict[str, Any]:
+        """The state of all ranks, on the rank `to` or on all."""
+        own = self._agreed("state_dict()", partial(states.to_dict, self._inner.layout))
         return self._together(self._state.gathered, own, to)
 
     def _load(self, given: Mapping[str, Any], convert: bool) -> None:
-        failed: BaseException | None = None
-        checked: Any = None
-        try:
+        def checked() -> states.Checked:
             check_flag("convert", convert)
-            checked = states.check(self._inner.layout, self._state.part(given), convert=convert)
-            checked.check_schedules()
-        except Exception as error:
-            failed = error
-        self._meet(f"load_state_dict() of {checked and checked.steps} steps", failed)
-        checked.take_over()
+            part = self._state.part(given)
+            fitting = states.check(self._inner.layout, part, convert=convert)
+            fitting.check_schedules()
+            return fitting
+
+        self._agreed("load_state_dict()", checked).take_over()
