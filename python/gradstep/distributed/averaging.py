@@ -34,5 +34,6 @@ def swapped(
         except BaseException as raised:
             error = raised
         next(swap, None)
-        meet("the end of swap_averages()", error)
+        meet("the end of swap_averages()", None)
         spread()
+        meet("the end of swap_averages()", error)

@@ -137,7 +137,7 @@ class Sharded(Views):
         for i, group in enumerate(self.groups):
             lines.append(f"groups[{i}] is of {', '.join(group.names)}")
             lines += [f"groups[{i}] has {n}={value!r}" for n, value in group.at(steps).items()]
-        sums = (f"{name!r} begins with the values of checksum" for name in whole.names)
+        sums = (f"{name!r} has the values of checksum" for name in whole.names)
         return lines + [f"{text} {s:08x}" for text, s in zip(sums, self._checksums(), strict=True)]
 
     def _checksums(self) -> list[int]:
