@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.distributed.launching import ROOT, mpiexec, results, run
+from tests.distributed.launching import ROOT, finished, mpiexec, results, run
 from tests.distributed.program import OPTIONS, TRAININGS, digest
 from tests.distributed.training import Training
 
@@ -95,3 +97,21 @@ def test_a_rank_that_is_killed_while_it_saves_leaves_the_old_file(tmp_path: Path
     opt = gs.AdamW(params_of(), lr=0.1)
     gs.load(path, opt)
     assert opt.steps == 1
+
+
+@pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="it needs scikit-learn")
+def test_the_example_ends_with_the_same_weights_on_one_and_four_ranks() -> None:
+    pytest.importorskip("tqdm")
+    example = ["examples/mpi_digits.py", "--epochs", "8"]
+    alone = finished([sys.executable, *example])
+    four = finished([str(mpiexec()), "-n", "4", sys.executable, *example])
+    said = [
+        re.fullmatch(r"(\d) ranks: test accuracy ([\d.]+)%, sha256 .* (\w{16}), .* s\n", done.stdout)
+        for done in (alone, four)
+    ]
+    assert said[0] is not None, alone.stdout + alone.stderr
+    assert said[1] is not None, four.stdout + four.stderr
+    assert [one[1] for one in said if one] == ["1", "4"]
+    assert said[0][2] == said[1][2]
+    assert said[0][3] == said[1][3]
+    assert float(said[0][2]) > 96.0
