@@ -18,12 +18,13 @@ from gradstep.distributed import Sharded
 from tests.distributed.training import ELEMENTWISE, Training, params_of
 from tests.helpers import Array, gradients
 
+FULL = bool(os.environ.get("GRADSTEP_FULL"))
 OPTIONS = {"lr": 0.05, "weight_decay": 0.1, "ema_decay": 0.9}
 TRAININGS = {
     **{
         f"{spec.cls.__name__}-{variant.name}": Training(spec.cls, variant.options, shards=8)
         for spec, variant in ELEMENTWISE
-        if variant is spec.variants[0]
+        if variant is spec.variants[0] or FULL
     },
     "seven shards": Training(gs.AdamW, shards=7),
     "sum": Training(gs.SGD, {"lr": 0.01, "momentum": 0.9}, average=False),

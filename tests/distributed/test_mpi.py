@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.distributed.launching import ROOT, finished, mpiexec, results, run
-from tests.distributed.program import OPTIONS, TRAININGS, digest
+from tests.distributed.program import FULL, OPTIONS, TRAININGS, digest
 from tests.distributed.training import Training
 
 pytest.importorskip("mpi4py", reason="mpi4py is not installed: no test of real processes")
 pytestmark = pytest.mark.skipif(mpiexec() is None, reason="there is no mpiexec")
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("ranks", [2, 3, 4, 7] if FULL else [2, 4])
 def test_every_optimizer_has_the_bits_of_one_process(ranks: int) -> None:
     expected = {name: digest(of.in_one_process()[0]) for name, of in TRAININGS.items()}
     came = results(run(ranks, "trained"))
@@ -106,7 +106,9 @@ def test_the_example_ends_with_the_same_weights_on_one_and_four_ranks() -> None:
     alone = finished([sys.executable, *example])
     four = finished([str(mpiexec()), "-n", "4", sys.executable, *example])
     said = [
-        re.fullmatch(r"(\d) ranks: test accuracy ([\d.]+)%, sha256 .* (\w{16}), .* s\n", done.stdout)
+        re.fullmatch(
+            r"(\d) ranks: test accuracy ([\d.]+)%, sha256 .* (\w{16}), .* s\n", done.stdout
+        )
         for done in (alone, four)
     ]
     assert said[0] is not None, alone.stdout + alone.stderr

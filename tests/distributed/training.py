@@ -18,9 +18,7 @@ from tests.specs import CASES
 
 STEPS = 3
 ELEMENTWISE = [
-    case
-    for case in CASES
-    if RULES[case[1].rule].whole is NOTHING and case[1].rule not in OF_RULE
+    case for case in CASES if RULES[case[1].rule].whole is NOTHING and case[1].rule not in OF_RULE
 ]
 IDS = [f"{spec.cls.__name__}-{variant.name}" for spec, variant in ELEMENTWISE]
 
@@ -83,9 +81,7 @@ class Training:
         infos = [self.step(opt, params, step) for step in range(STEPS)]
         return everything_of(opt), infos
 
-    def step(
-        self, opt: gs.distributed.Sharded, params: dict[str, Array], step: int
-    ) -> gs.StepInfo:
+    def step(self, opt: gs.distributed.Sharded, params: dict[str, Array], step: int) -> gs.StepInfo:
         self.change(opt, step)
         first, last = (self.shards * rank // opt.size for rank in (opt.rank, opt.rank + 1))
         return opt.step(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.memory import flat
 from gradstep.distributed.shares import Shares
+from gradstep.distributed.torn import Borders, limited_axes
 from gradstep.distributed.transport import Transport
 from gradstep.distributed.whole import Whole
 from gradstep.optimizer.cohorts import after_step
@@ -40,6 +41,7 @@ class Inner:
         options: Mapping[str, Any],
     ) -> None:
         self._transport = transport
+        self._borders = Borders(transport, whole, shares)
         arrays = {
             name: flat(param)[slice(*shares.part(transport.rank, i))]
             for i, (name, param) in enumerate(whole.params.items())
@@ -60,13 +62,13 @@ class Inner:
         table.begin(rows, grad_scale)
         try:
             if wanted.with_norm or wanted.skip_nonfinite or layout.needs_norm:
-                norm = table.limit(*self._sums_of_all(table.block_sums(grads)))
+                norm = table.limit(*self._sums_of_all(self._own_sums(grads, rows)))
                 if (wanted.skip_nonfinite or layout.skips_nonfinite) and not isfinite(norm):
                     table.abort()
                     return norm, True
             if any(plan.cautious for plan in layout.plans):
                 counts = self._transport.all_gather(table.counts(grads)).sum(axis=0)
-            table.apply(0, grads, counts)
+            table.apply(0, grads, **({} if counts is None else {"counts": counts}))
         except BaseException:
             table.abort()
             raise
@@ -74,6 +76,13 @@ class Inner:
             cohorts = after_step(cohorts, absent)
         layout.steps, layout.cohorts = layout.steps + 1, cohorts
         return norm, False
+
+    def _own_sums(self, grads: Sequence[Part], rows: Rows) -> list[Array]:
+        squares, *of_units = self.layout.table.block_sums(grads)
+        if limited_axes(self.layout, rows):
+            torn = self._borders.sums(self.layout, rows, grads)
+            of_units = [np.concatenate(pair) for pair in zip(of_units, torn, strict=True)]
+        return [squares, *of_units]
 
     def _sums_of_all(self, own: Sequence[Array]) -> list[Array]:
         """The sums of blocks of all ranks, one after another, of each kind."""
