@@ -1,7 +1,7 @@
-"""What a step of many processes takes, and of what: ``python -m benchmarks.studies.many_processes``
+"""What a step of many processes takes: ``python -m benchmarks.studies.many_processes``
 
-Starts itself under ``mpiexec`` on so many ranks (``--ranks 2``), each with one thread, on AdamW over
-33.5 M elements, and measures in turn: the step of :class:`gradstep.distributed.Sharded`; its
+Starts itself under ``mpiexec`` on so many ranks (``--ranks 2``), each with one thread, on AdamW
+over 33.5 M elements, and measures in turn: the step of :class:`gradstep.distributed.Sharded`; its
 exchange alone, sums to owners and parameters to all; a bare Alltoall and Allgather of the same
 bytes; and Allreduce with a full step on each rank. With ``--ranks 1``, the step of one process on
 two threads. Times are medians of rounds, of the slowest rank.

@@ -1,4 +1,6 @@
-"""Do gradients that travel during the backward pass save time? ``mpiexec -n 2 python -m benchmarks.studies.overlap``
+"""Do gradients that travel during the backward pass save time?
+
+``mpiexec -n 2 python -m benchmarks.studies.overlap``
 
 Each rank computes matrix products, as a backward pass does, in eight parts, on one thread, and
 sends a bucket of 4 Mi float32 gradients to their owners: each as soon as its part is done, or all

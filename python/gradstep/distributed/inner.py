@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,11 @@ from gradstep.arrays.memory import flat
 from gradstep.distributed.shares import Shares
 from gradstep.distributed.torn import Borders, limited_axes
 from gradstep.distributed.transport import Transport
+from gradstep.distributed.wanted import Wanted
 from gradstep.distributed.whole import Whole
 from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.layout import Layout, Rows
-
-if TYPE_CHECKING:
-    from gradstep.distributed.stepping import Wanted
 
 Array = NDArray[Any]
 Part = Array | None

@@ -16,8 +16,9 @@ from gradstep.distributed.inner import Inner
 from gradstep.distributed.options import check_options
 from gradstep.distributed.shares import Shares
 from gradstep.distributed.state import WholeState
-from gradstep.distributed.stepping import Shard, Stepping, Wanted
+from gradstep.distributed.stepping import Shard, Stepping
 from gradstep.distributed.views import Views
+from gradstep.distributed.wanted import Wanted
 from gradstep.distributed.whole import Whole, description
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.front import Optimizer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -12,37 +12,12 @@ from gradstep.distributed.shares import Shares
 from gradstep.distributed.spreading import Spreading
 from gradstep.distributed.sums import Sums
 from gradstep.distributed.transport import Transport
+from gradstep.distributed.wanted import Wanted
 from gradstep.distributed.whole import Whole
 from gradstep.optimizer.step_info import DONE, StepInfo
 
 Array = NDArray[Any]
 Shard = list[Array | None]
-
-
-class Wanted(NamedTuple):
-    """What a step was called with; the same on all ranks."""
-
-    steps: int
-    shards: int | None
-    grad_scale: float
-    with_norm: bool
-    skip_nonfinite: bool
-    present: tuple[bool, ...]
-    rows: Any
-    seen: int  # a checksum of the parameters, where they are compared
-
-    def lines(self, names: Sequence[str]) -> list[str]:
-        """In words."""
-        return [
-            f"it calls step() after {self.steps} steps",
-            f"it calls step() with shards={self.shards}",
-            f"it calls step() with grad_scale={self.grad_scale!r}, with_norm={self.with_norm}, "
-            f"skip_nonfinite={self.skip_nonfinite}",
-            *(
-                f"gradient {name!r} is {'an array' if there else 'None'}"
-                for name, there in zip(names, self.present, strict=True)
-            ),
-        ]
 
 
 class Stepping:
