@@ -6,6 +6,7 @@
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/factored.hpp"
+#include "engine/narrow_updates.hpp"
 #include "engine/parallel.hpp"
 #include "engine/param_table.hpp"
 #include "engine/partition.hpp"
@@ -17,12 +18,13 @@ namespace {
 class Updater {
  public:
   Updater(Tensor* begin, Tensor* end, const std::vector<Row>& rows, Workspace& workspace,
-          const Crew& crew)
+          const Crew& crew, const double* counts = nullptr)
       : begin_(begin),
         end_(end),
         rows_(rows),
         workspace_(workspace),
         crew_(crew),
+        counts_(counts),
         kernels_(active_kernels()) {
     workspace.rows.resize(rows.size());
     cast_rows_ = workspace.rows.data();
@@ -32,8 +34,10 @@ class Updater {
   const char* take() {
     const StandardArithmetic standard;
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.draws != 0; }))
-      for (Tensor* tensor = begin_; tensor < end_; ++tensor)
+      for (Tensor* tensor = begin_; tensor < end_; ++tensor) {
         tensor->span.draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
+        tensor->span.draws.number = static_cast<std::uint32_t>(tensor->before);
+      }
     derive_of_tensors();
     const Partition partition(begin_, end_, workspace_.ends, crew_);
     const bool flushing = flush_denormals();
@@ -46,6 +50,13 @@ class Updater {
     crew_.run(partition.division(), job);
     keep_scalars();
     return kernels_.isa;
+  }
+
+  // Of rules that take nothing else of whole tensors.
+  void count() {
+    const StandardArithmetic standard;
+    workspace_.measures.clear();
+    count_agreeing();
   }
 
  private:
@@ -81,54 +92,11 @@ class Updater {
     const UpdateFn kernel = row.kernels[tensor.dtype][extras];
     const void* own = coefficients(tensor);
     if (!tensor.staged && !tensor.factored) return kernel(own, tensor.span, begin, end);
-    const auto [converting, converted] = in_registers(tensor, extras);
+    const auto [converting, converted] =
+        in_registers(tensor, rows_[tensor.row], rule_of(tensor), extras);
     const UpdateFn run = converting ? converting : kernel;
     complete(tensor, all_roles & ~converted, Access::update, begin, end,
              [&](const Span& span, std::size_t from, std::size_t to) { run(own, span, from, to); });
-  }
-
-  // A kernel that converts arrays of a staged tensor itself, and their roles; or null and none.
-  std::pair<UpdateFn, std::uint32_t> in_registers(const Tensor& tensor, Extras extras) const {
-    const Row& row = rows_[tensor.row];
-    const RuleInfo& rule = kernels_.rules[row.rule];
-    if (row.cautious || tensor.factored || tensor.dtype != float32) return {nullptr, 0};
-    const std::uint32_t state = role_of_slot(rule.slot_count) - role_of_slot(0);
-    const bool grad =
-        tensor.span.grad.format == Format::bfloat16 && !tensor.axes && !tensor.factors;
-    const bool narrow = !tensor.numbers && state_in_bfloat16(tensor, rule);
-    const Format param = tensor.span.param.format;
-    if (grad && narrow && param == Format::bfloat16)
-      return pick(rule, bfloat16_all, extras, param_role | grad_role | state);
-    if (grad && narrow && param == Format::bfloat16_split)
-      return pick(rule, bfloat16_all_split, extras, param_role | grad_role | state);
-    if (grad && narrow && state)
-      return pick(rule, bfloat16_grad_and_state, extras, grad_role | state);
-    if (grad && tensor.span.copy.data && tensor.span.copy.format == Format::bfloat16)
-      return pick(rule, bfloat16_grad_and_copy, extras, grad_role | copy_role);
-    if (grad) return pick(rule, bfloat16_grad, extras, grad_role);
-    if (narrow) return pick(rule, bfloat16_state, extras, state);
-    if (state && state_in_8_bits(tensor, rule)) return pick(rule, coded_state, extras, state);
-    return {nullptr, 0};
-  }
-
-  static std::pair<UpdateFn, std::uint32_t> pick(const RuleInfo& rule, Narrow narrow, Extras extras,
-                                                 std::uint32_t roles) {
-    const UpdateFn update = rule.narrow_update[narrow][extras];
-    return {update, update ? roles : 0};
-  }
-
-  static bool state_in_bfloat16(const Tensor& tensor, const RuleInfo& rule) {
-    for (std::size_t k = 0; k < rule.slot_count; ++k)
-      if (tensor.span.slots[k].format != Format::bfloat16_dithered) return false;
-    return true;
-  }
-
-  static bool state_in_8_bits(const Tensor& tensor, const RuleInfo& rule) {
-    for (std::size_t k = 0; k < rule.slot_count; ++k) {
-      const Format code = rule.squares >> k & 1 ? Format::squares8 : Format::moments8;
-      if (tensor.span.slots[k].format != code) return false;
-    }
-    return true;
   }
 
   const RuleInfo& rule_of(const Tensor& tensor) const {
@@ -150,7 +118,9 @@ class Updater {
       workspace_.measures.take(crew_);
       conclude();
     }
-    if (cautious) scale_cautious_steps();
+    if (!cautious) return;
+    if (!counts_) count_agreeing();
+    scale_cautious_steps(counts_ ? counts_ : workspace_.agreeing.data());
   }
 
   Workspace::Whole& whole_of(const Tensor& tensor) const {
@@ -243,7 +213,13 @@ class Updater {
 
   // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by
   // size/(count + 1), where count is the number of elements left.
-  void scale_cautious_steps() {
+  void scale_cautious_steps(const double* counts) {
+    for (Tensor* tensor = begin_; tensor < end_; ++tensor)
+      tensor->span.cautious_scale =
+          static_cast<double>(whole_size(*tensor)) / (counts[tensor - begin_] + 1);
+  }
+
+  void count_agreeing() {
     workspace_.agreeing.assign(end_ - begin_, 0.0);
     for (const Tensor* tensor = begin_; tensor < end_; ++tensor)
       if (present(*tensor) && rows_[tensor->row].cautious)
@@ -251,15 +227,13 @@ class Updater {
                                  rule_of(*tensor).agreeing[tensor->dtype], nullptr,
                                  coefficients(*tensor), &workspace_.agreeing[tensor - begin_]});
     workspace_.measures.take(crew_);
-    for (Tensor* tensor = begin_; tensor < end_; ++tensor)
-      tensor->span.cautious_scale =
-          static_cast<double>(tensor->span.size) / (workspace_.agreeing[tensor - begin_] + 1);
   }
 
   Tensor *const begin_, *const end_;
   const std::vector<Row>& rows_;
   Workspace& workspace_;
   const Crew& crew_;
+  const double* const counts_;
   const KernelTable& kernels_;
   const Workspace::CastRow* cast_rows_;
   bool derives_ = false;    // whether any rule does
@@ -273,9 +247,19 @@ std::atomic<bool> flushes_denormals{false};
 bool set_flush_denormals(bool on) { return flushes_denormals.exchange(on); }
 bool flush_denormals() { return flushes_denormals; }
 
+void count_agreeing(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
+                    Workspace& workspace, const Crew& crew) {
+  Tensor* const begin = tensors.data();
+  Updater(begin, begin + tensors.size(), rows, workspace, crew).count();
+}
+
 const char* update(std::vector<Tensor>& tensors, std::size_t first, std::size_t last,
-                   const std::vector<Row>& rows, Workspace& workspace, const Crew& crew) {
-  return Updater(tensors.data() + first, tensors.data() + last, rows, workspace, crew).take();
+                   const std::vector<Row>& rows, Workspace& workspace, const Crew& crew,
+                   const double* counts) {
+  Tensor* const begin = tensors.data();
+  return Updater(begin + first, begin + last, rows, workspace, crew,
+                 counts ? counts + first : counts)
+      .take();
 }
 
 }  // namespace gradstep

@@ -15,7 +15,8 @@ from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.loans import addresses_of
 from gradstep.arrays.memory import allocate, flat
 from gradstep.method.rows import key_of
-from gradstep.optimizer.layout import Layout, Rows
+from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.rows_of_step import Rows
 from gradstep.optimizer.storage import format_of_param, stored
 
 Array = NDArray[Any]

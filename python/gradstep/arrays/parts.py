@@ -47,7 +47,8 @@ def check_part(array: Array, part: Part) -> None:
     """Raise a ValueError where an array cannot be this part of a tensor."""
     first, end, total = part.first, part.first + array.size, part.total
     in_blocks = first % BLOCK == 0 and (end % BLOCK == 0 or end == total)
-    if array.ndim != 1 or not in_blocks or not 0 <= first <= end <= total:
+    legal = array.ndim == 1 and (in_blocks or first == end) and 0 <= first <= end <= total
+    if not legal:
         raise ValueError(
             f"elements [{first}, {end}) of {total}, in {array.ndim} axes, are no part; expected "
             f"one axis, and borders at multiples of {BLOCK} elements or at the end"
