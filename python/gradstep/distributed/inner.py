@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.groups import split_groups
 from gradstep.arrays.memory import flat
+from gradstep.arrays.parts import whole
 from gradstep.distributed.shares import Shares
-from gradstep.distributed.torn import Borders, limited_axes
 from gradstep.distributed.transport import Transport
 from gradstep.distributed.wanted import Wanted
 from gradstep.distributed.whole import Whole
 from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.front import Optimizer
-from gradstep.optimizer.layout import Layout, Rows
+from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.rounds import Exchange, Measured, Rounds, ToAll
+from gradstep.optimizer.turn import Turn
 
 Array = NDArray[Any]
-Part = Array | None
 
 
 class Inner:
@@ -33,40 +35,65 @@ class Inner:
     def __init__(
         self,
         kind: type[Optimizer],
-        whole: Whole,
+        of_all: Whole,
         shares: Shares,
         transport: Transport,
         options: Mapping[str, Any],
     ) -> None:
         self._transport = transport
-        self._borders = Borders(transport, whole, shares)
+        parts = [
+            [
+                (whole(param)._replace(first=begin), end - begin)
+                for i, param in enumerate(of_all.arrays)
+                for begin, end in [shares.part(rank, i)]
+            ]
+            for rank in range(transport.size)
+        ]
+        self._rounds = Rounds(parts, transport.rank)
+        own = dict(zip(of_all.names, parts[transport.rank], strict=True))
         arrays = {
-            name: flat(param)[slice(*shares.part(transport.rank, i))]
-            for i, (name, param) in enumerate(whole.params.items())
+            name: flat(of_all.params[name])[part.first : part.first + size]
+            for name, (part, size) in own.items()
         }
-        self.opt = kind(whole.like(arrays), **options)
+        given = dict(options)
+        picked, copies = given.pop("groups", None), given.pop("copies", None)
+        if copies is not None:
+            raise TypeError("Sharded keeps no copies of parameters; leave copies= out")
+        name, method = kind.__name__, kind.method
+        self.opt = kind.__new__(kind)
+        self.opt._turn = Turn()
+        self.opt._layout = Layout(
+            name,
+            method,
+            method.values(name, (), given),
+            *split_groups(of_all.like(arrays)),
+            picked,
+            parts={name: part for name, (part, _) in own.items()},
+        )
 
     @property
     def layout(self) -> Layout:
         return self.opt._layout
 
     def step(
-        self, grads: Sequence[Part], rows: Rows, grad_scale: float, wanted: Wanted
+        self, grads: Sequence[Array | None], grad_scale: float, wanted: Wanted
     ) -> tuple[float | None, bool]:
         """The norm, where it is asked for, and whether the step was skipped."""
         layout = self.layout
         table, cohorts = layout.table, layout.cohorts
-        norm = counts = None
-        table.begin(rows, grad_scale)
+        skips = wanted.skip_nonfinite or layout.skips_nonfinite
+        with_norm = wanted.with_norm or wanted.skip_nonfinite or layout.needs_norm
+        table.begin(wanted.rows, grad_scale)
         try:
-            if wanted.with_norm or wanted.skip_nonfinite or layout.needs_norm:
-                norm = table.limit(*self._sums_of_all(self._own_sums(grads, rows)))
-                if (wanted.skip_nonfinite or layout.skips_nonfinite) and not isfinite(norm):
-                    table.abort()
-                    return norm, True
-            if any(plan.cautious for plan in layout.plans):
-                counts = self._transport.all_gather(table.counts(grads)).sum(axis=0)
-            table.apply(0, grads, **({} if counts is None else {"counts": counts}))
+            norm, counts = self._exchanged(
+                self._rounds.of_step(
+                    layout, wanted.rows, grads, with_norm=with_norm, skip_nonfinite=skips
+                )
+            )
+            if skips and norm is not None and not isfinite(norm):
+                table.abort()
+                return norm, True
+            table.apply(0, grads, counts=counts)
         except BaseException:
             table.abort()
             raise
@@ -75,19 +102,24 @@ class Inner:
         layout.steps, layout.cohorts = layout.steps + 1, cohorts
         return norm, False
 
-    def _own_sums(self, grads: Sequence[Part], rows: Rows) -> list[Array]:
-        squares, *of_units = self.layout.table.block_sums(grads)
-        if limited_axes(self.layout, rows):
-            torn = self._borders.sums(self.layout, rows, grads)
-            of_units = [np.concatenate(pair) for pair in zip(of_units, torn, strict=True)]
-        return [squares, *of_units]
+    def _exchanged(self, rounds: Exchange) -> Measured:
+        """What the rounds of a step end with, having sent what they ask for."""
+        came: Any = None
+        while True:
+            try:
+                asked = rounds.send(came)
+            except StopIteration as end:
+                measured: Measured = end.value
+                return measured
+            size = self._transport.size
+            came = self._each([asked.array] * size if isinstance(asked, ToAll) else asked.arrays)
 
-    def _sums_of_all(self, own: Sequence[Array]) -> list[Array]:
-        """The sums of blocks of all ranks, one after another, of each kind."""
+    def _each(self, arrays: Sequence[Array]) -> list[Array]:
+        """What every rank has for this one, where this one has these arrays for them."""
         transport = self._transport
-        sizes = transport.all_gather(np.array([array.size for array in own], np.int64))
-        found = [[np.empty(n, np.float64) for n in of_rank] for of_rank in sizes.tolist()]
-        found[transport.rank] = list(own)
-        received = [[] if r == transport.rank else arrays for r, arrays in enumerate(found)]
-        transport.exchange([list(own)] * transport.size, received)()
-        return [np.concatenate(of_kind) for of_kind in zip(*found, strict=True)]
+        lengths = transport.all_gather(np.array([array.size for array in arrays], np.int64))
+        came = [np.empty(length) for length in lengths[:, transport.rank].tolist()]
+        came[transport.rank] = arrays[transport.rank]
+        sent = [[array] if array.size else [] for array in arrays]
+        transport.exchange(sent, [[array] if array.size else [] for array in came])()
+        return came

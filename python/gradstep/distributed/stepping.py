@@ -38,7 +38,7 @@ class Stepping:
         sums = self._sums_for(wanted.present, tuple(counts))
         parts = sums.of(given)
         scale = wanted.grad_scale / sums.shards if average else wanted.grad_scale
-        norm, skipped = self._inner.step(parts, wanted.rows, scale, wanted)
+        norm, skipped = self._inner.step(parts, scale, wanted)
         if not skipped:
             self.spread(wanted.present)
         return DONE if norm is None else StepInfo(norm, skipped)
