@@ -46,7 +46,7 @@ def large_units() -> dict[str, Array]:
     params = {"rows": rng.normal(size=(1500, 5)), "long": rng.normal(size=(3, 4500))}
     params |= {"one": rng.normal(size=(1, 3000)), "cube": rng.normal(size=(6, 30, 40))}
     params = {name: param.astype(np.float32) for name, param in params.items()}
-    turned = {f"{name}'": np.asfortranarray(param) for name, param in params.items()}
+    turned = {f"{name}'": param.copy(order="F") for name, param in params.items()}
     return params | turned
 
 
@@ -55,12 +55,11 @@ def test_shared_options(options: Options) -> None:
     check(Training(gs.AdamW, {"lr": 0.1} | options, with_norm=True, grad_scale=0.37))
 
 
-@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("axis", [0, -1])
-@pytest.mark.parametrize("ranks", [2, 3, 4, 5, 7])
-def test_units_that_are_cut_anywhere(axis: int, ranks: int) -> None:
+def test_units_that_are_cut_anywhere(axis: int, backend: str) -> None:
     options = {"lr": 0.1, "clip_adaptive": 0.01, "clip_adaptive_axis": axis}
-    check(Training(gs.SGD, options, make=large_units, shards=8, absent=("cube",)), (ranks,))
+    ranks = (2, 3, 5, 7) if backend == "native" else (3,)
+    check(Training(gs.SGD, options, make=large_units, shards=8, absent=("cube",)), ranks)
 
 
 def test_units_of_parameters_that_are_more_than_what_is_stored() -> None:
@@ -193,8 +192,7 @@ def test_state_is_of_the_share() -> None:
 
 def test_what_it_shows() -> None:
     opt = gs.distributed.Sharded(gs.AdamW, params_of(), Alone(), lr=0.25)
-    assert repr(opt) == f"Sharded(AdamW({repr(opt).split('(', 2)[2][:-15]}, rank 0 of 1)"
-    assert "lr=0.25" in repr(opt)
+    assert repr(opt) == f"Sharded({gs.AdamW(params_of(), lr=0.25)!r}, rank 0 of 1)"
     assert opt.lr == 0.25
     opt.lr = 0.5
     assert opt.groups[0]["lr"] == opt.current("lr") == 0.5

@@ -95,7 +95,7 @@ class Training:
 def tree(of: Sequence[Array], rounded: Callable[[Array], Array] = lambda x: x) -> Array:
     """The sum of arrays in a binary tree whose left subtrees are as large as they can be."""
     if len(of) == 1:
-        return of[0]
+        return of[0].astype(np.float32) if of[0].itemsize == 2 else of[0]
     middle = 1
     while middle * 2 < len(of):
         middle *= 2

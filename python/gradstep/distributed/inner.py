@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gradstep.arrays.groups import split_groups
 from gradstep.arrays.memory import flat
 from gradstep.arrays.parts import whole
+from gradstep.directions.table import OF_RULE
 from gradstep.distributed.shares import Shares
 from gradstep.distributed.transport import Transport
 from gradstep.distributed.wanted import Wanted
@@ -21,6 +22,8 @@ from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.rounds import Exchange, Measured, Rounds, ToAll
 from gradstep.optimizer.turn import Turn
+from gradstep.reference import RULES
+from gradstep.reference.rules import NOTHING
 
 Array = NDArray[Any]
 
@@ -60,12 +63,14 @@ class Inner:
         if copies is not None:
             raise TypeError("Sharded keeps no copies of parameters; leave copies= out")
         name, method = kind.__name__, kind.method
+        values = method.values(name, (), given)
+        check_elementwise(name, method.rule(values))
         self.opt = kind.__new__(kind)
         self.opt._turn = Turn()
         self.opt._layout = Layout(
             name,
             method,
-            method.values(name, (), given),
+            values,
             *split_groups(of_all.like(arrays)),
             picked,
             parts={name: part for name, (part, _) in own.items()},
@@ -123,3 +128,12 @@ class Inner:
         sent = [[array] if array.size else [] for array in arrays]
         transport.exchange(sent, [[array] if array.size else [] for array in came])()
         return came
+
+
+def check_elementwise(name: str, rule: str) -> None:
+    """Raise a ValueError where the steps of a rule need more than parts of tensors."""
+    if rule in OF_RULE or RULES[rule].whole is not NOTHING:
+        raise ValueError(
+            f"the steps of {name} depend on whole tensors, of which each rank has a part; use "
+            "AdamW or another optimizer whose steps go element by element"
+        )
