@@ -33,7 +33,7 @@ def shards_of(batch, comm):
 def train(training, epochs, comm):
     params = init_params()
     lr = gs.schedules.linear_warmup(50) * 5e-3
-    opt = gs.distributed.Sharded(gs.AdamW, params, comm, lr=lr)
+    opt = gs.distributed.Sharded(gs.AdamW, params, comm, lr=lr, clip_norm=CLIP_NORM)
     for epoch in range(epochs):
         rng = np.random.default_rng((SEED, epoch))  # the same on all ranks
         for batch in gs.minibatches(training, BATCH, rng, drop_last=True):

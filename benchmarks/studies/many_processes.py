@@ -54,6 +54,8 @@ class Rank:
         return self.comm.allreduce(time.perf_counter() - start, self.max)
 
     def studies(self) -> dict[str, Callable[[], object]]:
+        from mpi4py import MPI
+
         comm, size = self.comm, self.comm.size
         if size == 1:
             opt = gs.AdamW(self.params, lr=1e-3)
@@ -74,7 +76,7 @@ class Rank:
 
         def bare() -> None:
             comm.Alltoall(sent, received)
-            comm.Allgather(sent[:part], received)
+            comm.Allgather(MPI.IN_PLACE, received)
 
         whole = gs.AdamW(self.params, lr=1e-3)
 
