@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 from numpy.typing import NDArray
 
@@ -72,6 +72,11 @@ class Views:
 
     def __repr__(self) -> str:
         return f"Sharded({self._inner.opt!r}, rank {self.rank} of {self.size})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Sharded cannot be copied or pickled; gs.save(path, opt) writes what it holds"
+        )
 
     def __getattr__(self, name: str) -> Any:
         kind = self.__dict__.get("_optimizer")
