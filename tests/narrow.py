@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gradstep as gs
+from gradstep.arrays.parts import whole
 from gradstep.method.rows import draws, key_of
 from gradstep.reference import RULES
 from gradstep.reference.draws import FIRST_SLOT, Drawn, Draws, Halfway, OfRun
@@ -110,7 +111,7 @@ ANY_DRAWS = [HALFWAY, TOWARDS_ZERO, AWAY]
 
 def drawn_by(param: Array, step: int = 1, seed: int = 0, array: int = FIRST_SLOT) -> Drawn:
     """For an array, the first slot say, of a parameter of the name "w"."""
-    return OfRun(Draws(draws(seed, step), key_of("w"), param), array, slice(0, param.size))
+    return OfRun(Draws(draws(seed, step), key_of("w"), whole(param)), array, slice(0, param.size))
 
 
 def packed(format: str, values: Array, drawn: Drawn = HALFWAY) -> tuple[Array, Array | None]:

@@ -18,7 +18,7 @@ import gradstep
 # From the bottom to the top: a room knows those before it.
 ROOMS = (
     "values", "arrays", "reference", "runtime", "schedules", "method", "methods", "directions",
-    "optimizer", "loop", "closures", "around", "saving", "torch", "thinc",
+    "optimizer", "loop", "closures", "around", "distributed", "saving", "torch", "thinc",
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.studies.small_models import CHARACTERS, DIGITS, Array, Data, Model, gradients, loss
+from gradstep.arrays.parts import whole
 from gradstep.method.rows import draws
 from gradstep.optimizer.storage import LEAST_FOR_8BIT
 from gradstep.reference.draws import FIRST_SLOT, Drawn, Draws, Halfway, OfRun
@@ -51,7 +52,7 @@ def dithered(slot: int) -> Source:
     steps = count(1)
 
     def drawn(values: Array) -> Drawn:
-        of_step = Draws(draws(0, next(steps)), 0, values)
+        of_step = Draws(draws(0, next(steps)), 0, whole(values))
         return OfRun(of_step, FIRST_SLOT + slot, slice(0, values.size))
 
     return drawn

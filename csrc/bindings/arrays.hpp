@@ -124,11 +124,6 @@ class ArrayView {
   const std::vector<Py_intptr_t>& shape() const { return shape_; }
   size_t size() const { return static_cast<size_t>(size_); }
   bool c_contiguous() const { return order_ & NumpyApi::NPY_ARRAY_C_CONTIGUOUS_; }
-  // The length of the first axis, or the last one, of an array that has several.
-  size_t units(bool first) const {
-    const bool several = shape_.size() > 1 && size_ > 0;
-    return several ? static_cast<size_t>(first ? shape_.front() : shape_.back()) : 1;
-  }
   size_t bytes() const { return static_cast<size_t>(array_.nbytes()); }
   // Of a gradient that matches.
   size_t gradient_bytes() const { return gradient_bytes_; }

@@ -9,18 +9,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
-#include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/gil.hpp"
-#include "bindings/glance.hpp"
-#include "bindings/kept.hpp"
+#include "bindings/held_table.hpp"
 #include "bindings/ran_on.hpp"
-#include "bindings/row_reader.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/limits.hpp"
 #include "engine/update.hpp"
@@ -33,54 +31,15 @@ namespace {
 // From so many tensors on threads are called before gradients are checked, as it takes a while.
 constexpr size_t many = 32;
 
-using Objects = std::vector<py::object>;
+using Sums = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
-class BoundTable {
+class BoundTable : public HeldTable {
  public:
-  BoundTable(const Objects& params, const std::vector<Objects>& slots,
-             const std::vector<Objects>& scalars, const Objects& averages, const Objects& copies,
-             const std::vector<std::uint64_t>& keys, py::function convert,
-             const std::vector<Kept>& kept)
-      : glance_(std::move(convert)), kept_(kept) {
-    for (const size_t size :
-         {slots.size(), scalars.size(), averages.size(), copies.size(), keys.size()})
-      if (size != params.size())
-        throw py::value_error("params and what goes with them must be equally long");
-    for (size_t i = 0; i < params.size(); ++i) {
-      tensors_.push_back(
-          glance_.add(params[i], slots[i], scalars[i], averages[i], copies[i], keys[i]));
-      slot_counts_.push_back({slots[i].size(), scalars[i].size()});
-      if (views_torch(StoredArray(params[i]).array)) pool_ = PoolKind::openmp;
-    }
-    glance_.settle(tensors_);
-    set_kept(tensors_, kept);
-  }
+  using HeldTable::HeldTable;
 
-  // Of every row its rule, whether it is cautious, and whether units are slices along the first
-  // axis of its tensors; and the row of every tensor.
   void assign(const std::vector<AssignedRule>& rules, const std::vector<std::uint32_t>& row_of) {
     check_no_step();
-    if (row_of.size() != tensors_.size())
-      throw py::value_error("row_of must have one entry per tensor");
-    RowsOfStep rows(rules);
-    for (size_t i = 0; i < tensors_.size(); ++i) {
-      if (row_of[i] >= rules.size()) throw py::value_error("row_of names a row that is not there");
-      const RuleInfo& rule = rows.rule(row_of[i]);
-      if (slot_counts_[i] != std::make_pair(rule.slot_count, rule.whole.scalar_count))
-        throw py::value_error("a tensor has not the state slots of its rule");
-      if (tensors_[i].factored && !rule.of_factors)
-        throw py::value_error("this rule's state cannot be kept by factors");
-    }
-    work_ = 0;
-    for (size_t i = 0; i < tensors_.size(); ++i) {
-      Tensor& tensor = tensors_[i];
-      tensor.row = row_of[i];
-      glance_.set_units(tensor, i, std::get<2>(rules[row_of[i]]));
-      const RuleInfo& rule = rows.rule(row_of[i]);
-      tensor.cost = element_cost(tensor.factored ? *rule.of_factors : rule, tensor.dtype);
-      work_ += tensor.span.size * tensor.cost;
-    }
-    rows_ = std::move(rows);
+    assign_rows(rules, row_of);
   }
 
   py::tuple step(const py::object& leaves, const py::sequence& rows, double scale, bool with_norm,
@@ -99,6 +58,7 @@ class BoundTable {
   py::tuple take_step(const py::object& leaves, const py::sequence& rows, double scale,
                       bool with_norm, bool skip_nonfinite, Tensors* of, int threads) {
     check_no_step();
+    check_in_phases(with_norm);
     rows_.read(rows, scale);
     const Crew crew(of ? PoolKind::openmp : pool_, work_, threads);
     if (tensors_.size() > many) crew.call();
@@ -132,16 +92,57 @@ class BoundTable {
     lift_limits(tensors_, workspace_);
     scale_ = scale;
     applied_.assign(tensors_.size(), false);
+    summed_ = false;
     begun_ = rows;
   }
 
   double measure(const py::object& leaves) {
-    check_step();
-    const Taken taken = take_all(leaves);
-    check_step();  // anybody's code may have run
+    check_in_phases(true);
+    const Taken taken = look_at(leaves);
     const Crew crew(pool_, work_);
     const GilReleased released;
     return limit_gradients(tensors_, rows_.all(), scale_, workspace_, crew);
+  }
+
+  // Of parts of tensors: the sums of their blocks, and how many of their elements agree with their
+  // gradient.
+  py::tuple take_block_sums(const py::object& leaves) {
+    const Taken taken = look_at(leaves);
+    BlockSums sums;
+    {
+      const Crew crew(pool_, work_);
+      const GilReleased released;
+      sums = block_sums(tensors_, rows_.all(), workspace_, crew);
+    }
+    summed_ = true;
+    return py::make_tuple(array_of(sums.squares), array_of(sums.unit_grads),
+                          array_of(sums.unit_params));
+  }
+
+  // By the sums of all blocks of the whole tensors, of those that had a gradient last.
+  double limit(const Sums& squares, const Sums& unit_grads, const Sums& unit_params) {
+    check_step();
+    if (!summed_)
+      throw std::runtime_error("there are no sums of blocks; ask for them first: block_sums");
+    const auto values = [](const Sums& sums) {
+      return std::vector<double>(sums.data(), sums.data() + sums.size());
+    };
+    double norm = 0;
+    if (!limit_by_blocks(tensors_, rows_.all(), scale_, workspace_,
+                         {values(squares), values(unit_grads), values(unit_params)}, &norm))
+      throw py::value_error("expected the sums of all blocks of all tensors that have a gradient");
+    return norm;
+  }
+
+  Sums counts(const py::object& leaves) {
+    const Taken taken = look_at(leaves);
+    stage_factors(0, tensors_.size());
+    {
+      const Crew crew(pool_, work_);
+      const GilReleased released;
+      count_agreeing(tensors_, rows_.all(), workspace_, crew);
+    }
+    return array_of(workspace_.agreeing);
   }
 
   // What the gradient of tensor `i` is multiplied with in this step, units' factors aside.
@@ -151,8 +152,10 @@ class BoundTable {
     return rows_.all()[tensors_[i].row].shared[grad_scale] * tensors_[i].span.limit;
   }
 
-  // With `of` as in step_tensors.
-  void apply(size_t first, const py::object& leaves, Tensors* of, int threads) {
+  // With `of` as in step_tensors. `counts` are those of the whole tensors, of which parts are here.
+  void apply(size_t first, const py::object& leaves, Tensors* of, int threads,
+             const std::optional<Sums>& counts) {
+    check_counts(counts);
     if (of && of->size() != tensors_.size()) throw py::value_error("there are other tensors");
     check_step();
     py::tuple grads = tuple_of(leaves);
@@ -166,12 +169,11 @@ class BoundTable {
     check_step();  // anybody's code may have run
     check_not_applied(first, last);
     if (of) of->announce(first, last, absent_);
-    for (size_t i = first; i < last; ++i)
-      if (tensors_[i].factors) tensors_[i].staged |= grad_role;
+    stage_factors(first, last);
     {
       const Crew crew(of ? PoolKind::openmp : pool_, work_, threads);
       const GilReleased released;
-      update_tensors(first, last, crew);
+      update_tensors(first, last, crew, counts ? counts->data() : nullptr);
     }
     for (size_t i = first; i < last; ++i) applied_[i] = present(tensors_[i]);
     if (of) of->count(first, last, absent_);
@@ -212,12 +214,6 @@ class BoundTable {
       throw py::value_error("a tensor is updated once in a step");
   }
 
-  // Sums over all tensors need all of them.
-  void check_whole(size_t first, size_t last) const {
-    if (rows_.of_all() && last - first != tensors_.size())
-      throw py::value_error("this rule's steps depend on all tensors; apply them together");
-  }
-
   std::vector<size_t> left_out() const {
     std::vector<size_t> tensors;
     for (size_t i = 0; i < applied_.size(); ++i)
@@ -225,47 +221,42 @@ class BoundTable {
     return tensors;
   }
 
-  void update_tensors(size_t first, size_t last, const Crew& crew) {
-    const char* isa = update(tensors_, first, last, rows_.all(), workspace_, crew);
+  void check_counts(const std::optional<Sums>& counts) const {
+    if (counts && static_cast<size_t>(counts->size()) != tensors_.size())
+      throw py::value_error("expected " + std::to_string(tensors_.size()) + " counts, got " +
+                            std::to_string(counts->size()));
+    if (of_parts_ && !counts && rows_.any_cautious())
+      throw py::value_error(
+          "cautious steps of parts need the counts of whole tensors; give counts");
+  }
+
+  // Of all tensors, in a step that is under way.
+  Taken look_at(const py::object& leaves) {
+    check_step();
+    Taken taken = take_all(leaves);
+    check_step();  // anybody's code may have run
+    return taken;
+  }
+
+  // What limits leave of units applies to gradients however they are stored.
+  void stage_factors(size_t first, size_t last) {
+    for (size_t i = first; i < last; ++i)
+      if (tensors_[i].factors) tensors_[i].staged |= grad_role;
+  }
+
+  static Sums array_of(const std::vector<double>& sums) {
+    return Sums(static_cast<py::ssize_t>(sums.size()), sums.data());
+  }
+
+  void update_tensors(size_t first, size_t last, const Crew& crew, const double* counts = nullptr) {
+    const char* isa = update(tensors_, first, last, rows_.all(), workspace_, crew, counts);
     last_ran_on = {isa, crew.kind(), crew.threads_used()};
   }
 
-  static py::tuple tuple_of(const py::object& leaves) {
-    auto grads = py::reinterpret_steal<py::tuple>(PySequence_Tuple(leaves.ptr()));
-    if (!grads) throw py::error_already_set();
-    return grads;
-  }
-
-  // What addresses are of, and what was made on the way to it.
-  struct Taken {
-    py::tuple grads;
-    std::vector<py::tuple> held;
-  };
-
-  // Of all tensors.
-  Taken take_all(const py::object& leaves, const Tensors* of = nullptr) {
-    py::tuple grads = tuple_of(leaves);
-    if (grads.size() != tensors_.size())
-      throw py::value_error("expected " + std::to_string(tensors_.size()) + " gradients, got " +
-                            std::to_string(grads.size()));
-    if (of) grads = of->positive(std::move(grads), 0);
-    auto held = glance_.take(tensors_, 0, grads, absent_, of);
-    return {std::move(grads), std::move(held)};
-  }
-
-  Glance glance_;
-  const std::vector<Kept> kept_;
-  std::vector<Tensor> tensors_;
-  size_t work_ = 0;  // of a step in which no gradient is None, in elements of plain SGD
-  std::vector<std::pair<size_t, size_t>> slot_counts_;  // of elements, and of scalars
-  RowsOfStep rows_;
-  Workspace workspace_;
-  PoolKind pool_ = PoolKind::parking;
-  std::vector<size_t> absent_;  // tensors without a gradient, of those last looked at
-  py::tuple none_absent_;
   // Of a step that is taken in phases: its rows, and what it has updated.
   py::object begun_ = py::none();
   double scale_ = 1;
+  bool summed_ = false;  // whether the sums of its blocks have been taken
   std::vector<bool> applied_;
   py::object last_rows_ = py::none();
   std::vector<size_t> last_absent_;
@@ -277,9 +268,9 @@ void register_param_table(py::module_& module) {
   py::class_<BoundTable>(module, "ParamTable")
       .def(py::init<const Objects&, const std::vector<Objects>&, const std::vector<Objects>&,
                     const Objects&, const Objects&, const std::vector<std::uint64_t>&, py::function,
-                    const std::vector<Kept>&>(),
+                    const py::object&, const std::vector<Kept>&>(),
            py::arg("params"), py::arg("slots"), py::arg("scalars"), py::arg("averages"),
-           py::arg("copies"), py::arg("keys"), py::arg("convert"),
+           py::arg("copies"), py::arg("keys"), py::arg("convert"), py::arg("parts") = py::none(),
            py::arg("kept") = std::vector<Kept>())
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
@@ -289,9 +280,13 @@ void register_param_table(py::module_& module) {
            py::arg("threads"))
       .def("begin", &BoundTable::begin, py::arg("rows"), py::arg("grad_scale"))
       .def("measure", &BoundTable::measure, py::arg("leaves"))
+      .def("block_sums", &BoundTable::take_block_sums, py::arg("leaves"))
+      .def("limit", &BoundTable::limit, py::arg("squares"), py::arg("unit_grads"),
+           py::arg("unit_params"))
+      .def("counts", &BoundTable::counts, py::arg("leaves"))
       .def("scale", &BoundTable::scale, py::arg("tensor"))
       .def("apply", &BoundTable::apply, py::arg("first"), py::arg("leaves"),
-           py::arg("tensors") = py::none(), py::arg("threads") = 0)
+           py::arg("tensors") = py::none(), py::arg("threads") = 0, py::arg("counts") = py::none())
       .def("end", &BoundTable::end)
       .def("abort", &BoundTable::abort)
       .def_property_readonly("last_step", &BoundTable::last_step)

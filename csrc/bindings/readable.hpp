@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "bindings/arrays.hpp"
 #include "bindings/dlpack.hpp"
@@ -18,10 +19,24 @@ namespace gradstep {
 
 namespace py = pybind11;
 
+// The tensor that a parameter is, or of which it is a part.
+struct Whole {
+  std::vector<Py_intptr_t> shape;
+  bool c_order;
+
+  size_t size() const {
+    size_t product = 1;
+    for (const Py_intptr_t length : shape) product *= static_cast<size_t>(length);
+    return product;
+  }
+};
+
 // A parameter as it was handed over, and what is known of its gradient.
 struct Seen {
-  Seen(const py::array& array, DType dtype) : param(array, dtype) {}
+  Seen(const py::array& array, DType dtype)
+      : param(array, dtype), whole{param.shape(), param.c_contiguous()} {}
   ArrayView param;
+  Whole whole;
   std::uint32_t gap = 0;  // between the optimizer's arrays in memory, where the last one lay
   Axes axes{};            // of one that does not lie as its parameter
   Axes numbers{};         // of the parameter's elements in C order, where it lies in the other

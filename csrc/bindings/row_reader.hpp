@@ -7,6 +7,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <string>
@@ -154,6 +155,10 @@ class RowsOfStep {
     for (size_t r = 0; r < rows_.size(); ++r)
       if (rule(r).whole.of_all) return true;
     return false;
+  }
+
+  bool any_cautious() const {
+    return std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; });
   }
 
   std::vector<Row>& all() { return rows_; }

@@ -20,6 +20,20 @@ double sum_of_squares(const std::vector<Tensor>& tensors, Workspace& workspace, 
 double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
                        Workspace& workspace, const Crew& crew);
 
+// Sums of squares over blocks, of one tensor after another: of the gradients; and where units are
+// limited, over the units' blocks of those that have several, and of all parameters.
+struct BlockSums {
+  std::vector<double> squares, unit_grads, unit_params;
+};
+
+// Of the blocks that lie within the parts of tensors that are here.
+BlockSums block_sums(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
+                     Workspace& workspace, const Crew& crew);
+
+// limit_gradients, by those of all blocks of the whole tensors; false where there are others.
+bool limit_by_blocks(std::vector<Tensor>& tensors, std::vector<Row>& rows, double scale,
+                     Workspace& workspace, const BlockSums& sums, double* norm);
+
 // Takes back what it set for tensors in an earlier step.
 void lift_limits(std::vector<Tensor>& tensors, Workspace& workspace);
 

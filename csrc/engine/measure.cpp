@@ -33,12 +33,13 @@ class Measures::Cut {
         rows_(both_ ? tile_rows : unit_rows),
         columns_(both_ ? most_of_tile : most_columns),
         runs_(tiled_ ? measure.slices.count : measure.slices.count * measure.slices.matrices),
-        size_(tensor_.span.size / (tiled_ ? runs_ * measure.slices.matrices : runs_)),
-        per_run_(tiled_ ? blocks(runs_, columns_) : blocks(size_, norm_block)) {}
+        size_(whole_size(tensor_) / (tiled_ ? runs_ * measure.slices.matrices : runs_)),
+        per_run_(tiled_ ? blocks(runs_, columns_) : blocks(size_, norm_block)),
+        first_(tensor_.before ? parts_begun_before(tensor_.before) : 0),
+        last_(tensor_.after ? std::max(first_, parts_ended_at(whole_size(tensor_) - tensor_.after))
+                            : whole_parts()) {}
 
-  std::size_t parts() const {
-    return tiled_ ? tiles() * measure_.slices.matrices : per_run_ * runs_;
-  }
+  std::size_t parts() const { return last_ - first_; }
   std::size_t width() const {
     if (!tiled_) return measure_.count;
     return columns() + (both_ ? std::min(size_, rows_) * blocks(columns(), norm_block) : 0);
@@ -46,6 +47,8 @@ class Measures::Cut {
 
   // Measures parts [begin, end).
   void measure(std::size_t begin, std::size_t end, double* sums) const {
+    begin += first_;
+    end += first_;
     if (tiled_)
       for (; begin < end; ++begin, sums += width()) measure_tile(begin, sums);
     else
@@ -68,9 +71,49 @@ class Measures::Cut {
     }
   }
 
+  // Appends what parts [begin, end) have given.
+  void append(std::size_t begin, std::size_t end, const double* sums,
+              std::vector<double>& to) const {
+    for (begin += first_, end += first_; begin < end; ++begin, sums += width())
+      to.insert(to.end(), sums, sums + width_of(begin));
+  }
+
+  // Adds what all parts of the whole give, one after another.
+  const double* add_whole(const double* sums) const {
+    std::vector<double> padded(width());
+    for (std::size_t part = 0; part < whole_parts(); ++part) {
+      std::copy_n(sums, width_of(part), padded.begin());
+      add(part, part + 1, padded.data());
+      sums += width_of(part);
+    }
+    return sums;
+  }
+
+  std::size_t whole_sums() const {
+    return tiled_ ? blocks(size_, rows_) * runs_ * measure_.slices.matrices
+                  : whole_parts() * width();
+  }
+
  private:
   std::size_t tiles() const { return per_run_ * blocks(size_, rows_); }  // of a matrix
   std::size_t columns() const { return std::min(runs_, columns_); }      // of a tile
+  std::size_t whole_parts() const {
+    return tiled_ ? tiles() * measure_.slices.matrices : per_run_ * runs_;
+  }
+  // How many sums a part gives: of columns, the last ones may be fewer.
+  std::size_t width_of(std::size_t part) const {
+    return tiled_ ? std::min(columns_, runs_ - part % per_run_ * columns_) : width();
+  }
+
+  // How many parts begin before this element of the whole, and how many end by it.
+  std::size_t parts_begun_before(std::size_t element) const {
+    if (tiled_) return blocks(element, rows_ * runs_) * per_run_;
+    return element / size_ * per_run_ + blocks(element % size_, norm_block);
+  }
+  std::size_t parts_ended_at(std::size_t element) const {
+    if (tiled_) return element / (rows_ * runs_) * per_run_;
+    return element / size_ * per_run_ + element % size_ / norm_block;
+  }
 
   void add_tile(std::size_t part, const double* sums) const {
     const std::size_t matrix = part / tiles(), tile = part % tiles();
@@ -86,7 +129,7 @@ class Measures::Cut {
   }
 
   void measure_blocks(std::size_t run, std::size_t first, std::size_t count, double* sums) const {
-    const std::size_t start = run * size_;
+    const std::size_t start = run * size_ - tensor_.before;
     const std::size_t begin = start + first * norm_block;
     const std::size_t end = std::min(start + size_, begin + count * norm_block);
     complete(tensor_, measure_.role, Access::read, begin, end,
@@ -103,7 +146,8 @@ class Measures::Cut {
     const std::size_t rows = std::min(rows_, size_ - row);
     const std::size_t columns = std::min(columns_, runs_ - column);
     std::fill(sums, sums + columns, 0.0);
-    const std::size_t begin = part / tiles() * size_ * runs_ + row * runs_ + column;
+    const std::size_t begin =
+        part / tiles() * size_ * runs_ + row * runs_ + column - tensor_.before;
     if (tensor_.staged & measure_.role)
       tensor_.dtype == float32 ? add_staged<float>(begin, rows, columns, sums)
                                : add_staged<double>(begin, rows, columns, sums);
@@ -144,6 +188,7 @@ class Measures::Cut {
   const std::size_t runs_;            // slices; of tiles the columns
   const std::size_t size_;            // of a run; of tiles the rows
   const std::size_t per_run_;         // blocks; of tiles those beside each other
+  const std::size_t first_, last_;    // of the parts of the whole, those that are here
 };
 
 Measure squares(const Tensor& tensor, const Slices& slices, Role role, double* sums) {
@@ -183,6 +228,31 @@ std::size_t Measures::cut() {
 }
 
 void Measures::take(const Crew& crew) {
+  take(crew, [](const Cut& cut, std::size_t from, std::size_t to, double* sums) {
+    cut.add(from, to, sums);
+  });
+}
+
+void Measures::take_blocks(const Crew& crew, std::vector<double>& all) {
+  all.clear();
+  take(crew, [&all](const Cut& cut, std::size_t from, std::size_t to, double* sums) {
+    cut.append(from, to, sums, all);
+  });
+}
+
+void Measures::add_blocks(const double* sums) {
+  for (const Measure& measure : all_) sums = Cut(measure).add_whole(sums);
+  all_.clear();
+}
+
+std::size_t Measures::block_count() const {
+  std::size_t count = 0;
+  for (const Measure& measure : all_) count += Cut(measure).whole_sums();
+  return count;
+}
+
+template <class Keep>
+void Measures::take(const Crew& crew, Keep keep) {
   if (all_.empty()) return;
   const StandardArithmetic standard;
   const std::size_t work = cut(), parts = part_ends_.back();
@@ -201,9 +271,7 @@ void Measures::take(const Crew& crew) {
               });
     };
     crew.run(division, job);
-    of_each(begin, end, begin, [](const Cut& cut, std::size_t from, std::size_t to, double* sums) {
-      cut.add(from, to, sums);
-    });
+    of_each(begin, end, begin, keep);
   }
   all_.clear();
 }

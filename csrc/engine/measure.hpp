@@ -6,6 +6,7 @@
 //   of slices that alternate element by element: by blocks of unit_rows rows, within them row by
 //   row; of tile_rows rows where the rows' own sums, in one piece, are taken in the same reading.
 // The blocks' sums are added in order. Sums over tensors are those of the tensors, added in order.
+// Of a part of a tensor, the blocks are those of the whole that lie within it.
 #pragma once
 
 #include <cstddef>
@@ -58,12 +59,19 @@ class Measures {
   void clear() { all_.clear(); }  // of what a step without memory has left
   void add(const Measure& measure) { all_.push_back(measure); }
   void reserve(std::size_t measures);  // so that none of so many at a time needs memory
-  void take(const Crew& crew);         // and forgets them
+  // All of these add to their sums, or give one for every block that lies within a part of a
+  // tensor, or take one for every block of the whole; and forget the measures.
+  void take(const Crew& crew);
+  void take_blocks(const Crew& crew, std::vector<double>& sums);
+  void add_blocks(const double* sums);
+  std::size_t block_count() const;  // of the whole
 
  private:
   class Cut;
 
   std::size_t cut();
+  template <class Keep>
+  void take(const Crew& crew, Keep keep);
   std::size_t end_of_wave(std::size_t begin) const;
   std::size_t sum_at(std::size_t part) const;
   std::size_t sum_at(std::size_t part, std::size_t measure, const Cut& cut) const;

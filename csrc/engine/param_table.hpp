@@ -59,7 +59,13 @@ struct Tensor {
   double* scalars[max_scalars];  // that the rule keeps of the tensor
   Factored* factored;            // what stands for the first slot, of matrices; null: its elements
   void *kept_param, *kept_copy;  // where bits are kept before they are overwritten; null: nowhere
+  // Of a part of a tensor: how many elements of the whole come before it, and how many after.
+  std::size_t before, after;
 };
+
+inline std::size_t whole_size(const Tensor& tensor) {
+  return tensor.before + tensor.span.size + tensor.after;
+}
 
 inline bool present(const Tensor& tensor) { return tensor.span.grad.data != nullptr; }
 

@@ -64,7 +64,8 @@ class Loader {
 template <class T>
 void apply_factors(const Tensor& tensor, std::size_t begin, std::size_t count, T* values) {
   const T* factors = static_cast<const T*>(tensor.factors);
-  const std::size_t run = tensor.alternating ? tensor.units : tensor.span.size / tensor.units;
+  const std::size_t run = tensor.alternating ? tensor.units : whole_size(tensor) / tensor.units;
+  begin += tensor.before;
   while (count > 0) {
     const std::size_t within = begin % run;
     const std::size_t width = std::min(run - within, count);
@@ -105,8 +106,8 @@ const Packing& packing(const Array& array) {
 
 bool is_coded(Format format) { return item_size(format) == 1; }
 
-// Calls act(key, from, count) for the parts of `count` elements from number `begin` in memory on
-// whose numbers are evenly apart; `from` counts from `begin`.
+// Calls act(key, from, count) for the parts of `count` elements from number `begin` of the whole in
+// memory on whose numbers are evenly apart; `from` counts from `begin`.
 template <class Act>
 void numbered(const Tensor& tensor, DrawKey key, std::size_t begin, std::size_t count, Act act) {
   key.number = static_cast<std::uint32_t>(begin);
@@ -192,8 +193,9 @@ void Block::store(std::size_t begin, std::size_t count, const Span& span) const 
     const auto store = [&](const DrawKey& of_part, std::size_t from, std::size_t size) {
       pack(array, begin + from, size, of_part, values + from);
     };
-    if (!is_coded(array.format)) return numbered(tensor_, key, begin, count, store);
-    key.number = static_cast<std::uint32_t>(begin);
+    const std::size_t in_whole = tensor_.before + begin;
+    if (!is_coded(array.format)) return numbered(tensor_, key, in_whole, count, store);
+    key.number = static_cast<std::uint32_t>(in_whole);
     store(key, 0, count);
   });
   const Array& copy = tensor_.span.copy;

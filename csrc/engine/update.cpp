@@ -19,12 +19,14 @@ namespace {
 class Updater {
  public:
   Updater(Tensor* begin, Tensor* end, const std::vector<Row>& rows, Workspace& workspace,
-          const Crew& crew)
+          const Crew& crew, const double* counts = nullptr)
       : begin_(begin),
         end_(end),
         rows_(rows),
         workspace_(workspace),
         crew_(crew),
+        counts_(counts),
+        first_(begin),
         kernels_(active_kernels()),
         keeper_(begin, end) {
     workspace.rows.resize(rows.size());
@@ -35,8 +37,10 @@ class Updater {
   const char* take() {
     const StandardArithmetic standard;
     if (std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.draws != 0; }))
-      for (Tensor* tensor = begin_; tensor < end_; ++tensor)
+      for (Tensor* tensor = begin_; tensor < end_; ++tensor) {
         tensor->span.draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
+        tensor->span.draws.number = static_cast<std::uint32_t>(tensor->before);
+      }
     const auto any = [this](auto of_row) {
       return std::any_of(rows_.begin(), rows_.end(), of_row);
     };
@@ -50,6 +54,13 @@ class Updater {
       take_batch();
     }
     return kernels_.isa;
+  }
+
+  // Of rules that take nothing else of whole tensors.
+  void count() {
+    const StandardArithmetic standard;
+    workspace_.measures.clear();
+    count_agreeing();
   }
 
  private:
@@ -144,7 +155,9 @@ class Updater {
       workspace_.measures.take(crew_);
       conclude();
     }
-    if (cautious_) scale_cautious_steps();
+    if (!cautious_) return;
+    if (!counts_) count_agreeing();
+    scale_cautious_steps(counts_ ? counts_ + (begin_ - first_) : workspace_.agreeing.data());
   }
 
   Workspace::Whole& whole_of(const Tensor& tensor) const {
@@ -237,7 +250,13 @@ class Updater {
 
   // Liang et al. 2024, arXiv:2411.16085, Algorithm 2: what is left of a tensor's step grows by
   // size/(count + 1), where count is the number of elements left.
-  void scale_cautious_steps() {
+  void scale_cautious_steps(const double* counts) {
+    for (Tensor* tensor = begin_; tensor < end_; ++tensor)
+      tensor->span.cautious_scale =
+          static_cast<double>(whole_size(*tensor)) / (counts[tensor - begin_] + 1);
+  }
+
+  void count_agreeing() {
     workspace_.agreeing.assign(end_ - begin_, 0.0);
     for (const Tensor* tensor = begin_; tensor < end_; ++tensor)
       if (present(*tensor) && rows_[tensor->row].cautious)
@@ -245,15 +264,14 @@ class Updater {
                                  rule_of(*tensor).agreeing[tensor->dtype], nullptr,
                                  coefficients(*tensor), &workspace_.agreeing[tensor - begin_]});
     workspace_.measures.take(crew_);
-    for (Tensor* tensor = begin_; tensor < end_; ++tensor)
-      tensor->span.cautious_scale =
-          static_cast<double>(tensor->span.size) / (workspace_.agreeing[tensor - begin_] + 1);
   }
 
   Tensor *begin_, *end_;  // of a batch
   const std::vector<Row>& rows_;
   Workspace& workspace_;
   const Crew& crew_;
+  const double* const counts_;
+  const Tensor* const first_;  // that counts are of
   const KernelTable& kernels_;
   const Workspace::CastRow* cast_rows_;
   const Keeper keeper_;
@@ -268,9 +286,19 @@ std::atomic<bool> flushes_denormals{false};
 bool set_flush_denormals(bool on) { return flushes_denormals.exchange(on); }
 bool flush_denormals() { return flushes_denormals; }
 
+void count_agreeing(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
+                    Workspace& workspace, const Crew& crew) {
+  Tensor* const begin = tensors.data();
+  Updater(begin, begin + tensors.size(), rows, workspace, crew).count();
+}
+
 const char* update(std::vector<Tensor>& tensors, std::size_t first, std::size_t last,
-                   const std::vector<Row>& rows, Workspace& workspace, const Crew& crew) {
-  return Updater(tensors.data() + first, tensors.data() + last, rows, workspace, crew).take();
+                   const std::vector<Row>& rows, Workspace& workspace, const Crew& crew,
+                   const double* counts) {
+  Tensor* const begin = tensors.data();
+  return Updater(begin + first, begin + last, rows, workspace, crew,
+                 counts ? counts + first : counts)
+      .take();
 }
 
 }  // namespace gradstep

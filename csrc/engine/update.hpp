@@ -34,10 +34,16 @@ struct Workspace {
   bool limited = false;  // whether tensors hold limits of a step
 };
 
+// How many elements of each tensor a cautious step would move against their gradient; the workspace
+// keeps them.
+void count_agreeing(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
+                    Workspace& workspace, const Crew& crew);
+
 // Updates every tensor of [first, last) that has a gradient, in one parallel job; where rows are
 // cautious, after another one that counts. Returns the name of the instruction set whose kernels
-// did it.
+// did it. `counts`, of all tensors, are taken for counted; null: they are counted.
 const char* update(std::vector<Tensor>& tensors, std::size_t first, std::size_t last,
-                   const std::vector<Row>& rows, Workspace& workspace, const Crew& crew);
+                   const std::vector<Row>& rows, Workspace& workspace, const Crew& crew,
+                   const double* counts = nullptr);
 
 }  // namespace gradstep

@@ -12,7 +12,7 @@ docs/optimizers/matrices.md.
 array([-0.5, -0.5], dtype=float32)
 """
 
-from gradstep import runtime, schedules
+from gradstep import distributed, runtime, schedules
 from gradstep.around.lookahead import Lookahead
 from gradstep.around.sharpness import ASAM, SAM
 from gradstep.closures.info import ClosureInfo
@@ -119,6 +119,7 @@ __all__ = [
     "Yogi",
     "__version__",
     "clip_grads",
+    "distributed",
     "global_norm",
     "load",
     "load_torch_state_dict",

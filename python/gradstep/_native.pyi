@@ -3,6 +3,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.parts import Part
 from gradstep.arrays.stored import Stored
 
 norm_block: int
@@ -123,6 +124,7 @@ class ParamTable:
         copies: Sequence[Stored | None],
         keys: Sequence[int],
         convert: Callable[[int, object], NDArray[Any]],
+        parts: Sequence[Part] | None = None,
         # Where a step first keeps, bit for bit, each parameter that it updates, and its copy.
         kept: Sequence[Sequence[NDArray[Any]]] = (),
     ) -> None: ...
@@ -156,6 +158,18 @@ class ParamTable:
     # been left out; for all other tensors the step has been taken.
     def begin(self, rows: Sequence[tuple[Any, ...]], grad_scale: float) -> None: ...
     def measure(self, leaves: Sequence[object]) -> float: ...
+    # Of parts, instead of measure: the sums of squares over the blocks that lie within them, of the
+    # gradients, of their units and of the parameters' units. By those of all blocks of the whole
+    # tensors, in order, limits are set; the norm is returned.
+    def block_sums(
+        self, leaves: Sequence[object]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+    def limit(
+        self, squares: NDArray[Any], unit_grads: NDArray[Any], unit_params: NDArray[Any]
+    ) -> float: ...
+    # How many elements of each tensor, of the part that is here, a cautious step moves against
+    # their gradient. Added up over all parts, they are the counts that apply takes.
+    def counts(self, leaves: Sequence[object]) -> NDArray[Any]: ...
     # What the step multiplies the gradient of a tensor with, factors of units aside.
     def scale(self, tensor: int) -> float: ...
     def apply(
@@ -164,6 +178,7 @@ class ParamTable:
         leaves: Sequence[object],
         tensors: Tensors | None = None,
         threads: int = 0,
+        counts: Sequence[float] | NDArray[Any] | None = None,
     ) -> None: ...
     def end(self) -> tuple[int, ...]: ...
     def abort(self) -> tuple[int, ...]: ...

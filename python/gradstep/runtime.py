@@ -176,6 +176,14 @@ def set_num_threads(count: int) -> Setting:
     return set_native("num_threads", wanted)
 
 
+def share_threads(count: int) -> None:
+    """Use `count` threads unless somebody has chosen how many: processes share their cores."""
+    if _native and not os.environ.get("OMP_NUM_THREADS"):
+        before = _native.set_num_threads(count)
+        if before:
+            _native.set_num_threads(before)
+
+
 def pool() -> str:
     """Whose threads steps run on, as :func:`set_pool` has it."""
     return POOLS[_native.pool()] if _native else POOLS[0]

@@ -15,7 +15,8 @@ from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.loans import addresses_of
 from gradstep.arrays.memory import allocate, bits_of
 from gradstep.method.rows import key_of
-from gradstep.optimizer.layout import Layout, Rows
+from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.rows_of_step import Rows
 from gradstep.optimizer.storage import format_of_param, stored
 
 Array = NDArray[Any]
@@ -48,7 +49,7 @@ class Ascent:
             [layout.copies.stored(name) for name in names],
             list(map(key_of, names)),
             layout._reader([{} for _ in params]),
-            self._kept,
+            kept=self._kept,
         )
         rules = [("asam" if adaptive else "sgd", False, False)] * len(layout.groups)
         self.table.assign(rules, [place_of[name] for name in names])

@@ -20,7 +20,8 @@ from gradstep.optimizer.averages import Pair
 from gradstep.optimizer.decoding import decoded
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.half_copies import bits
-from gradstep.optimizer.layout import Layout, Rows
+from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.rows_of_step import Rows
 from gradstep.optimizer.state_checks import check_array
 from gradstep.optimizer.storage import Kept, is_narrow, rounded_as
 from gradstep.values import check_count, check_entries, check_finite, own_dict, reading

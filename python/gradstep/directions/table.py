@@ -16,7 +16,7 @@ from gradstep.arrays.settling import settled
 from gradstep.directions.matrices import Matrix, Step
 from gradstep.directions.muon import MuonDirections
 from gradstep.directions.soap import SoapDirections
-from gradstep.reference.table import write_all
+from gradstep.reference.steps import write_all
 
 Array = NDArray[Any]
 Taken = tuple[float | None, bool, tuple[int, ...]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,22 +22,24 @@ from gradstep.arrays.parameters import (
     check_writeable,
     look,
 )
+from gradstep.arrays.parts import Part
 from gradstep.arrays.selection import Groups, pick_groups
 from gradstep.arrays.stored import Factored, Stored
 from gradstep.arrays.structure import Align, Node
 from gradstep.directions.matrices import Matrix
-from gradstep.directions.table import DirectedRows, Evaluated, directed
+from gradstep.directions.table import directed
 from gradstep.method.method import Method
-from gradstep.method.rows import Plan, draws, key_of
+from gradstep.method.rows import Plan, key_of
 from gradstep.optimizer import half_copies
 from gradstep.optimizer.cohorts import Cohort
+from gradstep.optimizer.factors import check_factors
 from gradstep.optimizer.group import Chosen, Group
+from gradstep.optimizer.rows_of_step import Rows, with_draws, with_settings
 from gradstep.optimizer.settings import Settings, settings_of
-from gradstep.optimizer.storage import Kept, array_of, check_factors
+from gradstep.optimizer.storage import Kept, array_of
 from gradstep.reference import RULES
 
 Array = NDArray[Any]
-Rows = list[tuple[Any, ...]]
 
 
 class Layout:
@@ -44,7 +47,11 @@ class Layout:
 
     Whatever changes it makes the new parts aside, and then sets them with no call in between, so
     that an interrupt finds it as before or as after.
+
+    With `parts` each parameter is a part of a whole tensor, by its name; steps then go in phases.
     """
+
+    parts: Mapping[str, Part] = MappingProxyType({})
 
     def __init__(
         self,
@@ -55,7 +62,9 @@ class Layout:
         groups: Iterable[Mapping[str, Any]],
         picked: Groups | None = None,
         copies: Any = None,
+        parts: Mapping[str, Part] | None = None,
     ) -> None:
+        self.parts = parts or self.parts
         self.kind = kind
         self.method = method
         self.defaults = defaults
@@ -188,27 +197,8 @@ class Layout:
             at_step = step_coefficients(of_group.rule, h, steps - cohort.behind + 1)
             rows.append((parts, at_step))
         if self.draws:
-            rows = self._with_draws(rows, settings)
-        return self._with_settings(rows, settings) if self.directed else rows
-
-    def _with_settings(self, rows: Rows, settings: tuple[Settings, ...]) -> Rows:
-        """The same, with what directions are computed by."""
-        known = DirectedRows(rows)
-        known.of = [
-            Evaluated(settings[cohort.group].last, self.steps - cohort.behind + 1)
-            for cohort in self.cohorts
-        ]
-        return known
-
-    def _with_draws(self, rows: Rows, settings: tuple[Settings, ...]) -> Rows:
-        """The same, with what stands for the step in the rows of cohorts that draw."""
-        drawing: Rows = []
-        for row, cohort in zip(rows, self.cohorts, strict=True):
-            of_group = settings[cohort.group]
-            if of_group.plan.draws:
-                row = (*row, draws(of_group.values["seed"], self.steps - cohort.behind + 1))
-            drawing.append(row)
-        return drawing
+            rows = with_draws(rows, settings, self.cohorts, steps)
+        return with_settings(rows, settings, self.cohorts, steps) if self.directed else rows
 
     def _prepare(self, settings: tuple[Settings, ...]) -> None:
         """Make state, averages and the parameter table as these settings ask for."""
@@ -231,7 +221,8 @@ class Layout:
         place_of = {name: i for i, group in enumerate(self.groups) for name in group.names}
         for name in self.params:
             plan, h = plans[place_of[name]], values[place_of[name]]
-            kept = Kept(self.params[name], self.state.get(name, {}), self.formats.get(name, {}))
+            there = self.state.get(name, {}), self.formats.get(name, {})
+            kept = Kept(self.params[name], *there, self.parts.get(name))
             params.append(kept.of_param(plan.rounding))
             rule, declared = RULES[plan.rule], self.method.slots
             check_factors(name, self.params[name], plan.rule, declared)
@@ -263,9 +254,9 @@ class Layout:
             reader.check_state(i)
         copies = [self.copies.stored(name) for name in self.params]
         keys = [key_of(name) for name in self.params]
-        table = directed(
-            table_type(params, slots, scalars, averages, copies, keys, reader), matrices, reader
-        )
+        parts = [self.parts[name] for name in self.params] if self.parts else None
+        held = table_type(params, slots, scalars, averages, copies, keys, reader, parts)
+        table = directed(held, matrices, reader)
         cohorts = self.cohorts
         self._assign(table, settings)
         align: Align = align_groups(self.structures, self.grouped)

@@ -140,7 +140,8 @@ def check_state(
                     check_state_array(name, key, array, param, slots)
             for slot in set() if convert else of_one.keys() & set(kept):
                 came = format_of_array(of_one[slot], slots[slot])
-                expected = format_of_slot(slots[slot], param, plan.state_dtype)
+                part = layout.parts.get(name)
+                expected = format_of_slot(slots[slot], param, plan.state_dtype, part)
                 option = f"state_dtype={plan.state_dtype!r}"
                 check_format(f"state[{name!r}][{slot!r}]", came, expected, option)
     return counts

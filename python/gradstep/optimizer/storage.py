@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.memory import allocate, flat, memory_order
 from gradstep.arrays.parameters import is_bfloat16
+from gradstep.arrays.parts import Part
 from gradstep.arrays.stored import Factored, Stored, compute_dtype
 from gradstep.method.rows import Plan
 from gradstep.method.slots import Kind, Slot
@@ -20,6 +21,7 @@ from gradstep.reference.places import place_of
 
 Array = NDArray[Any]
 Arrays = dict[str, Array]
+Formats = Mapping[str, str | None]
 
 RUN = 16384  # elements converted at a time
 LEAST_FOR_8BIT = 4096  # elements; below, float32 costs nothing
@@ -47,7 +49,10 @@ def raw_beside(param: Array, rounding: str) -> str:
     return RAW[PACKINGS[format_of_param(param, rounding) or ""].beside or ""]
 
 
-def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | None:
+def format_of_slot(
+    slot: Slot, param: Array, state_dtype: str | None, part: Part | None = None
+) -> str | None:
+    """With `part` the parameter is one of a whole tensor, whose size decides."""
     if slot.kind != "element":
         return None
     if state_dtype == "param":
@@ -59,7 +64,7 @@ def format_of_slot(slot: Slot, param: Array, state_dtype: str | None) -> str | N
         return None
     if state_dtype != "8bit":
         return state_dtype
-    if param.size < LEAST_FOR_8BIT:
+    if (part.total if part else param.size) < LEAST_FOR_8BIT:
         return None
     return "squares8" if slot.values == "squares" else "moments8"
 
@@ -96,8 +101,10 @@ class Kept:
     What is there in the format that is wanted stays; what is in another one is converted.
     """
 
-    def __init__(self, param: Array, arrays: Arrays, formats: Mapping[str, str | None]) -> None:
-        self.param = param
+    def __init__(
+        self, param: Array, arrays: Arrays, formats: Formats, part: Part | None = None
+    ) -> None:
+        self.param, self.part = param, part
         self.arrays = dict(arrays)
         self.formats = dict(formats)
         self.workspaces: Arrays = {}
@@ -127,7 +134,7 @@ class Kept:
             return self._matrix(slot, plan)
         if slot.kept(self.param.shape) == slot.factors:
             return self._factors(slot)
-        name, format = slot.name, format_of_slot(slot, self.param, plan.state_dtype)
+        name, format = slot.name, format_of_slot(slot, self.param, plan.state_dtype, self.part)
         if name not in self.arrays:
             self._make(name, format)
             if first := slot.first_value(h):
@@ -198,17 +205,6 @@ class Kept:
 
     def stored(self, name: str) -> Array | Stored:
         return stored(self.arrays[name], self.formats.get(name), self.arrays.get(scale_of(name)))
-
-
-def check_factors(name: str, param: Array, rule: str, slots: Mapping[str, Slot]) -> None:
-    """Raise a ValueError where a state of rows and columns does not go with a parameter."""
-    factored = any(slots[slot].factors for slot in RULES[rule].slots)
-    if factored and param.ndim > 2 and not param.flags.c_contiguous:
-        raise ValueError(
-            f"parameter {name!r} has {param.ndim} axes in column-major order, and its state is of "
-            "the rows and columns of its last two; lay it out in row-major order once: "
-            "np.ascontiguousarray"
-        )
 
 
 def scale_of(slot: str) -> str:

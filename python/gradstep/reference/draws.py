@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.arrays.memory import memory_order
+from gradstep.arrays.parts import Part
 
 Array = NDArray[Any]
 
@@ -35,20 +35,20 @@ class Drawn(Protocol):
 class Draws:
     """Of a step of a tensor: `draws` stands for the step, `key` for the parameter."""
 
-    def __init__(self, draws: int, key: int, param: Array) -> None:
+    def __init__(self, draws: int, key: int, part: Part) -> None:
         z = draws ^ key
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
         z ^= z >> 31
         self.first, self.second = z % 2**32, z >> 32
-        self.param = param
+        self.part = part
 
 
 class OfRun:
     """Draws for the elements `run` of the array that is `array` to its parameter."""
 
     def __init__(self, draws: Draws, array: int, run: slice) -> None:
-        self._param, self._run = draws.param, run
+        self._part, self._run = draws.part, run
         self._first = np.uint32((draws.first + array * draws.second) % 2**32)
         self._second = np.uint32(draws.second)
 
@@ -62,9 +62,9 @@ class OfRun:
         return self._numbers(numbered_in_memory) * WEYL + self._first
 
     def _numbers(self, in_memory: bool = False) -> Array:
-        shape = self._param.shape
-        numbers = np.arange(self._run.start, min(self._run.stop, self._param.size))
-        if memory_order(self._param) == "F" and not in_memory:
+        first, shape, order = self._part
+        numbers = np.arange(first + self._run.start, first + self._run.stop)
+        if order == "F" and not in_memory:
             numbers = np.ravel_multi_index(np.unravel_index(numbers, shape, "F"), shape)
         return numbers.astype(np.uint32)
 

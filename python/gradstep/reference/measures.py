@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.memory import flat
+from gradstep.arrays.parts import BLOCK
 from gradstep.reference.arithmetic import squared
 
 Array = NDArray[Any]
 Terms = Callable[[slice], Array]  # of a run of elements, what is added up, in float64
 
-NORM_BLOCK = 1024  # elements that are summed together, from each tensor's start
+NORM_BLOCK = BLOCK  # elements that are summed together, from each tensor's start
 NORM_LANES = 16  # sums kept side by side within a block
 UNIT_ROWS = 256  # rows of alternating units that are summed together
 TILE_ROWS = 64  # the same where their own sums are taken, too
@@ -52,25 +53,6 @@ def block_sums(terms: Array) -> list[float]:
         half //= 2
     sums: list[float] = lanes[:, 0].tolist()
     return sums
-
-
-def unit_count(param: Array, axis: int) -> int:
-    """The length of the first or last axis of an array that has several."""
-    return param.shape[axis] if param.ndim > 1 and param.size else 1
-
-
-def alternating(param: Array, axis: int) -> bool:
-    """Whether elements next to each other in memory are of different slices along this axis."""
-    return param.flags.c_contiguous != (axis == 0)
-
-
-def of_units(terms: Terms, param: Array, axis: int) -> Array:
-    """The sum over every slice along the first or last axis of `param`."""
-    count = unit_count(param, axis)
-    size = param.size // count
-    if count == 1 or not alternating(param, axis):
-        return of_runs(terms, count, size)
-    return of_alternating(terms, 0, count, size)
 
 
 def of_runs(terms: Terms, count: int, size: int) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change
+from gradstep.arrays.parts import Part
 from gradstep.reference.arithmetic import clamp, soft_threshold
 from gradstep.reference.draws import AVERAGE, FIRST_SLOT, PARAM, Draws, OfRun
 from gradstep.reference.factored import FactoredPlace
@@ -36,6 +37,7 @@ class Update:
         self,
         rule: Rule,
         cautious: bool,
+        part: Part,
         param: Place,
         slots: Sequence[Place],
         average: Place | None,
@@ -47,7 +49,7 @@ class Update:
         key: int,
     ) -> None:
         (*_, clip_value), (l2, decay, l1), (keep, take), coefficients, draws = row
-        self.cautious = cautious
+        self.cautious, self._part = cautious, part
         self.param, self._slots, self._average, self._copy = param, slots, average, copy
         self.rule = rule if self.factored is None else of_factors(rule)
         self._grad = grad
@@ -59,7 +61,7 @@ class Update:
         self._scale = cast(scale) * cast(limit)
         self._whole_scale = np.float64(scale) * np.float64(limit)
         self._keep, self._take = cast(keep), cast(take)
-        self._drawn = Draws(draws, key, param.shaped)
+        self._drawn = Draws(draws, key, part)
         self._cautious_scale: Any = None
 
     @property
@@ -101,19 +103,25 @@ class Update:
         count = len(terms(slice(0, 0)))
         return [of_elements(term(k), 0, self.size) for k in range(count)]
 
-    def scale_cautious_steps(self) -> None:
+    def count_agreeing(self) -> float:
+        """How many elements of the part a cautious step would move against their gradient."""
+
         def agreeing(run: slice) -> Array:
             g = self._gradient(run, self.param.read(run), True)
             return self.rule.agreeing(g, self._read_slots(run), self._own).astype(np.float64)
 
-        if self.cautious:
-            count = of_elements(agreeing, 0, self.size)
-            self._cautious_scale = self._cast(self.size / (count + 1))
+        return of_elements(agreeing, 0, self.size) if self.cautious else 0.0
+
+    def scale_cautious_steps(self, count: float) -> None:
+        """By how many elements of the whole agree."""
+        self._cautious_scale = self._cast(self._part.total / (count + 1))
 
     def runs(self) -> list[Run]:
         """Functions that each compute a run of the tensor, and return what is to be written."""
         starts = range(0, self.size, RUN)
-        return [partial(self._change, slice(start, start + RUN)) for start in starts]
+        return [
+            partial(self._change, slice(start, min(start + RUN, self.size))) for start in starts
+        ]
 
     def _gradient(self, run: slice, p: Array, extras: bool) -> Array:
         g: Array = self._scale * self._grad[run]

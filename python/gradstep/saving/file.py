@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-import stat
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -16,11 +15,12 @@ from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.groups import named_arrays
 from gradstep.arrays.loans import refuse_lent
 from gradstep.closures.lbfgs import LBFGS
+from gradstep.distributed.sharded import Sharded
 from gradstep.optimizer.front import Optimizer
 from gradstep.saving.atomic import write_atomically
+from gradstep.saving.closures import ClosurePart
 from gradstep.saving.parts import (
-    PARTS,
-    check_kinds,
+    Part,
     check_names,
     check_params,
     content_of,
@@ -29,19 +29,22 @@ from gradstep.saving.parts import (
     put_back,
     with_state,
 )
-from gradstep.saving.tensors import read_tensors, to_bytes
-from gradstep.saving.tree_json import decode, parse, to_json
+from gradstep.saving.reading import KEY, VERSION, import_safetensors, read
+from gradstep.saving.sharded import ShardedPart, load_together, save_together
+from gradstep.saving.tensors import to_bytes
+from gradstep.saving.tree_json import to_json
 from gradstep.values import check_flag
 
 Path = str | os.PathLike[str]
+Write = Callable[[dict[str, Any]], None]
+Agree = Callable[[Mapping[str, Any]], None]
 
-VERSION = 1
-KEY = "gradstep"  # of our JSON among the file's metadata
-WHOLE: Mapping[str, tuple[type, ...]] = {**PARTS, "others": (dict,), "values": (dict,)}
 KEEP = "load(..., hyperparameters=False) keeps what the optimizer was constructed with"
 
 
-def save(path: Path, opt: Optimizer | LBFGS, *, params: bool = True, **others: Any) -> None:
+def save(
+    path: Path, opt: Optimizer | LBFGS | Sharded, *, params: bool = True, **others: Any
+) -> None:
     """Write a checkpoint: everything that training depends on, in one safetensors file.
 
     At any moment `path` is the old file or the new one, whole, even if the process is killed or the
@@ -52,9 +55,10 @@ def save(path: Path, opt: Optimizer | LBFGS, *, params: bool = True, **others: A
     path : str or path-like
         The file; its folder has to exist. A symbolic link stays, and what it points to is replaced.
         Permissions are those that ``open`` would give.
-    opt : Optimizer or LBFGS
+    opt : Optimizer, LBFGS or Sharded
         Its state, averages, step counts, position in its schedules, and hyperparameters. Schedules
-        are functions and not in the file: the optimizer that loads it has its own.
+        are functions and not in the file: the optimizer that loads it has its own. Of a Sharded the
+        first rank writes the file, which is that of one process, and its `others`; all ranks call.
     params : bool
         Save the parameters, too.
     **others : objects with ``state_dict()`` and ``load_state_dict()``, or plain values
@@ -89,9 +93,19 @@ def save(path: Path, opt: Optimizer | LBFGS, *, params: bool = True, **others: A
     >>> resumed.steps, resumed.params["w"], rest["epoch"]
     (1, array([0.999, 0.999]), 3)
     """
+    prepared = partial(prepare_to_save, path, params, others)
+    if isinstance(opt, Sharded):
+        opt._turn.during("save()", save_together, opt, prepared, params)
+        return
+    write = prepared()
+    check_optimizer(opt)
+    opt._turn.during("save()", lambda: write(content_of(opt, params, copied=False)))
+
+
+def prepare_to_save(path: Path, params: Any, others: Mapping[str, Any]) -> Write:
+    """What writes the file, of what a checkpoint holds of the optimizer."""
     import_safetensors()  # what reads it
     check_flag("params", params)
-    check_optimizer(opt)
     for name in others.keys() & {"hyperparameters", "convert"}:
         raise TypeError(f"load() has an option {name!r}; give what you save another name")
     values = {name: value for name, value in others.items() if is_plain(value)}
@@ -101,22 +115,22 @@ def save(path: Path, opt: Optimizer | LBFGS, *, params: bool = True, **others: A
         if name not in values
     }
 
-    def write() -> None:
+    def write(of_optimizer: dict[str, Any]) -> None:
         content = {
             "version": VERSION,
-            **content_of(opt, params, copied=False),
+            **of_optimizer,
             "others": {name: other.state_dict() for name, other in objects.items()},
             "values": values,
         }
         text, tensors = to_json(content)
         write_atomically(os.fspath(path), to_bytes(tensors, {KEY: text}))
 
-    opt._turn.during("save()", write)
+    return write
 
 
 def load(
     path: Path,
-    opt: Optimizer | LBFGS | None = None,
+    opt: Optimizer | LBFGS | Sharded | None = None,
     *,
     params: Any = None,
     hyperparameters: bool = True,
@@ -131,7 +145,7 @@ def load(
     Parameters
     ----------
     path : str or path-like
-    opt : Optimizer, LBFGS or None
+    opt : Optimizer, LBFGS, Sharded or None
         Of the same kind, over parameters of the same names, shapes and dtypes in the same groups.
         Instruction set, threads, backend and memory order may differ. None leaves the optimizer's
         part out, to load parameters alone, say.
@@ -201,12 +215,12 @@ def load(
     live = {} if params is None or opt is not None else named_arrays(params)
     levels = 3 if opt is None else 4  # from the warning up to who called load()
 
-    def read_and_take_over() -> dict[str, Any]:
+    def read_and_take_over(agree: Agree = nothing) -> dict[str, Any]:
         done: list[bool] = []
         refuse_lent("load()", live.values())
         with saying(f"cannot load {path}: "), ExitStack() as undo:
             content = read(path)
-            part = None if opt is None else part_of(opt, content, hyperparameters, convert)
+            part = None if opt is None else part_for(opt, content, hyperparameters, convert)
             given = content["params"]
             if live and given is None:
                 raise ValueError("it was saved without parameters")
@@ -225,6 +239,7 @@ def load(
             if live:
                 check_params(live, given)
             changes = [filled(array, given[name]) for name, array in live.items()]
+            agree(content)
             changes.append(partial(done.append, True))
             if part is None:
                 at_once(changes)()
@@ -234,17 +249,21 @@ def load(
 
     if opt is None:
         return read_and_take_over()
+    if isinstance(opt, Sharded):
+        return opt._turn.during("load()", load_together, opt, read_and_take_over)
     return opt._turn.during("load()", read_and_take_over)
 
 
-def import_safetensors() -> Any:
-    try:
-        import safetensors
-    except ImportError:
-        raise ImportError(
-            'a checkpoint needs the package safetensors: pip install "gradstep[checkpoint]"'
-        ) from None
-    return safetensors
+def nothing(content: Mapping[str, Any]) -> None:
+    """One process agrees with itself."""
+
+
+def part_for(
+    opt: Optimizer | LBFGS | Sharded, content: dict[str, Any], hyperparameters: bool, convert: bool
+) -> Part | ClosurePart | ShardedPart:
+    if isinstance(opt, Sharded):
+        return ShardedPart(opt, content, hyperparameters, convert)
+    return part_of(opt, content, hyperparameters, convert)
 
 
 def check_optimizer(opt: Any) -> None:
@@ -253,28 +272,8 @@ def check_optimizer(opt: Any) -> None:
             f"opt must be the optimizer within the {type(opt).__name__}; save and load it as "
             f"{call_for(opt)}"
         )
-    if not isinstance(opt, (Optimizer, LBFGS)):
+    if not isinstance(opt, (Optimizer, LBFGS, Sharded)):
         raise TypeError(f"opt must be an optimizer, got a {type(opt).__name__}")
-
-
-def read(path: str) -> dict[str, Any]:
-    """What a checkpoint holds, its parts being there and of their types."""
-    safetensors = import_safetensors()
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError("it is not a regular file")
-    metadata, tensors = read_tensors(path, safetensors)
-    text = metadata.get(KEY)
-    if text is None:
-        raise ValueError("it is a safetensors file, but not one that gradstep.save() made")
-    plain = parse(text)
-    if not isinstance(plain, dict) or plain.get("version") != VERSION:
-        version = plain.get("version") if isinstance(plain, dict) else plain
-        raise ValueError(f"it has version {version!r}; this gradstep reads version {VERSION}")
-    plain.setdefault("values", {})  # of a file of before
-    check_kinds(plain, WHOLE)
-    content: dict[str, Any] = decode(plain, tensors)
-    check_kinds(content, WHOLE)
-    return content
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gradstep.arrays.at_once import Change, attribute, filled
 from gradstep.arrays.parameters import check_writeable
 from gradstep.closures.lbfgs import LBFGS
+from gradstep.distributed.sharded import Sharded
 from gradstep.method.hyperparameters import Hyperparameter
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.front import Optimizer
@@ -157,13 +158,20 @@ def content_of(opt: Optimizer | LBFGS, params: bool, *, copied: bool) -> dict[st
         return content_with_closure(opt, params)
     arrays = states.copies(opt.params) if copied else dict(opt.params)
     state = states.copied(opt._layout) if copied else states.to_dict(opt._layout)
+    return content_with(opt, state, arrays if params else None)
+
+
+def content_with(
+    opt: Optimizer, state: dict[str, Any], params: dict[str, Array] | None
+) -> dict[str, Any]:
+    """The same of a state of `opt`, whose arrays it names as they are stored."""
     for name, formats in opt._layout.formats.items():
         for key, format in formats.items():
             holder, entry = (state["ema"], name) if key == "ema" else (state["state"][name], key)
             if format == "bfloat16" and entry in holder:
                 holder[entry] = holder[entry].view(BFLOAT16_BITS)
     return {
-        "params": arrays if params else None,
+        "params": params,
         "optimizer": state,
         "constructed": [dict(group.constructed) for group in opt.groups],
     }
@@ -171,6 +179,8 @@ def content_of(opt: Optimizer | LBFGS, params: bool, *, copied: bool) -> dict[st
 
 def with_state(name: str, value: Any, **options: bool) -> Stateful:
     """`value` as an object with a state, or a TypeError that says what it may be."""
+    if isinstance(value, Sharded):
+        raise TypeError(f"{name} is a Sharded, which all ranks save together; give it a file")
     if isinstance(value, (Optimizer, LBFGS)):
         return WithParams(value, **options)
     if isinstance(value, GENERATORS):

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from gradstep.methods.adam_variants import momentum_at
 from gradstep.optimizer.cohorts import Cohort
-from gradstep.optimizer.layout import Rows
+from gradstep.optimizer.rows_of_step import Rows
 from gradstep.optimizer.settings import Settings
 from gradstep.saving.torch_kinds import derived
 from gradstep.values import shown

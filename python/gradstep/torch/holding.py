@@ -18,7 +18,8 @@ from gradstep.method.method import Method
 from gradstep.optimizer import half_copies
 from gradstep.optimizer.cohorts import after_step
 from gradstep.optimizer.group import Chosen, Group
-from gradstep.optimizer.layout import Layout, Rows
+from gradstep.optimizer.layout import Layout
+from gradstep.optimizer.rows_of_step import Rows
 from gradstep.optimizer.settings import Settings
 from gradstep.optimizer.storage import BESIDE_PARAM, Kept, fill, is_narrow
 from gradstep.reference import RULES
