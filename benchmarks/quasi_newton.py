@@ -30,10 +30,10 @@ OPTIONS = {
     "tolerance_grad": 0.0,
     "tolerance_change": 0.0,
 }
-# Bytes per element and iteration in float32. Of each pair, in both loops: s and y read, and the
-# direction read and written. Besides: g and the last one read, y written, g kept; s written from d;
-# p read and written, d read.
-MOVED = PAIRS * 2 * 16 + 36
+# Bytes per element and iteration in float32. Of each pair: s read twice, y once. Besides, read and
+# written: the gradient and its copy; this and the last one, d, and the new s and y; the gradient and
+# the sum over the y; both and d; p and d, and p.
+MOVED = PAIRS * 12 + 8 + 20 + 8 + 12 + 12
 CLOSURE = ", closure"
 
 

@@ -4,9 +4,11 @@
 // what they have to be, nothing is done and the caller, who is told so, finds the words.
 #include "engine/vectors.hpp"
 
+#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <cstddef>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -22,6 +24,11 @@ namespace gradstep {
 namespace {
 
 using Number = std::size_t;  // of a vector
+using Numbers = py::array_t<double, py::array::c_style>;
+
+Numbers numbers(const std::vector<double>& values) {
+  return Numbers(static_cast<py::ssize_t>(values.size()), values.data());
+}
 
 std::vector<Segment> segments_of(const std::vector<py::array>& params,
                                  const std::vector<std::size_t>& offsets) {
@@ -88,13 +95,6 @@ class BoundVectors {
     return released([&](const Crew& crew) { return vectors_.dot(crew, one, other); });
   }
 
-  double add(Number x, double scale, Number to, Number with) {
-    const char *from = at(x), *other = at(with);
-    char* into = at(to);
-    if (from == into || other == into) throw py::value_error("a vector is read and written");
-    return released([&](const Crew& crew) { return vectors_.add(crew, from, scale, into, other); });
-  }
-
   // False where a parameter is not what it was; so of move.
   bool save(Number to) {
     char* vector = at(to);
@@ -103,8 +103,9 @@ class BoundVectors {
     return true;
   }
 
-  bool move(Number x, double scale, Number d) {
-    const char *from = at(x), *along = at(d);
+  // From x, or from where the parameters are.
+  bool move(std::optional<Number> x, double scale, Number d) {
+    const char *from = x ? at(*x) : nullptr, *along = at(d);
     if (!unchanged()) return false;
     released([&](const Crew& crew) { vectors_.move(crew, addresses_, from, scale, along); });
     return true;
@@ -118,33 +119,43 @@ class BoundVectors {
     released([&](const Crew& crew) { vectors_.restore(crew, addresses_, vector); });
   }
 
-  std::tuple<double, double> differences(Number now, Number before, double scale, Number d,
-                                         Number s, Number y) {
+  std::tuple<double, double, Numbers, Numbers> differences(Number now, Number before, double scale,
+                                                           Number d, Number s, Number y,
+                                                           const std::vector<Number>& older) {
     const char *g = at(now), *old = at(before), *along = at(d);
     char *step = at(s), *change = at(y);
-    for (const char* read : {g, old, along})
-      if (read == step || read == change || step == change)
+    std::vector<const char*> steps, read{g, old, along};
+    for (const Number vector : older) steps.push_back(at(vector));
+    read.insert(read.end(), steps.begin(), steps.end());
+    for (const char* vector : read)
+      if (vector == step || vector == change || step == change)
         throw py::value_error("a vector is read and written");
     const auto of = released([&](const Crew& crew) {
-      return vectors_.differences(crew, g, old, scale, along, step, change);
+      return vectors_.differences(crew, g, old, scale, along, step, change, std::move(steps));
     });
-    return {of.ys, of.yy};
+    return {of.ys, of.yy, numbers(of.with_y), numbers(of.with_g)};
   }
 
-  std::tuple<double, double> direction(Number g,
-                                       const std::vector<std::tuple<Number, Number, double>>& pairs,
-                                       double scale, Number to) {
+  // Each pair: s, y, ρ, and the products of y with the steps of at least the pairs before it, the
+  // last of them at the end.
+  std::tuple<double, double> direction(
+      Number g, const std::vector<std::tuple<Number, Number, double, Numbers>>& pairs,
+      const std::vector<double>& along, double scale, Number to) {
     const char* gradient = at(g);
     char* d = at(to);
+    if (along.size() != pairs.size()) throw py::value_error("one product with g per pair");
     std::vector<Pair> held;
-    for (const auto& [s, y, rho] : pairs) {
-      held.push_back({at(s), at(y), rho});
+    for (const auto& [s, y, rho, products] : pairs) {
+      const auto known = static_cast<std::size_t>(products.size());
+      if (known < held.size()) throw py::value_error("one product per pair before");
+      held.push_back({at(s), at(y), rho, products.data() + (known - held.size())});
       if (held.back().s == d || held.back().y == d)
         throw py::value_error("a vector is read and written");
     }
     if (gradient == d) throw py::value_error("a vector is read and written");
-    const auto of = released(
-        [&](const Crew& crew) { return vectors_.direction(crew, gradient, held, scale, d); });
+    const auto of = released([&](const Crew& crew) {
+      return vectors_.direction(crew, gradient, held, along, scale, d);
+    });
     return {of.slope, of.largest};
   }
 
@@ -192,15 +203,13 @@ void register_vectors(py::module_& module) {
       .def("read", &BoundVectors::read, py::arg("grads"), py::arg("scale"), py::arg("to"))
       .def("measure", &BoundVectors::measure, py::arg("x"))
       .def("dot", &BoundVectors::dot, py::arg("x"), py::arg("y"))
-      .def("add", &BoundVectors::add, py::arg("x"), py::arg("scale"), py::arg("to"),
-           py::arg("with_"))
       .def("save", &BoundVectors::save, py::arg("to"))
       .def("restore", &BoundVectors::restore, py::arg("x"))
       .def("move", &BoundVectors::move, py::arg("x"), py::arg("scale"), py::arg("d"))
       .def("differences", &BoundVectors::differences, py::arg("now"), py::arg("before"),
-           py::arg("scale"), py::arg("d"), py::arg("s"), py::arg("y"))
-      .def("direction", &BoundVectors::direction, py::arg("g"), py::arg("pairs"), py::arg("scale"),
-           py::arg("to"));
+           py::arg("scale"), py::arg("d"), py::arg("s"), py::arg("y"), py::arg("older"))
+      .def("direction", &BoundVectors::direction, py::arg("g"), py::arg("pairs"), py::arg("along"),
+           py::arg("scale"), py::arg("to"));
 }
 
 }  // namespace gradstep

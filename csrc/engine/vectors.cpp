@@ -15,19 +15,56 @@ struct Run {
   const Segment& segment;
   const VectorKernels& kernels;
   std::size_t tensor, begin, count;
-  double* sums;  // of its first block
-  std::size_t first_block;
+  double* sums;  // of its blocks
+  std::size_t per_block;
 
+  std::size_t item() const { return item_size(segment.dtype); }
+  std::size_t bytes() const { return count * item(); }
+  std::size_t offset() const { return segment.offset + begin * item(); }
   template <class T>
   T* in(T* vector) const {
-    return vector + segment.offset + begin * item_size(segment.dtype);
+    return vector + offset();
   }
-  char* of(void* part) const { return static_cast<char*>(part) + begin * item_size(segment.dtype); }
-  const char* of(const void* part) const {
-    return static_cast<const char*>(part) + begin * item_size(segment.dtype);
+  char* of(void* part) const { return static_cast<char*>(part) + begin * item(); }
+  const char* of(const void* part) const { return static_cast<const char*>(part) + begin * item(); }
+  Several in(const std::vector<const char*>& vectors) const {
+    return {vectors.data(), vectors.size(), offset()};
   }
-  std::size_t bytes() const { return count * item_size(segment.dtype); }
+
+  // Calls act(run) for each block.
+  template <class Act>
+  void by_block(Act act) const {
+    for (std::size_t i = 0; i < count; i += norm_block)
+      act(Run{segment, kernels, tensor, begin + i, std::min(norm_block, count - i),
+              sums + i / norm_block * per_block, per_block});
+  }
 };
+
+// The first loop of the recursion, with q = −g − Σ a·y: from the newest pair, a = ρ·(s·q).
+std::vector<double> newest_first(const std::vector<Pair>& pairs, const std::vector<double>& along) {
+  const StandardArithmetic standard;
+  std::vector<double> alpha(pairs.size());
+  for (std::size_t i = 0; i < pairs.size(); ++i) alpha[i] = -along[i];
+  for (std::size_t j = pairs.size(); j-- > 0;) {
+    alpha[j] *= pairs[j].rho;
+    for (std::size_t i = 0; i < j; ++i) alpha[i] -= alpha[j] * pairs[j].products[i];
+  }
+  return alpha;
+}
+
+// The second one, from the oldest pair: b = ρ·(y·d), and d grows by (a − b)·s. Takes what y·d is
+// before it, and returns a − b.
+std::vector<double> oldest_first(const std::vector<Pair>& pairs, const std::vector<double>& alpha,
+                                 const std::vector<double>& along) {
+  const StandardArithmetic standard;
+  std::vector<double> gains(pairs.size());
+  for (std::size_t j = 0; j < pairs.size(); ++j) {
+    double product = along[j];
+    for (std::size_t i = 0; i < j; ++i) product += gains[i] * pairs[j].products[i];
+    gains[j] = alpha[j] - product * pairs[j].rho;
+  }
+  return gains;
+}
 
 }  // namespace
 
@@ -37,13 +74,14 @@ Vectors::Vectors(std::vector<Segment> segments) : segments_(std::move(segments))
     block_ends_.push_back(blocks += (segment.size + norm_block - 1) / norm_block);
     elements_ += segment.size;
   }
-  sums_.resize(blocks * std::max(measured_sums, difference_sums));
 }
 
-// Calls kernel(run) for all elements, each once, on as many threads as they are worth.
+// Calls kernel(run) for all elements, each once, on as many threads as they are worth. Each block
+// has so many sums.
 template <class Kernel>
-void Vectors::each(const Crew& crew, Kernel kernel) {
+void Vectors::each(const Crew& crew, std::size_t per_block, Kernel kernel) {
   const std::size_t blocks = block_ends_.empty() ? 0 : block_ends_.back();
+  if (sums_.size() < blocks * per_block) sums_.resize(blocks * per_block);
   const KernelTable& table = active_kernels();
   const bool flushing = flush_denormals();
   const Division division = crew.divide(elements_);
@@ -57,121 +95,156 @@ void Vectors::each(const Crew& crew, Kernel kernel) {
       if (block >= end) continue;
       const std::size_t from = (block - start) * norm_block;
       const std::size_t to = std::min((end - start) * norm_block, segment.size);
-      kernel(Run{segment, table.vectors[segment.dtype], t, from, to - from, sums_.data(), block});
+      kernel(Run{segment, table.vectors[segment.dtype], t, from, to - from,
+                 sums_.data() + block * per_block, per_block});
       block = end;
     }
   };
   crew.run(division, job);
 }
 
-// The sum over all blocks of the `which`-th of those that each block has.
-double Vectors::total(std::size_t which, std::size_t per_block) const {
+// The sums over all blocks.
+std::vector<double> Vectors::totals(std::size_t per_block) const {
   const StandardArithmetic standard;
-  double all = 0;
+  std::vector<double> all(per_block), tensor(per_block);
   std::size_t block = 0;
   for (const std::size_t end : block_ends_) {
-    double tensor = 0;
-    for (; block < end; ++block) tensor += sums_[block * per_block + which];
-    all += tensor;
+    std::fill(tensor.begin(), tensor.end(), 0.0);
+    for (; block < end; ++block)
+      for (std::size_t k = 0; k < per_block; ++k) tensor[k] += sums_[block * per_block + k];
+    for (std::size_t k = 0; k < per_block; ++k) all[k] += tensor[k];
   }
   return all;
 }
 
-Size Vectors::size_of() const {
-  double largest = 0;
+// Of what has been measured, the first of a block's sums.
+double Vectors::largest(std::size_t per_block) const {
+  double most = 0;
   for (std::size_t i = 0; !block_ends_.empty() && i < block_ends_.back(); ++i)
-    largest = std::max(largest, sums_[i * measured_sums]);
-  return {largest, total(1, measured_sums), total(2, measured_sums)};
+    most = std::max(most, sums_[i * per_block]);
+  return most;
+}
+
+Size Vectors::size_of() const {
+  const std::vector<double> sums = totals(measured_sums);
+  return {largest(measured_sums), sums[1], sums[2]};
 }
 
 Size Vectors::read(const Crew& crew, const std::vector<const void*>& parts, double scale,
                    char* to) {
-  each(crew, [&](const Run& run) {
-    double* sums = run.sums + run.first_block * measured_sums;
+  each(crew, measured_sums, [&](const Run& run) {
     if (const void* part = parts[run.tensor]) {
-      run.kernels.measured(run.of(part), scale, run.in(to), run.count, sums);
+      run.kernels.measured(run.of(part), scale, run.in(to), run.count, run.sums);
     } else {
       std::memset(run.in(to), 0, run.bytes());
-      std::fill_n(sums, (run.count + norm_block - 1) / norm_block * measured_sums, 0.0);
+      std::fill_n(run.sums, (run.count + norm_block - 1) / norm_block * measured_sums, 0.0);
     }
   });
   return size_of();
 }
 
 Size Vectors::measure(const Crew& crew, char* x) {
-  each(crew, [&](const Run& run) {
-    run.kernels.measured(run.in(x), 1.0, run.in(x), run.count,
-                         run.sums + run.first_block * measured_sums);
+  each(crew, measured_sums, [&](const Run& run) {
+    run.kernels.measured(run.in(x), 1.0, run.in(x), run.count, run.sums);
   });
   return size_of();
 }
 
 double Vectors::dot(const Crew& crew, const char* x, const char* y) {
-  each(crew, [&](const Run& run) {
-    run.kernels.dot(run.in(x), run.in(y), run.count, run.sums + run.first_block);
+  const std::vector<const char*> only{x};
+  each(crew, 1, [&](const Run& run) {
+    run.by_block([&](const Run& block) {
+      block.kernels.products(block.in(only), block.in(y), nullptr, block.count, block.sums);
+    });
   });
-  return total(0, 1);
-}
-
-double Vectors::scaled(const Crew& crew, const char* x, double scale, char* to, const char* with) {
-  each(crew, [&](const Run& run) {
-    run.kernels.scaled(run.in(x), scale, run.in(to), run.in(with), run.count,
-                       run.sums + run.first_block);
-  });
-  return total(0, 1);
-}
-
-double Vectors::add(const Crew& crew, const char* x, double scale, char* to, const char* with) {
-  each(crew, [&](const Run& run) {
-    run.kernels.added(run.in(x), scale, run.in(to), run.in(with), run.count,
-                      run.sums + run.first_block);
-  });
-  return total(0, 1);
+  return totals(1)[0];
 }
 
 void Vectors::save(const Crew& crew, const std::vector<void*>& params, char* to) {
-  each(crew,
+  each(crew, 0,
        [&](const Run& run) { std::memcpy(run.in(to), run.of(params[run.tensor]), run.bytes()); });
 }
 
 void Vectors::restore(const Crew& crew, const std::vector<void*>& params, const char* from) {
-  each(crew,
+  each(crew, 0,
        [&](const Run& run) { std::memcpy(run.of(params[run.tensor]), run.in(from), run.bytes()); });
 }
 
 void Vectors::move(const Crew& crew, const std::vector<void*>& params, const char* x, double scale,
                    const char* d) {
-  each(crew, [&](const Run& run) {
-    run.kernels.moved(run.in(x), scale, run.in(d), run.of(params[run.tensor]), run.count);
+  each(crew, 0, [&](const Run& run) {
+    char* param = run.of(params[run.tensor]);
+    run.kernels.moved(x ? run.in(x) : param, scale, run.in(d), param, run.count);
   });
 }
 
 Vectors::Differences Vectors::differences(const Crew& crew, const char* now, const char* before,
-                                          double scale, const char* d, char* s, char* y) {
-  each(crew, [&](const Run& run) {
-    run.kernels.differences(run.in(now), run.in(before), scale, run.in(d), run.in(s), run.in(y),
-                            run.count, run.sums + run.first_block * difference_sums);
+                                          double scale, const char* d, char* s, char* y,
+                                          std::vector<const char*> older) {
+  std::vector<const char*> steps = std::move(older);
+  steps.push_back(s);
+  each(crew, 1 + 2 * steps.size(), [&](const Run& run) {
+    run.by_block([&](const Run& block) {
+      const VectorKernels& kernels = block.kernels;
+      double of_y[measured_sums];
+      kernels.moved(block.in(now), -1.0, block.in(before), block.in(y), block.count);
+      kernels.combined(block.in(d), scale, {}, nullptr, 1.0, block.in(s), block.count);
+      kernels.measured(block.in(y), 1.0, block.in(y), block.count, of_y);
+      block.sums[0] = of_y[2];
+      kernels.products(block.in(steps), block.in(y), block.in(now), block.count, block.sums + 1);
+    });
   });
-  return {total(0, difference_sums), total(1, difference_sums)};
+  const std::vector<double> sums = totals(1 + 2 * steps.size());
+  Differences found{sums[sums.size() - 2], sums[0], {}, {}};
+  for (std::size_t k = 0; k < steps.size(); ++k) {
+    if (k + 1 < steps.size()) found.with_y.push_back(sums[1 + 2 * k]);
+    found.with_g.push_back(sums[2 + 2 * k]);
+  }
+  return found;
 }
 
-// Nocedal & Wright 2006, Algorithm 7.4. Every pass but the first also takes the product that the
-// next one needs, so that a vector is read once for both.
+// d = scale·(−g − Σ a·y), added up from the newest pair; and its products with all y.
+std::vector<double> Vectors::along_changes(const Crew& crew, const char* g,
+                                           const std::vector<Pair>& pairs,
+                                           const std::vector<double>& alpha, double scale,
+                                           char* d) {
+  std::vector<const char*> oldest, newest;
+  std::vector<double> factors;
+  for (const Pair& pair : pairs) oldest.push_back(pair.y);
+  newest.assign(oldest.rbegin(), oldest.rend());
+  for (std::size_t k = pairs.size(); k-- > 0;) factors.push_back(-alpha[k]);
+  each(crew, pairs.size(), [&](const Run& run) {
+    run.by_block([&](const Run& block) {
+      block.kernels.combined(block.in(g), -1.0, block.in(newest), factors.data(), scale,
+                             block.in(d), block.count);
+      block.kernels.products(block.in(oldest), block.in(d), nullptr, block.count, block.sums);
+    });
+  });
+  return totals(pairs.size());
+}
+
+// Nocedal & Wright 2006, Algorithm 7.4. What its loops need of one pair after another are products,
+// which follow from those of the pairs among each other: so each loop is one pass over vectors.
 Vectors::Direction Vectors::direction(const Crew& crew, const char* g,
-                                      const std::vector<Pair>& pairs, double scale, char* d) {
-  const std::size_t count = pairs.size();
-  std::vector<double> alpha(count);
-  double product = scaled(crew, g, -1.0, d, count ? pairs[count - 1].s : g);
-  for (std::size_t i = count; i-- > 0;) {
-    alpha[i] = product * pairs[i].rho;
-    product = add(crew, pairs[i].y, -alpha[i], d, i ? pairs[i - 1].s : g);
-  }
-  product = scaled(crew, d, scale, d, count ? pairs[0].y : g);
-  for (std::size_t i = 0; i < count; ++i) {
-    const double beta = product * pairs[i].rho;
-    product = add(crew, pairs[i].s, alpha[i] - beta, d, i + 1 < count ? pairs[i + 1].y : g);
-  }
-  return {product, measure(crew, d).largest};
+                                      const std::vector<Pair>& pairs,
+                                      const std::vector<double>& along, double scale, char* d) {
+  const std::vector<double> alpha = newest_first(pairs, along);
+  const std::vector<double> gains =
+      oldest_first(pairs, alpha, along_changes(crew, g, pairs, alpha, scale, d));
+  std::vector<const char*> steps;
+  for (const Pair& pair : pairs) steps.push_back(pair.s);
+  const std::vector<const char*> only{d};
+  constexpr std::size_t per_block = measured_sums + 1;
+  each(crew, per_block, [&](const Run& run) {
+    run.by_block([&](const Run& block) {
+      char* part = block.in(d);
+      block.kernels.combined(part, 1.0, block.in(steps), gains.data(), 1.0, part, block.count);
+      block.kernels.measured(part, 1.0, part, block.count, block.sums);
+      block.kernels.products(block.in(only), block.in(g), nullptr, block.count,
+                             block.sums + measured_sums);
+    });
+  });
+  return {totals(per_block)[measured_sums], largest(per_block)};
 }
 
 }  // namespace gradstep

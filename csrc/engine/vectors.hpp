@@ -26,10 +26,12 @@ struct Size {
   double largest, absolute, squares;
 };
 
-// One of the pairs that L-BFGS keeps: a step, the gradient's change along it, and 1/(y·s).
+// One of the pairs that L-BFGS keeps: a step, the gradient's change along it, 1/(y·s), and the
+// products of y with the steps of the pairs before it, from the oldest.
 struct Pair {
-  char *s, *y;
+  const char *s, *y;
   double rho;
+  const double* products;
 };
 
 class Vectors {
@@ -42,36 +44,38 @@ class Vectors {
   Size read(const Crew& crew, const std::vector<const void*>& parts, double scale, char* to);
   Size measure(const Crew& crew, char* x);
   double dot(const Crew& crew, const char* x, const char* y);
-  // to += scale·x, and what comes of it with `with`.
-  double add(const Crew& crew, const char* x, double scale, char* to, const char* with);
 
   void save(const Crew& crew, const std::vector<void*>& params, char* to);
   void restore(const Crew& crew, const std::vector<void*>& params, const char* from);
-  // params = x + scale·d
+  // params = x + scale·d; x may be null: params += scale·d.
   void move(const Crew& crew, const std::vector<void*>& params, const char* x, double scale,
             const char* d);
 
   struct Differences {
     double ys, yy;
+    std::vector<double> with_y, with_g;
   };
-  // y = now − before, s = scale·d.
+  // y = now − before, s = scale·d; and the products of the older steps with y and with now, the
+  // latter of s, too.
   Differences differences(const Crew& crew, const char* now, const char* before, double scale,
-                          const char* d, char* s, char* y);
+                          const char* d, char* s, char* y, std::vector<const char*> older);
 
   struct Direction {
     double slope, largest;  // with the gradient; absolute
   };
-  // d = −H·g by the two-loop recursion, of these pairs from the oldest, and `scale` as the first
-  // inverse Hessian.
-  Direction direction(const Crew& crew, const char* g, const std::vector<Pair>& pairs, double scale,
-                      char* d);
+  // d = −H·g by the two-loop recursion, of these pairs from the oldest, the products of their steps
+  // with g, and `scale` as the first inverse Hessian.
+  Direction direction(const Crew& crew, const char* g, const std::vector<Pair>& pairs,
+                      const std::vector<double>& along, double scale, char* d);
 
  private:
   template <class Kernel>
-  void each(const Crew& crew, Kernel kernel);
-  double total(std::size_t which, std::size_t per_block) const;
+  void each(const Crew& crew, std::size_t per_block, Kernel kernel);
+  double largest(std::size_t per_block) const;
+  std::vector<double> totals(std::size_t per_block) const;
   Size size_of() const;
-  double scaled(const Crew& crew, const char* x, double scale, char* to, const char* with);
+  std::vector<double> along_changes(const Crew& crew, const char* g, const std::vector<Pair>& pairs,
+                                    const std::vector<double>& alpha, double scale, char* d);
 
   const std::vector<Segment> segments_;
   std::vector<std::size_t> block_ends_;  // blocks of all tensors up to each

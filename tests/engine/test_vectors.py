@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("native", "low_threshold")
 ISAS = gs.runtime.available_isas()
 THREADS = (1, 2, 3, 7)
 DTYPES = ("float32", "float64", "mixed")
+PAIRS = 19  # more than what is added up at a time
 
 
 def params_of(dtype: str) -> dict[str, Array]:
@@ -49,21 +50,23 @@ def everything(space: Space) -> dict[str, Array]:
 
 def work(params: dict[str, Array]) -> tuple[list[Any], dict[str, Array]]:
     """What all operations return, and what they leave."""
-    space = space_of(params, 12)
-    engine = space.engine
+    space = space_of(params, 4 + 2 * PAIRS + 2)
+    engine, d, x = space.engine, 3, 4 + 2 * PAIRS
     grads = leaves(params, 0)
     grads[3] = None
     returned: list[Any] = [engine.read(grads, -1.0, 0), engine.read(leaves(params, 1), 0.3, 1)]
-    pairs = []
-    for k in range(3):
+    pairs: list[Any] = []
+    for k in range(PAIRS):
         engine.read(leaves(params, 2 + k), 1.0, 2)
         s, y = 4 + 2 * k, 5 + 2 * k
-        ys, yy = engine.differences(2, k % 2, 0.1, 1, s, y)
-        returned += [ys, yy]
-        pairs.append((s, y, 1.0 / abs(ys)))
-    returned += [engine.direction(0, pairs, 0.7, 3), engine.direction(0, [], 1.0, 10)]
-    returned += [engine.save(11), engine.move(11, -0.01, 3), engine.dot(3, 0)]
-    returned += [engine.add(1, 0.25, 2, 3), engine.measure(2)]
+        older = [pair[0] for pair in pairs]
+        ys, yy, products, along = engine.differences(2, k % 2, 0.1, 1, s, y, older)
+        returned += [ys, yy, *products, *along]
+        pairs.append((s, y, 1.0 / abs(ys), products))
+    returned += [engine.direction(2, pairs[1:], along[1:], 0.7, d)]
+    returned += [engine.direction(0, [], [], 1.0, x)]
+    returned += [engine.save(x + 1), engine.move(x + 1, -0.01, d), engine.move(None, 0.3, 1)]
+    returned += [engine.dot(d, 0), engine.measure(2)]
     return returned, everything(space)
 
 
@@ -104,8 +107,10 @@ def test_special_values_native_equals_reference(dtype: str, isa: str) -> None:
             space = space_of({"x": values[0].copy()}, 5)
             engine = space.engine
             returned = [engine.read([v], 1.0, i) for i, v in enumerate(values)]
-            returned += [engine.differences(0, 1, 0.5, 1, 2, 3)]
-            returned += [engine.direction(0, [(2, 3, 0.1)], 0.5, 4), engine.move(0, 2.0, 1)]
+            ys, yy, products, along = engine.differences(0, 1, 0.5, 1, 2, 3, [0])
+            returned += [(ys, yy, *products, *along)]
+            returned += [engine.direction(0, [(2, 3, 0.1, products)], [0.2], 0.5, 4)]
+            returned += [engine.move(0, 2.0, 1)]
             return returned, everything(space)
 
     with gs.runtime.set_isa(isa):
@@ -126,16 +131,20 @@ def test_what_is_computed(backend: str) -> None:
     np.testing.assert_array_equal(space.parts(0)["b"], [[0.0], [0.0]])
     engine.save(1)
     assert engine.dot(0, 1) == 18.0
-    assert engine.add(0, 0.5, 1, 0) == 0 * -2.0 + 7.0 * 10.0
+    assert engine.direction(0, [], [], 0.5, 4) == (-52.0, 5.0)
+    np.testing.assert_array_equal(space.parts(4)["a"], [1.0, -5.0])
+    assert engine.move(None, -1.0, 4)
+    engine.save(1)
+    np.testing.assert_array_equal(params["a"], [0.0, 7.0])
     assert engine.move(1, 2.0, 0)
     np.testing.assert_array_equal(params["a"], [-4.0, 27.0])
     np.testing.assert_array_equal(params["b"], [[3.0], [4.0]])
     engine.restore(0)
     np.testing.assert_array_equal(params["a"], [-2.0, 10.0])
-    assert engine.differences(0, 1, 3.0, 0, 2, 3) == (
-        -2 * -6.0 + 3 * 30.0 + 0.0,
-        4.0 + 9.0 + 9.0 + 16.0,
-    )
+    ys, yy, products, along = engine.differences(0, 1, 3.0, 0, 2, 3, [1])
+    assert (ys, yy) == (-2 * -6.0 + 3 * 30.0 + 0.0, 4.0 + 9.0 + 9.0 + 16.0)
+    assert products.tolist() == [7 * 3.0 - 3 * 3.0 - 4 * 4.0]
+    assert along.tolist() == [7 * 10.0, 2 * 6.0 + 10 * 30.0]
 
 
 def test_the_direction_is_that_of_the_dense_inverse_hessian(backend: str) -> None:
@@ -156,10 +165,12 @@ def test_the_direction_is_that_of_the_dense_inverse_hessian(backend: str) -> Non
         H = left @ H @ left.T + rho * np.outer(s, s)
         put(s, 2 * k)
         put(y, 2 * k + 1)
-        pairs.append((2 * k, 2 * k + 1, rho))
+        products = np.array([engine.dot(older, 2 * k + 1) for older, *_ in pairs])
+        pairs.append((2 * k, 2 * k + 1, rho, products))
     g = rng.normal(size=13)
     put(g, 8)
-    slope, largest = engine.direction(8, pairs, 0.3, 9)
+    along = [engine.dot(step, 8) for step, *_ in pairs]
+    slope, largest = engine.direction(8, pairs, along, 0.3, 9)
     parts = space.parts(9)
     d = np.concatenate([parts["a"], parts["b"].ravel()])
     np.testing.assert_allclose(d, -H @ g, rtol=1e-12, atol=1e-12)
@@ -194,15 +205,19 @@ def test_moved_parameters_are_noticed(backend: str) -> None:
 
 
 def test_native_refuses_what_would_overlap() -> None:
-    engine = space_of({"w": np.ones(3)}, 3).engine
+    engine, none = space_of({"w": np.ones(3)}, 3).engine, np.zeros(0)
     for call in (
-        lambda: engine.add(0, 1.0, 0, 1),
-        lambda: engine.direction(0, [], 1.0, 0),
-        lambda: engine.direction(0, [(1, 2, 1.0)], 1.0, 2),
-        lambda: engine.differences(0, 1, 1.0, 2, 2, 1),
+        lambda: engine.direction(0, [], [], 1.0, 0),
+        lambda: engine.direction(0, [(1, 2, 1.0, none)], [1.0], 1.0, 2),
+        lambda: engine.differences(0, 1, 1.0, 2, 2, 1, []),
+        lambda: engine.differences(0, 0, 1.0, 0, 1, 2, [1]),
     ):
         with pytest.raises(ValueError, match="a vector is read and written"):
             call()
+    with pytest.raises(ValueError, match="one product with g per pair"):
+        engine.direction(0, [], [1.0], 1.0, 1)
+    with pytest.raises(ValueError, match="one product per pair before"):
+        engine.direction(0, [(1, 1, 1.0, none), (1, 1, 1.0, none)], [1.0, 1.0], 1.0, 2)
     with pytest.raises(ValueError, match="there is no such vector"):
         engine.dot(0, 3)
 

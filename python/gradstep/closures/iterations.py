@@ -6,16 +6,29 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gradstep.arrays.structure import Align
 from gradstep.closures.evaluation import Closure, check_present, evaluated, usable
 from gradstep.closures.info import ClosureInfo, NotFinite
 from gradstep.closures.line_search import StrongWolfe, Trial
 from gradstep.closures.space import Size, Slots, Space
 
-Pair = tuple[int, int, float]
+Array = NDArray[Any]
 Callback = Callable[[int, float, float], object]
 
 LEAST_CURVATURE = 1e-10  # y·s of a pair that is kept
+NO_PRODUCTS = np.zeros(0)
+
+
+class Pair(NamedTuple):
+    """A step and the gradient's change along it, by their numbers."""
+
+    s: int
+    y: int
+    rho: float  # 1/(y·s)
+    products: Array | None = None  # y with the s before it, the last at its end; None: not known
 
 
 class Memory(NamedTuple):
@@ -24,7 +37,7 @@ class Memory(NamedTuple):
     steps: int = 0
     iterations: int = 0
     evaluations: int = 0
-    pairs: tuple[Pair, ...] = ()  # from the oldest: s, y, 1/(y·s)
+    pairs: tuple[Pair, ...] = ()  # from the oldest
     scale: float = 1.0  # of the first inverse Hessian
     t: float = 0.0  # of the last move, along d, from where this gradient is of
     d: int | None = None
@@ -33,7 +46,7 @@ class Memory(NamedTuple):
     absent: tuple[str, ...] | None = None  # parameters without a gradient; None: not known yet
 
     def vectors(self) -> set[int]:
-        of_pairs = {vector for s, y, _ in self.pairs for vector in (s, y)}
+        of_pairs = {vector for pair in self.pairs for vector in (pair.s, pair.y)}
         return of_pairs | {v for v in (self.d, self.gradient) if v is not None}
 
 
@@ -50,9 +63,10 @@ class Iterations:
         align: Align,
         callback: Callback | None,
     ) -> None:
-        self._space, self._slots, self._memory, self._options = space, slots, memory, options
+        self._space, self._slots, self._options = space, slots, options
         self._closure, self._align, self._callback = closure, align, callback
         self._engine = space.engine
+        self._memory = memory._replace(pairs=with_products(space, memory.pairs))
         self._sign = -1.0 if options["maximize"] else 1.0
         self._names = list(space.params)
         self._evaluations = 0
@@ -81,7 +95,6 @@ class Iterations:
             if slope > -options["tolerance_change"]:
                 stopped = "slope"
                 break
-            self._space.save(self._x)
             if options["line_search_fn"] is None:
                 now = self._move(now, t, evaluate=done != options["max_iter"])
             else:
@@ -123,22 +136,25 @@ class Iterations:
     def _turn_to(self, now: Trial) -> tuple[float, float]:
         """A new direction; its slope and its largest element."""
         memory, slots, engine = self._memory, self._slots, self._engine
-        pairs, scale, first = memory.pairs, memory.scale, memory.iterations == 0
-        if not first:
+        pairs, scale, along = memory.pairs, memory.scale, NO_PRODUCTS
+        if memory.iterations > 0:
             s, y = slots.take(), slots.take()
-            ys, yy = engine.differences(now.gradient, memory.gradient, memory.t, memory.d, s, y)
+            surplus = max(len(pairs) + 1 - self._options["history_size"], 0)
+            dropped, kept = pairs[:surplus], pairs[surplus:]
+            ys, yy, products, along = engine.differences(
+                now.gradient, memory.gradient, memory.t, memory.d, s, y, [pair.s for pair in kept]
+            )
             if ys > LEAST_CURVATURE:
-                kept = self._options["history_size"] - 1
-                dropped = pairs[: max(len(pairs) - kept, 0)]
-                pairs = (*pairs[len(dropped) :], (s, y, 1.0 / ys))
-                scale = ys / yy
-                for old_s, old_y, _ in dropped:
-                    slots.give(old_s, old_y)
+                pairs, scale = (*kept, Pair(s, y, 1.0 / ys, products)), ys / yy
+                for old in dropped:
+                    slots.give(old.s, old.y)
             else:
                 slots.give(s, y)
+                of_dropped = [engine.dot(old.s, now.gradient) for old in dropped]
+                along = np.array([*of_dropped, *along[:-1]])
             slots.give(memory.d)
         d = slots.take()
-        of_direction: tuple[float, float] = engine.direction(now.gradient, pairs, scale, d)
+        of_direction: tuple[float, float] = engine.direction(now.gradient, pairs, along, scale, d)
         self._memory = memory._replace(
             iterations=memory.iterations + 1, pairs=pairs, scale=scale, d=d, gradient=now.gradient,
             loss=now.loss,
@@ -164,38 +180,58 @@ class Iterations:
 
     def _try(self, t: float, kept: tuple[Trial, ...]) -> Trial:
         """The trial at x + t·d."""
+        trial = self._trial(self._x, t, kept)
+        self._at = t
+        return trial._replace(slope=self._engine.dot(trial.gradient, self._memory.d))
+
+    def _trial(self, x: int | None, t: float, kept: tuple[Trial, ...]) -> Trial:
+        """That at x + t·d, whose slope is not looked at; None for where the parameters are."""
         used = {trial.gradient for trial in kept}
         to = next(vector for vector in self._gradients if vector not in used)
-        d = self._memory.d
-        assert d is not None
-        self._space.move(self._x, t, d)
-        loss, _, _, size = self._evaluate(to)
-        if not usable(loss, size[1]):
+        self._go(x, t)
+        trial = Trial(t, *self._evaluate(to))
+        if not usable(trial.loss, trial.size[1]):
             raise NotFinite
-        self._at = t
-        return Trial(t, loss, self._engine.dot(to, d), to, size)
+        return trial
+
+    def _go(self, x: int | None, t: float) -> None:
+        assert self._memory.d is not None
+        self._space.move(x, t, self._memory.d)
 
     def _move(self, now: Trial, t: float, evaluate: bool) -> Trial:
         """The point a step of `t` away."""
-        if evaluate:
-            now = self._try(t, (now,))
-            if now.loss == math.inf:
-                raise NotFinite
-            return now
-        assert self._memory.d is not None
-        self._space.move(self._x, t, self._memory.d)
-        return now._replace(t=t)
+        if not evaluate:
+            self._go(None, t)
+            return now._replace(t=t)
+        now = self._trial(None, t, (now,))
+        if now.loss == math.inf:
+            raise NotFinite
+        return now
 
     def _search(self, now: Trial, t: float, reach: float) -> tuple[Trial, str]:
+        self._space.save(self._x)
         most = self._options["max_eval"] - self._evaluations
         search = StrongWolfe(self._try, now, reach, most)
         found, how = search.search(t)
         if self._at != found.t:
-            assert self._memory.d is not None
-            self._space.move(self._x, found.t, self._memory.d)
+            self._go(self._x, found.t)
         return found, how
 
     def _report(self, now: Trial) -> None:
         if self._callback:
             norm = math.sqrt(now.size[2])
             self._callback(self._memory.iterations, self._sign * now.loss, norm)
+
+
+def with_products(space: Space, pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+    """The pairs, with the products that are not known."""
+    steps = [pair.s for pair in pairs]
+
+    def known(i: int, pair: Pair) -> Pair:
+        if pair.products is not None:
+            return pair
+        return pair._replace(
+            products=np.array([space.engine.dot(s, pair.y) for s in steps[:i]], np.float64)
+        )
+
+    return tuple(known(i, pair) for i, pair in enumerate(pairs))

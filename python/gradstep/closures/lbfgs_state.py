@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.at_once import Change
-from gradstep.closures.iterations import Memory
+from gradstep.closures.iterations import Memory, Pair
 from gradstep.closures.options import declared
 from gradstep.closures.space import Slots, Space
 from gradstep.values import check_count, check_entries, check_finite, shown
@@ -40,7 +40,8 @@ def to_dict(opt: Any) -> dict[str, Any]:
         "evaluations": memory.evaluations,
         "options": {n: value for n, value in opt._options.items() if not callable(value)},
         "history": [
-            {"step": copied(s), "change": copied(y), "rho": rho} for s, y, rho in memory.pairs
+            {"step": copied(pair.s), "change": copied(pair.y), "rho": pair.rho}
+            for pair in memory.pairs
         ],
         "scale": memory.scale,
         "t": memory.t,
@@ -76,16 +77,14 @@ def checked(opt: Any, state_dict: Any, hyperparameters: bool = True) -> Change:
     space.begin()
     slots = Slots(space, opt._memory.vectors())
 
-    def written(vector: Vector | None) -> int | None:
-        if vector is None:
-            return None
+    def written(vector: Vector) -> int:
         number = slots.take()
         for name, part in space.parts(number).items():
             part[...] = vector[name]
         return number
 
-    pairs = tuple((written(s), written(y), rho) for s, y, rho in history)
-    d, gradient = map(written, ends)
+    pairs = tuple(Pair(written(s), written(y), rho) for s, y, rho in history)
+    d, gradient = (None if vector is None else written(vector) for vector in ends)
     memory = Memory(**counts, pairs=pairs, d=d, gradient=gradient, absent=absent, **numbers)  # type: ignore[arg-type]
     return partial(vars(opt).update, _memory=memory, _options=options)
 

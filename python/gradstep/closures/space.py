@@ -91,8 +91,8 @@ class Space:
         if not self.engine.save(to):
             self.check()
 
-    def move(self, x: int, t: float, d: int) -> None:
-        """The parameters = x + t·d."""
+    def move(self, x: int | None, t: float, d: int) -> None:
+        """The parameters = x + t·d; None stands for what they are."""
         if not self.engine.move(x, t, d):
             self.check()
 

@@ -15,7 +15,7 @@ from gradstep.reference.measures import of_elements
 
 Array = NDArray[Any]
 Vector = list[Array]  # its part of every parameter, flat
-Pair = tuple[int, int, float]
+Pair = tuple[int, int, float, Array]
 
 
 class Vectors:
@@ -59,12 +59,6 @@ class Vectors:
     def dot(self, x: int, y: int) -> float:
         return product(self._memory[x], self._memory[y])
 
-    def add(self, x: int, scale: float, to: int, with_: int) -> float:
-        for part, of in zip(self._memory[to], self._memory[x], strict=True):
-            with np.errstate(all="ignore"):
-                part += part.dtype.type(scale) * of
-        return self.dot(to, with_)
-
     def save(self, to: int) -> bool:
         if not self._unchanged():
             return False
@@ -72,11 +66,11 @@ class Vectors:
             part[...] = param
         return True
 
-    def move(self, x: int, scale: float, d: int) -> bool:
+    def move(self, x: int | None, scale: float, d: int) -> bool:
         if not self._unchanged():
             return False
-        of = zip(self._flat, self._memory[x], self._memory[d], strict=True)
-        for param, start, along in of:
+        starts = self._flat if x is None else self._memory[x]
+        for param, start, along in zip(self._flat, starts, self._memory[d], strict=True):
             with np.errstate(all="ignore"):
                 np.add(start, param.dtype.type(scale) * along, param)
         return True
@@ -86,34 +80,51 @@ class Vectors:
             param[...] = part
 
     def differences(
-        self, now: int, before: int, scale: float, d: int, s: int, y: int
-    ) -> tuple[float, float]:
+        self, now: int, before: int, scale: float, d: int, s: int, y: int, older: Sequence[int]
+    ) -> tuple[float, float, Array, Array]:
         memory = self._memory
         of = zip(memory[now], memory[before], memory[d], memory[s], memory[y], strict=True)
         for new, old, along, step, change in of:
             with np.errstate(all="ignore"):
                 np.subtract(new, old, change)
                 np.multiply(along, step.dtype.type(scale), step)
-        return product(memory[y], memory[s]), product(memory[y], memory[y])
+        with_y, with_g = self._dots(older, y), self._dots([*older, s], now)
+        return self.dot(y, s), self.dot(y, y), with_y, with_g
 
     def direction(
-        self, g: int, pairs: Sequence[Pair], scale: float, to: int
+        self, g: int, pairs: Sequence[Pair], along: Sequence[float], scale: float, to: int
     ) -> tuple[float, float]:
         """Nocedal & Wright 2006, Algorithm 7.4: the pairs from the oldest to the newest."""
-        self._scale(g, -1.0, to)
-        alphas = []
-        for s, y, rho in reversed(pairs):
-            alphas.append(self.dot(s, to) * rho)
-            self.add(y, -alphas[-1], to, g)
-        self._scale(to, scale, to)
-        for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
-            self.add(s, alpha - self.dot(y, to) * rho, to, g)
+        count, steps, changes = len(pairs), [p[0] for p in pairs], [p[1] for p in pairs]
+        products = np.zeros((count, count))  # s_i·y_j where pair i is before j
+        for j in range(1, count):
+            products[:j, j] = pairs[j][3][-j:]
+        with np.errstate(all="ignore"):
+            alpha = -np.asarray(along, np.float64)
+            for j in reversed(range(count)):
+                alpha[j] *= pairs[j][2]
+                alpha[:j] -= alpha[j] * products[:j, j]
+            self._combine(g, -1.0, changes[::-1], -alpha[::-1], scale, to)
+            gains = self._dots(changes, to)
+            for i in range(count):
+                gains[i] = alpha[i] - gains[i] * pairs[i][2]
+                gains[i + 1 :] += gains[i] * products[i, i + 1 :]
+            self._combine(to, 1.0, steps, gains, 1.0, to)
         return self.dot(g, to), self.measure(to)[0]
 
-    def _scale(self, x: int, scale: float, to: int) -> None:
-        for part, of in zip(self._memory[to], self._memory[x], strict=True):
-            with np.errstate(all="ignore"):
-                np.multiply(of, part.dtype.type(scale), part)
+    def _combine(
+        self, x: int, scale: float, xs: Sequence[int], factors: Array, after: float, to: int
+    ) -> None:
+        """`to` = after·(scale·x + Σ factor·vector), added in order."""
+        for i, part in enumerate(self._memory[to]):
+            number = part.dtype.type
+            np.multiply(self._memory[x][i], number(scale), part)
+            for vector, factor in zip(xs, factors, strict=True):
+                part += number(factor) * self._memory[vector][i]
+            part *= number(after)
+
+    def _dots(self, xs: Sequence[int], y: int) -> Array:
+        return np.array([self.dot(x, y) for x in xs], np.float64)
 
     def _unchanged(self) -> bool:
         return [look(param) for param in self._params] == self._seen

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from gradstep.arrays.at_once import at_once
+from gradstep.arrays.at_once import at_once, attribute
 from gradstep.closures.info import ClosureInfo, NotFinite
-from gradstep.closures.iterations import Iterations, Memory
+from gradstep.closures.iterations import Iterations, Memory, Pair
 from gradstep.closures.space import Slots
 from gradstep.optimizer.turn import Turn
 from gradstep.torch.tensor_space import TensorSpace
@@ -95,7 +95,8 @@ class LBFGS(torch.optim.LBFGS):
             state_change = remembered(space, state, memory, new, options["history_size"])
             remember = partial(state.update, state_change)
             inform = partial(setitem, self.__dict__, "last_info", info)
-            at_once([remember, inform, partial(done.append, None)])()
+            keep = attribute(space, "pairs", new.pairs)
+            at_once([remember, keep, inform, partial(done.append, None)])()
         except BaseException as error:
             if not done:
                 put_back()
@@ -226,10 +227,14 @@ def recalled(space: TensorSpace, state: Mapping[str, Any]) -> Memory:
         return Memory(**counts, absent=())
     numbers = space.numbers
     kept = zip(state["old_stps"], state["old_dirs"], state["ro"], strict=True)
+    pairs = tuple(Pair(numbers[id(s)], numbers[id(y)], float(rho)) for s, y, rho in kept)
+    if [pair[:2] for pair in pairs] == [pair[:2] for pair in space.pairs]:
+        known = zip(pairs, space.pairs, strict=True)
+        pairs = tuple(pair._replace(products=before.products) for pair, before in known)
     return Memory(
         **counts,
         absent=(),
-        pairs=tuple((numbers[id(s)], numbers[id(y)], float(rho)) for s, y, rho in kept),
+        pairs=pairs,
         scale=float(state["H_diag"]),
         t=float(state["t"]),
         d=numbers[id(state["d"])],
@@ -251,9 +256,9 @@ def remembered(
     return counts | {
         "d": tensors[new.d],
         "t": new.t,
-        "old_dirs": [tensors[y] for _, y, _ in new.pairs],
-        "old_stps": [tensors[s] for s, _, _ in new.pairs],
-        "ro": [rho for _, _, rho in new.pairs],
+        "old_dirs": [tensors[pair.y] for pair in new.pairs],
+        "old_stps": [tensors[pair.s] for pair in new.pairs],
+        "ro": [pair.rho for pair in new.pairs],
         "H_diag": new.scale,
         "prev_flat_grad": tensors[new.gradient],
         "prev_loss": new.loss,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gradstep.arrays.at_once import at_once
+from gradstep.closures.iterations import Pair
 from gradstep.closures.space import Space
 from gradstep.torch.restoring import looks_at, put_back
 from gradstep.torch.state import check_apart
@@ -31,6 +32,7 @@ class TensorSpace(Space):
         self._addresses: list[int] = []  # of the vectors
         self.numbers: dict[int, int] = {}
         self._before: int | None = None
+        self.pairs: tuple[Pair, ...] = ()  # those that the last step left
 
     @property
     def before(self) -> int:
@@ -49,7 +51,7 @@ class TensorSpace(Space):
         return (
             len(ids) == len(tensors)
             and ids <= self.numbers.keys()
-            and list(looks_at(self.tensors)) == self._vector_looks
+            and list(map(look_at_vector, self.tensors)) == self._vector_looks
         )
 
     def fits(self, tensor: Any) -> bool:
@@ -82,14 +84,14 @@ class TensorSpace(Space):
 
     def adopt(self, tensor: Tensor) -> int:
         memory, number = tensor.numpy().view(np.uint8), len(self.tensors)
-        (look,) = looks_at([tensor])
+        look = look_at_vector(tensor)
         at_once(
             [
                 partial(self.engine.add_memory, memory),
                 partial(self._memory.append, memory),
                 partial(self.tensors.append, tensor),
                 partial(self._vector_looks.append, look),
-                partial(self._addresses.append, look[0]),
+                partial(self._addresses.append, tensor.data_ptr()),
                 partial(self.numbers.__setitem__, id(tensor), number),
             ]
         )()
@@ -115,7 +117,7 @@ class TensorSpace(Space):
         self.check_params()
         super().save(to)
 
-    def move(self, x: int, t: float, d: int) -> None:
+    def move(self, x: int | None, t: float, d: int) -> None:
         self.check_params()
         super().move(x, t, d)
 
@@ -124,3 +126,9 @@ class TensorSpace(Space):
         one call of C code."""
         parts = list(self.parts(self.before).values())
         return put_back(self._of, self._arrays, parts, None)
+
+
+def look_at_vector(tensor: Tensor) -> tuple[Any, ...]:
+    """As at a parameter, and how often torch's operations have written it."""
+    (look,) = looks_at([tensor])
+    return look, None if tensor.is_inference() else tensor._version
