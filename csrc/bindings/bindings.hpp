@@ -12,5 +12,6 @@ void register_lists(pybind11::module_& module);
 void register_vectors(pybind11::module_& module);
 void register_array_lists(pybind11::module_& module);
 void register_array_step(pybind11::module_& module);
+void register_trees(pybind11::module_& module);
 
 }  // namespace gradstep
