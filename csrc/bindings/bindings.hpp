@@ -11,5 +11,6 @@ void register_tensors(pybind11::module_& module);
 void register_lists(pybind11::module_& module);
 void register_vectors(pybind11::module_& module);
 void register_array_lists(pybind11::module_& module);
+void register_trees(pybind11::module_& module);
 
 }  // namespace gradstep

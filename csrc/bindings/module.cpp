@@ -6,6 +6,7 @@ PYBIND11_MODULE(_native, module, pybind11::mod_gil_not_used()) {
   gradstep::register_tensors(module);
   gradstep::register_lists(module);
   gradstep::register_array_lists(module);
+  gradstep::register_trees(module);
   gradstep::register_param_table(module);
   gradstep::register_vectors(module);
 }

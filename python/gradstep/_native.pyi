@@ -34,6 +34,13 @@ def sum_of_squares(arrays: Sequence[NDArray[Any]]) -> float: ...
 def copy_arrays(
     to: Sequence[NDArray[Any]], from_: Sequence[NDArray[Any]], threads: int
 ) -> None: ...
+def tree_sum(
+    out: NDArray[Any],
+    sources: Sequence[NDArray[Any]],
+    starts: Sequence[int],
+    shards: int,
+    narrow: bool = False,
+) -> None: ...
 def sum_of_squares_of_tensors(
     types: tuple[type[Any], type[Any]], grads: Sequence[Any], threads: int
 ) -> float | None: ...
