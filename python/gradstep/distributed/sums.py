@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep import runtime
 from gradstep.distributed.runs import Run, gathered, most_elements, runs_of
 from gradstep.distributed.shares import Shares
 from gradstep.distributed.transport import Transport, Wait, nothing
-from gradstep.distributed.tree import nodes, tree_sum
+from gradstep.reference import tree
 
 Array = NDArray[Any]
 Shard = Sequence[Array | None]
@@ -67,7 +68,7 @@ class Sums:
         borders = [0, *accumulate(counts)]
         self._first = borders[transport.rank]
         self._nodes = [
-            nodes(begin, begin + count, self.shards)
+            tree.nodes(begin, begin + count, self.shards)
             for begin, count in zip(borders, counts, strict=False)
         ]
         most = most_elements(STAGED, sum(map(len, self._nodes)))
@@ -134,17 +135,16 @@ class Sums:
             return []
         run, place = self._own[number], number % UNDER_WAY
         return [
-            self._rooms((place, other, node), run.size, self._format(run, node))
+            self._rooms((place, other, node), run.size, self._format(run))
             for node in self._nodes[other]
         ]
 
     def _narrows(self, run: Run) -> bool:
         return self._narrow and run.dtype == np.float32
 
-    def _format(self, run: Run, node: tuple[int, int]) -> Any:
-        """In which a node travels. What it is an addend of is rounded wherever it is computed."""
-        is_addend = node != (0, self.shards)
-        return np.uint16 if self._narrows(run) and is_addend else run.dtype
+    def _format(self, run: Run) -> Any:
+        """In which a node travels: an addend, and those are rounded wherever they are computed."""
+        return np.uint16 if self._narrows(run) else run.dtype
 
     def _travelling(
         self, run: Run, node: tuple[int, int], shards: Sequence[Shard], purpose: Any
@@ -152,11 +152,11 @@ class Sums:
         """The sum of a node's shards, all of which are here, as it is sent."""
         begin, end = node
         leaves = [self._leaf(run, s, shards, purpose) for s in range(begin, end)]
-        dtype, narrow = self._format(run, node), self._narrows(run)
+        dtype = self._format(run)
         if len(leaves) == 1 and dtype == run.dtype:
             return leaves[0]
         out = self._rooms(purpose, run.size, dtype)
-        tree_sum(out, leaves, list(range(end - begin)), end - begin, narrow)
+        self._add(run, out, leaves, list(range(end - begin)), end - begin)
         return out
 
     def _leaf(self, run: Run, shard: int, shards: Sequence[Shard], purpose: Any) -> Array:
@@ -179,4 +179,10 @@ class Sums:
                 mine = [s for begin, end in of_rank for s in range(begin, end)]
                 sources += [self._leaf(run, s, shards, ("own", number % UNDER_WAY)) for s in mine]
                 starts += mine
-        tree_sum(self._places[number], sources, starts, self.shards, self._narrows(run))
+        self._add(run, self._places[number], sources, starts, self.shards)
+
+    def _add(
+        self, run: Run, out: Array, sources: list[Array], starts: list[int], shards: int
+    ) -> None:
+        tree_sum = (runtime.native() or tree).tree_sum
+        tree_sum(out, sources, starts, shards, self._narrows(run))
