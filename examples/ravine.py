@@ -98,7 +98,7 @@ def draw(figure, paths):
 
 def contours(axes):
     a1, a2 = FUNCTIONS["ravine"]
-    for level in (0.1, 0.5, 1, 2, 4, 8):
+    for level in (0.2, 1, 2.5, 5):
         width, height = 2 * np.sqrt(level / a1), 2 * np.sqrt(level / a2)
         line = {"fill": False, "color": pictures.FAINT, "linewidth": 0.6}
         axes.add_patch(Ellipse((0, 0), width, height, **line))
