@@ -3,7 +3,7 @@
 pip install ".[examples]" && python examples/race.py --plot race.svg
 
 A network of 1-64-64-1, tanh, learns y = exp(−x²)·cos(10x) + 0.03·noise from 10,000 points of
-−3 < x < 3, in batches of 64 at lr = 0.01, from Kaiming-normal weights. What one sees: Adam has nearly
+−3 < x < 3, in batches of 64 at lr = 0.01, from Kaiming-normal weights. One sees: Adam has nearly
 the whole wave after 2,000 steps, momentum after 10,000, and SGD by then no more than its middle. At
 500, 1,000, 2,000, 5,000 and 10,000 steps the order is Adam, momentum, SGD, with each of five seeds.
 It is a race at one lr, the same for all, and says nothing of each one's best. And who comes first
