@@ -87,5 +87,5 @@ def test_the_picture(
 def test_a_loss_out_of_reach_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_size, "MOST_STEPS", 40)
     data, _, _ = batch_size.load_data()
-    with pytest.raises(RuntimeError, match="the loss is not below 0.02 after 40 steps"):
+    with pytest.raises(RuntimeError, match=r"the loss is not below 0\.02 after 40 steps"):
         batch_size.train(64, 0, data)
