@@ -110,7 +110,7 @@ def speed_up(infos: list[Info]) -> Figure:
     labels = [f"{info['tensor_set']}\n{held_by(info['resident'])}" for info in infos]
     axes.set_yticks(range(len(infos)), labels)
     axes.set_ylim(len(infos) - 0.5, -0.5)
-    axes.set_xlabel("time of a step, gradstep's = 1; lines: middle half of rounds")
+    axes.set_xlabel("times gradstep's; lines: middle half of rounds")
     axes.set_title(f"{infos[0]['optimizer']}, {setting(infos[0]['dtype'], infos[0]['threads'])}")
     figure.legend(loc="outside upper center", ncols=3)
     return figure
@@ -198,10 +198,11 @@ def whole_steps(infos: list[Info]) -> Figure:
         rest = info["ratio"][NO_OPTIMIZER]
         axes.text(0, y - 0.26, info["loop"], va="bottom", fontsize=9.5)
         names = [name for name in (info["peer"], *ALSO) if name in info["ratio"]] + [MEASURED]
+        lanes = 0.22 * len(names)
+        axes.barh(y - 0.24, rest, lanes, align="edge", color=REST)
         for i, name in enumerate(names):
             place, whole = y - 0.13 + 0.22 * i, info["ratio"][name]
             drawn[name] = LOOKS[name][0]
-            axes.barh(place, min(rest, whole), 0.22, color=REST)
             axes.barh(place, max(0.0, whole - rest), 0.19, left=rest, color=drawn[name])
             axes.text(max(whole, rest) + 0.04, place, f"{whole:.2f} ×", va="center", fontsize=9)
     axes.set_yticks([])

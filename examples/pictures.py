@@ -68,5 +68,8 @@ def save(draw, path, *found, height, width=WIDTH):
             return
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
-    # Hundredths of a point are enough.
-    path.write_text(re.sub(r"(\.\d\d)\d+", r"\1", text.getvalue()), "utf-8")
+    # Of coordinates hundredths of a point are enough; what is written stays as it is.
+    short = re.sub(
+        r'="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), text.getvalue()
+    )
+    path.write_text(short, "utf-8")

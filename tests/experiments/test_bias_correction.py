@@ -60,3 +60,4 @@ def test_the_picture(
     path = tmp_path / "bias_correction.svg"
     assert len(say(bias_correction, monkeypatch, capsys, "--plot", path).splitlines()) == 4
     assert_light_svg(path)
+    assert ">Digits, lr = 0.003<" in path.read_text("utf-8")
