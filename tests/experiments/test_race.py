@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,7 @@ from tests.experiments.programs import assert_light_svg, program, say
 race = program("race")
 
 
-# Each seed takes four seconds.
-SEEDS = range(5) if "GRADSTEP_FULL" in os.environ else range(2)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", range(5))
 def test_adam_leads_momentum_leads_sgd(seed: int) -> None:
     losses = {name: race.train(name, seed)[0] for name in ("Adam", "momentum", "SGD")}
     for look in (500, 1_000, 2_000, 5_000, 10_000):
