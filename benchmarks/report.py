@@ -174,7 +174,8 @@ def main() -> None:
         except ImportError as error:
             parser.error(f"--pictures: {error}; pip install '.[bench]'")
         beside = options.output.parent if options.output else Path()
-        for path in draw(by_test(results), results["machine_info"], options.pictures):
+        where = machine.name(results["machine_info"])
+        for path in draw(by_test(results), where, options.pictures):
             text += f"\n\n![{path.stem}]({Path(os.path.relpath(path, beside)).as_posix()})"
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -39,8 +39,8 @@ def split(x, y, test_size):
     return train_test_split(x, y, test_size=test_size, random_state=SEED, stratify=y)
 
 
-def init_params():
-    rng = np.random.default_rng(SEED)
+def init_params(seed=SEED):
+    rng = np.random.default_rng(seed)
 
     def layer(fan_in, fan_out):
         return rng.normal(0.0, np.sqrt(2.0 / fan_in), (fan_in, fan_out)).astype(np.float32)

@@ -55,7 +55,7 @@ def test_the_doctests_are_there() -> None:
 
 DOCUMENTS = {
     path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
-    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md"))
 }
 BLOCKS = {
     path: blocks
