@@ -24,7 +24,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 RATE = 0.001
 # Rows and width of the embedding: seven tensors of 17 thousand elements in all, or 537 thousand.
 MODELS = {"17 k": (64, 64), "537 k": (2200, 192)}
-BATCH, CLASSES = 128, 10
+BATCH, CLASSES = 32, 10
 
 
 def optimizer(who: str, name: str, **options: Any) -> Any:
@@ -38,7 +38,7 @@ def optimizer(who: str, name: str, **options: Any) -> Any:
 
 
 def network(size: str) -> Any:
-    """A tagger of words as spaCy's are, without context."""
+    """A tagger of words, 32 in a batch, as spaCy's are, without context."""
     from thinc.api import HashEmbed, Maxout, Softmax, chain, fix_random_seed
 
     rows, width = MODELS[size]

@@ -7,6 +7,8 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,11 @@ NEEDS = {
     "docs/logging.md": ["tqdm", "tensorboardX", "mlflow"],
     "docs/pytorch.md": ["torch"],
     "docs/storage.md": ["ml_dtypes"],
+    "docs/thinc.md": ["thinc"],
     "docs/tutorial.md": ["scipy", "safetensors"],
 }
+# Of these each package has an example of its own.
+APART = {"docs/gradients-from-anywhere.md"}
 ROOT = Path(__file__).parents[1]
 MODULES = [
     name
@@ -64,14 +69,39 @@ BLOCKS = {
 }
 
 
-@pytest.mark.parametrize("path", BLOCKS)
+@pytest.mark.parametrize("path", sorted(BLOCKS.keys() - APART))
 def test_python_in_documents_runs(path: str) -> None:
     skip_without(path)
-    names: dict[str, object] = {}
-    for block in BLOCKS[path]:
+    run(path, BLOCKS[path])
+
+
+def run(path: str, blocks: Sequence[str]) -> None:
+    names: dict[str, object] = {"__name__": "of_a_document"}
+    for block in blocks:
         if "import torch" in block and importlib.util.find_spec("torch") is None:
             continue
         exec(compile(block, path, "exec"), names)
+
+
+def package(block: str) -> str:
+    """What an example needs beside NumPy and gradstep."""
+    first = re.findall(r"^(?:from|import) (\w+)", block, re.MULTILINE)
+    return next(name for name in first if name not in ("numpy", "gradstep"))
+
+
+EXAMPLES = {
+    f"{path}, {name}": (path, name, list(blocks))
+    for path in APART
+    for name, blocks in groupby(BLOCKS[path], package)
+}
+
+
+@pytest.mark.parametrize(("path", "name", "blocks"), EXAMPLES.values(), ids=EXAMPLES)
+def test_an_example_runs(path: str, name: str, blocks: list[str]) -> None:
+    pytest.importorskip(name, reason=f"{name} is not installed")
+    if any("import torch" in block for block in blocks):
+        pytest.importorskip("torch", reason="torch is not installed")
+    run(path, blocks)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
