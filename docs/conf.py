@@ -37,8 +37,6 @@ extensions = [
 ]
 nitpicky = True
 nitpick_ignore = [("py:class", "Adam")]  # of PyTorch's AdamW, which stands for all of them there
-# Pages that are written beside this one; every page that is there has to be in the contents.
-suppress_warnings = ["toc.not_readable"]
 
 myst_heading_anchors = 4
 autosummary_generate_overwrite = True
