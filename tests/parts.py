@@ -51,11 +51,11 @@ class Parted:
         cls: type[gs.Optimizer],
         params: dict[str, Array],
         ranks: int,
-        seed: int,
+        cuts: int,
         **options: Any,
     ) -> None:
         self.params = params
-        self.shares = shares_of(params, ranks, np.random.default_rng(seed))
+        self.shares = shares_of(params, ranks, np.random.default_rng(cuts))
         values = cls.method.values(cls.__name__, (), options)
         self.layouts = []
         for share in self.shares:
@@ -90,9 +90,9 @@ class Parted:
             if absent:
                 layout.cohorts = after_step(layout.cohorts, absent)
             layout.steps += 1
-        norms = {norm for norm, _ in measured}
-        assert len(norms) == 1
-        return norms.pop()
+        assert len({repr(norm) for norm, _ in measured}) == 1
+        norm: float | None = measured[0].norm
+        return norm
 
     def everything(self) -> dict[str, Array]:
         """As of an optimizer over the whole tensors."""

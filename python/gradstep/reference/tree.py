@@ -7,6 +7,7 @@ and the largest power of two below hi - lo: ((0+1)+(2+3))+4 for five.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,12 +69,17 @@ def tree_sum(
         raise TypeError("float64 is not narrowed")
     if any(s.size != out.size for s in sources):
         raise ValueError("arrays must be equally long")
-    given = dict(zip(starts, zip(sources, [*starts[1:], shards], strict=True), strict=True))
+    borders = [*starts, shards]
+    ends = borders[1:]
+    given = dict(zip(starts, zip(sources, ends, strict=True), strict=True))
+
+    if not starts or any(first >= last for first, last in pairwise(borders)):
+        raise ValueError("sources must be nodes of the tree")
 
     def node(lo: int, hi: int) -> Array:
-        if lo not in given or given[lo][1] > hi or hi - lo < 1:
+        source, end = given.get(lo, (out, hi + 1))
+        if end > hi:
             raise ValueError("sources must be nodes of the tree")
-        source, end = given[lo]
         if end == hi:
             return from_bfloat16(source) if source.dtype == np.uint16 else narrowed(source)
         mid = middle(lo, hi)
@@ -83,8 +89,6 @@ def tree_sum(
     def narrowed(values: Array) -> Array:
         return from_bfloat16(to_bfloat16(values)) if narrow else values
 
-    if not sources:
-        raise ValueError("sources must be nodes of the tree")
     with np.errstate(all="ignore"):
         total = node(starts[0], shards)
         out[...] = to_bfloat16(total) if out.dtype == np.uint16 else total
