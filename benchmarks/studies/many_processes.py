@@ -4,7 +4,8 @@ Starts itself under ``mpiexec`` on so many ranks (``--ranks 2``), each with one 
 over 33.5 M elements, and measures in turn: the step of :class:`gradstep.distributed.Sharded`; its
 exchange alone, sums to owners and parameters to all; a bare Alltoall and Allgather of the same
 bytes; and Allreduce with a full step on each rank. With ``--ranks 1``, the step of one process on
-two threads. Times are medians of rounds, of the slowest rank.
+two threads. Times are medians of rounds, of the
+slowest rank, and ratios those of the two times of a round.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ import numpy as np
 import gradstep as gs
 from benchmarks.tensor_sets import TENSOR_SETS
 
-ROUNDS = 9
+ROUNDS = 15
+RATIOS = (
+    ("Allreduce + full step", "Sharded.step"),
+    ("its exchange", "bare Alltoall + Allgather"),
+)
 ENVIRONMENT = {  # of Open MPI in a container
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -116,6 +121,9 @@ def measure(tensors: str, threads: int, wire: str | None) -> None:
     for name, seconds in times.items():
         of = seconds[1:]
         print(f"{name:>26}  {median(of) * 1e3:7.1f} ms  (from {min(of) * 1e3:.1f})", flush=True)
+    for above, below in RATIOS if comm.size > 1 else ():
+        pairs = zip(times[above][1:], times[below][1:], strict=True)
+        print(f"{above} / {below.lower()}: {median(a / b for a, b in pairs):.2f}")
 
 
 def main() -> None:
