@@ -47,7 +47,7 @@ MOVED = {
     "StableAdamW": 36,
     "MARS": 44,
     "Prodigy": 52,
-    "Adafactor": 28,
+    "Adafactor": 24,
     "ScheduleFreeSGD": 20,
     "ScheduleFreeAdamW": 28,
 }

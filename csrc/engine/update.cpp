@@ -41,12 +41,7 @@ class Updater {
         tensor->span.draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
         tensor->span.draws.number = static_cast<std::uint32_t>(tensor->before);
       }
-    const auto any = [this](auto of_row) {
-      return std::any_of(rows_.begin(), rows_.end(), of_row);
-    };
-    derives_ = any([&](const Row& row) { return kernels_.rules[row.rule].whole.derived_count; });
-    of_all_ = any([&](const Row& row) { return kernels_.rules[row.rule].whole.of_all; });
-    cautious_ = any([](const Row& row) { return row.cautious; });
+    factored_ = std::any_of(begin_, end_, [](const Tensor& tensor) { return tensor.factored; });
     Tensor* const last = end_;
     if (end_of_batch(last) < last) make_room(last - begin_);
     for (; begin_ < last; begin_ = end_) {
@@ -64,10 +59,10 @@ class Updater {
   }
 
  private:
-  // Where sums are of single tensors, so many of these are measured and updated before the next
-  // that what measuring has brought into cache is mostly there still.
+  // Gradients that factors are measured of are read three times. So many tensors are measured and
+  // updated before the next that what the first reading has brought into cache is mostly there.
   Tensor* end_of_batch(Tensor* last) const {
-    if (of_all_ || !(derives_ || cautious_)) return last;
+    if (!factored_) return last;
     constexpr std::size_t elements_of_thread = 262144;
     const std::size_t most = elements_of_thread * crew_.divide(~std::size_t{0}).threads;
     Tensor* end = begin_;
@@ -79,7 +74,6 @@ class Updater {
   // From when the first batch is written on nothing may fail.
   void make_room(std::size_t tensors) const {
     workspace_.whole.reserve(tensors);
-    workspace_.agreeing.reserve(tensors);
     workspace_.ends.reserve(tensors);
     workspace_.measures.reserve(tensors);
   }
@@ -148,6 +142,12 @@ class Updater {
 
   // What steps take of whole tensors before they begin.
   void derive_of_tensors() {
+    const auto derives = [&](const Row& row) {
+      return kernels_.rules[row.rule].whole.derived_count;
+    };
+    derives_ = std::any_of(rows_.begin(), rows_.end(), derives);
+    const bool cautious =
+        std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return row.cautious; });
     workspace_.measures.clear();
     if (derives_) {
       average_factors();
@@ -155,7 +155,7 @@ class Updater {
       workspace_.measures.take(crew_);
       conclude();
     }
-    if (!cautious_) return;
+    if (!cautious) return;
     if (!counts_) count_agreeing();
     scale_cautious_steps(counts_ ? counts_ + (begin_ - first_) : workspace_.agreeing.data());
   }
@@ -274,8 +274,8 @@ class Updater {
   const Tensor* const first_;  // that counts are of
   const KernelTable& kernels_;
   const Workspace::CastRow* cast_rows_;
-  const Keeper keeper_;
-  bool derives_ = false, cautious_ = false, of_all_ = false;  // whether any row is so
+  bool factored_ = false;   // whether any tensor is
+  bool derives_ = false;    // whether any rule does
   bool steps_any_ = false;  // whether any tensor of these rules has a gradient
 };
 
