@@ -138,20 +138,22 @@ class BoundVectors {
 
   // Each pair: s, y, ρ, and the products of y with the steps of at least the pairs before it, the
   // last of them at the end.
-  std::tuple<double, double> direction(
-      Number g, const std::vector<std::tuple<Number, Number, double, py::array>>& pairs,
-      const std::vector<double>& along, double scale, Number to) {
+  std::tuple<double, double> direction(Number g, const std::vector<py::tuple>& pairs,
+                                       const std::vector<double>& along, double scale, Number to) {
     const char* gradient = at(g);
     char* d = at(to);
     if (along.size() != pairs.size()) throw py::value_error("one product with g per pair");
     std::vector<Pair> held;
-    for (const auto& [s, y, rho, products] : pairs) {
+    for (const py::tuple& pair : pairs) {  // by hand: a NamedTuple is slow to convert
+      if (pair.size() != 4) throw py::value_error("a pair is s, y, rho and products");
+      const auto products = py::cast<py::array>(pair[3]);
       const auto known = static_cast<std::size_t>(products.size());
       if (known < held.size() || dtype_of(products) != float64 ||
           !(products.flags() & py::array::c_style))
         throw py::value_error("one product per pair before, as an array of float64");
-      held.push_back(
-          {at(s), at(y), rho, static_cast<const double*>(products.data()) + (known - held.size())});
+      held.push_back({at(pair[0].cast<Number>()), at(pair[1].cast<Number>()),
+                      pair[2].cast<double>(),
+                      static_cast<const double*>(products.data()) + (known - held.size())});
       if (held.back().s == d || held.back().y == d)
         throw py::value_error("a vector is read and written");
     }
