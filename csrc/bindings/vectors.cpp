@@ -24,7 +24,7 @@ namespace gradstep {
 namespace {
 
 using Number = std::size_t;  // of a vector
-using Numbers = py::array_t<double, py::array::c_style>;
+using Numbers = py::array_t<double>;
 
 Numbers numbers(const std::vector<double>& values) {
   return Numbers(static_cast<py::ssize_t>(values.size()), values.data());
@@ -119,9 +119,9 @@ class BoundVectors {
     released([&](const Crew& crew) { vectors_.restore(crew, addresses_, vector); });
   }
 
-  std::tuple<double, double, Numbers, Numbers> differences(Number now, Number before, double scale,
-                                                           Number d, Number s, Number y,
-                                                           const std::vector<Number>& older) {
+  std::tuple<double, double, Numbers, std::vector<double>> differences(
+      Number now, Number before, double scale, Number d, Number s, Number y,
+      const std::vector<Number>& older) {
     const char *g = at(now), *old = at(before), *along = at(d);
     char *step = at(s), *change = at(y);
     std::vector<const char*> steps, read{g, old, along};
@@ -133,22 +133,27 @@ class BoundVectors {
     const auto of = released([&](const Crew& crew) {
       return vectors_.differences(crew, g, old, scale, along, step, change, std::move(steps));
     });
-    return {of.ys, of.yy, numbers(of.with_y), numbers(of.with_g)};
+    return {of.ys, of.yy, numbers(of.with_y), of.with_g};
   }
 
   // Each pair: s, y, ρ, and the products of y with the steps of at least the pairs before it, the
   // last of them at the end.
-  std::tuple<double, double> direction(
-      Number g, const std::vector<std::tuple<Number, Number, double, Numbers>>& pairs,
-      const std::vector<double>& along, double scale, Number to) {
+  std::tuple<double, double> direction(Number g, const std::vector<py::tuple>& pairs,
+                                       const std::vector<double>& along, double scale, Number to) {
     const char* gradient = at(g);
     char* d = at(to);
     if (along.size() != pairs.size()) throw py::value_error("one product with g per pair");
     std::vector<Pair> held;
-    for (const auto& [s, y, rho, products] : pairs) {
+    for (const py::tuple& pair : pairs) {  // by hand: a NamedTuple is slow to convert
+      if (pair.size() != 4) throw py::value_error("a pair is s, y, rho and products");
+      const auto products = py::cast<py::array>(pair[3]);
       const auto known = static_cast<std::size_t>(products.size());
-      if (known < held.size()) throw py::value_error("one product per pair before");
-      held.push_back({at(s), at(y), rho, products.data() + (known - held.size())});
+      if (known < held.size() || dtype_of(products) != float64 ||
+          !(products.flags() & py::array::c_style))
+        throw py::value_error("one product per pair before, as an array of float64");
+      held.push_back({at(pair[0].cast<Number>()), at(pair[1].cast<Number>()),
+                      pair[2].cast<double>(),
+                      static_cast<const double*>(products.data()) + (known - held.size())});
       if (held.back().s == d || held.back().y == d)
         throw py::value_error("a vector is read and written");
     }

@@ -13,16 +13,23 @@
 #define GRADSTEP_INDEPENDENT
 #endif
 
-// Asks for a cache line ahead of its use. GCC takes a function that does only this for one without
-// effect, and drops calls of it: hence the empty assembly.
+// Asks for a cache line ahead of its use, the latter one for the second cache alone. GCC takes a
+// function that does only this for one without effect, and drops calls of it: hence the empty
+// assembly.
 #if defined(__GNUC__)
 #define GRADSTEP_PREFETCH(address) \
   do {                             \
     __builtin_prefetch(address);   \
     __asm__ volatile("");          \
   } while (false)
+#define GRADSTEP_PREFETCH_SECOND(address) \
+  do {                                    \
+    __builtin_prefetch(address, 0, 2);    \
+    __asm__ volatile("");                 \
+  } while (false)
 #else
 #define GRADSTEP_PREFETCH(address)
+#define GRADSTEP_PREFETCH_SECOND(address)
 #endif
 
 // Of functions that take whole blocks, and would be copied into every loop.

@@ -18,9 +18,8 @@ struct VectorKernels {
   // to = scale·x, and of it the largest absolute value but for NaN, the sum of absolute values, and
   // the sum of squares. `to` may be x.
   void (*measured)(const void* x, double scale, void* to, size_t count, double* sums);
-  // to = x + scale·y; `to` may be x.
-  void (*moved)(const void* x, double scale, const void* y, void* to, size_t count);
-  // to = after·(scale·x + Σ factor·part), added in order; `to` may be x. Of one block.
+  // to = after·(scale·x + Σ factor·part), added in order; `to` may be x. Of any
+  // number of elements.
   void (*combined)(const void* x, double scale, const Several& xs, const double* factors,
                    double after, void* to, size_t count);
   // Of each part its product with one vector, and with the other one where that is not null. Of one

@@ -30,78 +30,78 @@ struct Lanes {
   }
 };
 
-// norm_lanes as a constant.
-struct AllLanes {
-  constexpr operator size_t() const { return norm_lanes; }
-};
-
-// Calls rows(begin, width) for every norm_lanes elements of a block and for those that are left,
-// width being a constant where it can; then end(), block by block.
-template <class Rows, class End>
-inline void by_blocks(size_t count, Rows rows, End end) {
-  for (size_t block = 0; block < count; block += norm_block) {
-    const size_t last = count - block < norm_block ? count : block + norm_block;
-    size_t i = block;
-    for (; i + norm_lanes <= last; i += norm_lanes) rows(i, AllLanes{});
-    if (i < last) rows(i, last - i);
-    end();
+// Takes so many rows of norm_lanes elements into what each lane has of its own.
+template <class T, size_t... Row>
+inline void measure_rows(const T* __restrict x, Lanes& __restrict most,
+                         Lanes& __restrict magnitudes, Lanes& __restrict squares,
+                         std::index_sequence<Row...>) {
+  GRADSTEP_INDEPENDENT
+  for (size_t j = 0; j < norm_lanes; ++j) {
+    double largest = most.lane[j], sum = magnitudes.lane[j], square = squares.lane[j];
+    const auto take = [&](double v) {
+      const double size = absolute(v);
+      largest = size > largest ? size : largest;
+      sum += size;
+      square += v * v;
+    };
+    (take(static_cast<double>(x[Row * norm_lanes + j])), ...);
+    most.lane[j] = largest;
+    magnitudes.lane[j] = sum;
+    squares.lane[j] = square;
   }
 }
 
-template <class T>
-void measured(const void* from, double factor, void* into, size_t count, double* sums) {
-  const T* x = static_cast<const T*>(from);
-  T* to = static_cast<T*>(into);
-  const T scale = static_cast<T>(factor);
-  Lanes most, magnitudes, squares;
-  by_blocks(
-      count,
-      [&](size_t i, auto width) {
-        T values[norm_lanes];
-        for (size_t j = 0; j < width; ++j) values[j] = scale * x[i + j];
-        for (size_t j = 0; j < width; ++j) to[i + j] = values[j];
-        for (size_t j = 0; j < width; ++j) {
-          const double v = static_cast<double>(values[j]), size = absolute(v);
-          most.lane[j] = size > most.lane[j] ? size : most.lane[j];
-          magnitudes.lane[j] += size;
-          squares.lane[j] += v * v;
-        }
-      },
-      [&] {
-        *sums++ = most.largest();
-        *sums++ = magnitudes.sum();
-        *sums++ = squares.sum();
-        most = magnitudes = squares = Lanes{};
-      });
-}
+constexpr size_t rows_together = 4, step = rows_together * norm_lanes;
 
 template <class T>
-void moved(const void* from, double factor, const void* along, void* into, size_t count) {
-  const T *x = static_cast<const T*>(from), *y = static_cast<const T*>(along);
-  T* to = static_cast<T*>(into);
+void measured(const void* from, double factor, void* into, size_t all, double* sums) {
   const T scale = static_cast<T>(factor);
-  GRADSTEP_INDEPENDENT
-  for (size_t i = 0; i < count; ++i) to[i] = x[i] + scale * y[i];
+  for (size_t begin = 0; begin < all; begin += norm_block) {
+    const T* x = static_cast<const T*>(from) + begin;
+    T* to = static_cast<T*>(into) + begin;
+    const size_t count = all - begin < norm_block ? all - begin : norm_block;
+    GRADSTEP_INDEPENDENT
+    for (size_t i = 0; i < count; ++i) to[i] = scale * x[i];
+    Lanes most, magnitudes, squares;
+    size_t i = 0;
+    for (; i + step <= count; i += step)
+      measure_rows(to + i, most, magnitudes, squares, std::make_index_sequence<rows_together>{});
+    for (; i + norm_lanes <= count; i += norm_lanes)
+      measure_rows(to + i, most, magnitudes, squares, std::make_index_sequence<1>{});
+    for (size_t j = 0; i + j < count; ++j) {
+      const double v = static_cast<double>(to[i + j]), size = absolute(v);
+      most.lane[j] = size > most.lane[j] ? size : most.lane[j];
+      magnitudes.lane[j] += size;
+      squares.lane[j] += v * v;
+    }
+    *sums++ = most.largest();
+    *sums++ = magnitudes.sum();
+    *sums++ = squares.sum();
+  }
 }
 
 // A tile stays in registers while all vectors of a group are added to it. More of them at a time
-// would push what is asked for out of the first cache before its use.
-constexpr size_t tile = 32, group = 16, ahead_bytes = 512;
+// would push what is asked for out of the first cache before its use. Products, which have more to
+// do with an element, ask for the second cache alone: the first one has few places to wait in.
+constexpr size_t tile = 32, group = 16, ahead_bytes = 512, second_bytes = 1024;
 
 template <class T>
 GRADSTEP_OUT_OF_LINE void combined_group(const T* x, T scale, const char* const* vectors,
                                          size_t offset, const double* factors, size_t vector_count,
                                          T after, T* to, size_t count) {
+  constexpr size_t ahead = ahead_bytes / sizeof(T);
   T rounded[group];
   for (size_t k = 0; k < vector_count; ++k) rounded[k] = static_cast<T>(factors[k]);
   size_t i = 0;
   for (; i + tile <= count; i += tile) {
     T values[tile];
+    fetch(x + i, ahead, tile, sizeof(T));
+    if (to != x) fetch(to + i, ahead, tile, sizeof(T));
     for (size_t j = 0; j < tile; ++j) values[j] = scale * x[i + j];
     for (size_t k = 0; k < vector_count; ++k) {
       const T* __restrict part = reinterpret_cast<const T*>(vectors[k] + offset) + i;
       const T factor = rounded[k];
-      fetch(part, ahead_bytes / sizeof(T), tile, sizeof(T));
+      fetch(part, ahead, tile, sizeof(T));
       for (size_t j = 0; j < tile; ++j) values[j] += factor * part[j];
     }
     for (size_t j = 0; j < tile; ++j) to[i + j] = after * values[j];
@@ -155,28 +155,33 @@ inline void add_products(const T* __restrict x, const double* __restrict one,
   }
 }
 
-// `next` is what is read after x.
 template <bool both, class T>
-inline double* add_block(const T* x, const double* one, const double* other, size_t count,
-                         const T* next, double* sums) {
-  constexpr size_t together = 4, step = together * norm_lanes;
-  Lanes with_one, with_other;
+void products_group(const char* const* vectors, size_t offset, const double* one,
+                    const double* other, size_t vector_count, size_t count, double* sums) {
+  const auto part = [&](size_t k) { return reinterpret_cast<const T*>(vectors[k] + offset); };
+  Lanes with_one[group], with_other[both ? group : 1];
+  const auto add = [&](size_t k, size_t i, auto rows) {
+    add_products<both>(part(k) + i, one + i, other + i, with_one[k], with_other[both ? k : 0],
+                       rows);
+  };
   size_t i = 0;
-  for (; i + step <= count; i += step) {
-    fetch(next, i, step, sizeof(T));
-    add_products<both>(x + i, one + i, other + i, with_one, with_other,
-                       std::make_index_sequence<together>{});
-  }
+  for (; i + step <= count; i += step)
+    for (size_t k = 0; k < vector_count; ++k) {
+      const char* ahead = reinterpret_cast<const char*>(part(k) + i) + second_bytes;
+      for (size_t b = 0; b < step * sizeof(T); b += 64) GRADSTEP_PREFETCH_SECOND(ahead + b);
+      add(k, i, std::make_index_sequence<rows_together>{});
+    }
   for (; i + norm_lanes <= count; i += norm_lanes)
-    add_products<both>(x + i, one + i, other + i, with_one, with_other,
-                       std::make_index_sequence<1>{});
-  for (size_t j = 0; i + j < count; ++j) {
-    with_one.lane[j] += static_cast<double>(x[i + j]) * one[i + j];
-    if constexpr (both) with_other.lane[j] += static_cast<double>(x[i + j]) * other[i + j];
+    for (size_t k = 0; k < vector_count; ++k) add(k, i, std::make_index_sequence<1>{});
+  for (size_t k = 0; k < vector_count; ++k) {
+    for (size_t j = 0; i + j < count; ++j) {
+      const double x = static_cast<double>(part(k)[i + j]);
+      with_one[k].lane[j] += x * one[i + j];
+      if constexpr (both) with_other[k].lane[j] += x * other[i + j];
+    }
+    *sums++ = with_one[k].sum();
+    if constexpr (both) *sums++ = with_other[k].sum();
   }
-  *sums++ = with_one.sum();
-  if constexpr (both) *sums++ = with_other.sum();
-  return sums;
 }
 
 template <class T>
@@ -184,19 +189,16 @@ void products(const Several& xs, const void* one, const void* other, size_t coun
   alignas(64) double room[2][norm_block];
   const double* first = widened(static_cast<const T*>(one), count, room[0]);
   const double* second = other ? widened(static_cast<const T*>(other), count, room[1]) : first;
-  for (size_t k = 0; k < xs.count; ++k) {
-    const auto part = [&](size_t of) {
-      return reinterpret_cast<const T*>(xs.vectors[of] + xs.offset);
-    };
-    const T* next = k + 1 < xs.count ? part(k + 1) : part(0) + count;
-    sums = other ? add_block<true>(part(k), first, second, count, next, sums)
-                 : add_block<false>(part(k), first, second, count, next, sums);
+  for (size_t done = 0; done < xs.count; done += group) {
+    const size_t some = xs.count - done < group ? xs.count - done : group;
+    const auto kernel = other ? products_group<true, T> : products_group<false, T>;
+    kernel(xs.vectors + done, xs.offset, first, second, some, count, sums + done * (other ? 2 : 1));
   }
 }
 
 template <class T>
 constexpr VectorKernels vector_kernels() {
-  return {measured<T>, moved<T>, combined<T>, products<T>};
+  return {measured<T>, combined<T>, products<T>};
 }
 
 }  // namespace

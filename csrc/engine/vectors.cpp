@@ -172,26 +172,28 @@ void Vectors::restore(const Crew& crew, const std::vector<void*>& params, const 
 
 void Vectors::move(const Crew& crew, const std::vector<void*>& params, const char* x, double scale,
                    const char* d) {
+  const std::vector<const char*> along{d};
   each(crew, 0, [&](const Run& run) {
     char* param = run.of(params[run.tensor]);
-    run.kernels.moved(x ? run.in(x) : param, scale, run.in(d), param, run.count);
+    run.kernels.combined(x ? run.in(x) : param, 1.0, run.in(along), &scale, 1.0, param, run.count);
   });
 }
 
 Vectors::Differences Vectors::differences(const Crew& crew, const char* now, const char* before,
                                           double scale, const char* d, char* s, char* y,
                                           std::vector<const char*> older) {
+  const std::vector<const char*> subtracted{before}, change{y};
+  const double minus = -1.0;
   std::vector<const char*> steps = std::move(older);
   steps.push_back(s);
   each(crew, 1 + 2 * steps.size(), [&](const Run& run) {
     run.by_block([&](const Run& block) {
-      const VectorKernels& kernels = block.kernels;
-      double of_y[measured_sums];
-      kernels.moved(block.in(now), -1.0, block.in(before), block.in(y), block.count);
-      kernels.combined(block.in(d), scale, {}, nullptr, 1.0, block.in(s), block.count);
-      kernels.measured(block.in(y), 1.0, block.in(y), block.count, of_y);
-      block.sums[0] = of_y[2];
-      kernels.products(block.in(steps), block.in(y), block.in(now), block.count, block.sums + 1);
+      const auto [combined, products] = std::pair(block.kernels.combined, block.kernels.products);
+      char* new_y = block.in(y);
+      combined(block.in(now), 1.0, block.in(subtracted), &minus, 1.0, new_y, block.count);
+      combined(block.in(d), scale, {}, nullptr, 1.0, block.in(s), block.count);
+      products(block.in(change), new_y, nullptr, block.count, block.sums);
+      products(block.in(steps), new_y, block.in(now), block.count, block.sums + 1);
     });
   });
   const std::vector<double> sums = totals(1 + 2 * steps.size());
@@ -233,14 +235,14 @@ Vectors::Direction Vectors::direction(const Crew& crew, const char* g,
       oldest_first(pairs, alpha, along_changes(crew, g, pairs, alpha, scale, d));
   std::vector<const char*> steps;
   for (const Pair& pair : pairs) steps.push_back(pair.s);
-  const std::vector<const char*> only{d};
+  const std::vector<const char*> gradient{g};
   constexpr std::size_t per_block = measured_sums + 1;
   each(crew, per_block, [&](const Run& run) {
     run.by_block([&](const Run& block) {
       char* part = block.in(d);
       block.kernels.combined(part, 1.0, block.in(steps), gains.data(), 1.0, part, block.count);
       block.kernels.measured(part, 1.0, part, block.count, block.sums);
-      block.kernels.products(block.in(only), block.in(g), nullptr, block.count,
+      block.kernels.products(block.in(gradient), part, nullptr, block.count,
                              block.sums + measured_sums);
     });
   });

@@ -144,7 +144,7 @@ def test_what_is_computed(backend: str) -> None:
     ys, yy, products, along = engine.differences(0, 1, 3.0, 0, 2, 3, [1])
     assert (ys, yy) == (-2 * -6.0 + 3 * 30.0 + 0.0, 4.0 + 9.0 + 9.0 + 16.0)
     assert products.tolist() == [7 * 3.0 - 3 * 3.0 - 4 * 4.0]
-    assert along.tolist() == [7 * 10.0, 2 * 6.0 + 10 * 30.0]
+    assert along == [7 * 10.0, 2 * 6.0 + 10 * 30.0]
 
 
 def test_the_direction_is_that_of_the_dense_inverse_hessian(backend: str) -> None:

@@ -19,7 +19,6 @@ Array = NDArray[Any]
 Callback = Callable[[int, float, float], object]
 
 LEAST_CURVATURE = 1e-10  # y·s of a pair that is kept
-NO_PRODUCTS = np.zeros(0)
 
 
 class Pair(NamedTuple):
@@ -136,7 +135,7 @@ class Iterations:
     def _turn_to(self, now: Trial) -> tuple[float, float]:
         """A new direction; its slope and its largest element."""
         memory, slots, engine = self._memory, self._slots, self._engine
-        pairs, scale, along = memory.pairs, memory.scale, NO_PRODUCTS
+        pairs, scale, along = memory.pairs, memory.scale, []
         if memory.iterations > 0:
             s, y = slots.take(), slots.take()
             surplus = max(len(pairs) + 1 - self._options["history_size"], 0)
@@ -151,7 +150,7 @@ class Iterations:
             else:
                 slots.give(s, y)
                 of_dropped = [engine.dot(old.s, now.gradient) for old in dropped]
-                along = np.array([*of_dropped, *along[:-1]])
+                along = [*of_dropped, *along[:-1]]
             slots.give(memory.d)
         d = slots.take()
         of_direction: tuple[float, float] = engine.direction(now.gradient, pairs, along, scale, d)

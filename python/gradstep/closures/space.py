@@ -20,6 +20,7 @@ Array = NDArray[Any]
 Size = tuple[float, float, float]  # largest absolute value, sum of absolute values, of squares
 
 LINE = 64
+HUGE = 1 << 22  # bytes from which on NumPy asks for huge pages, as passes over many vectors need
 
 
 class Space:
@@ -62,7 +63,8 @@ class Space:
 
     def add(self) -> int:
         """The number of one more vector, of zeros."""
-        memory = unresizable(np.zeros(self._bytes + LINE, np.uint8))
+        size = self._bytes + LINE
+        memory = unresizable(np.zeros(max(size, HUGE) if size > HUGE // 2 else size, np.uint8))
         start = -address(memory) % LINE
         own = memory[start : start + self._bytes]
         at_once([partial(self.engine.add_memory, own), partial(self._memory.append, own)])()

@@ -81,15 +81,15 @@ class Vectors:
 
     def differences(
         self, now: int, before: int, scale: float, d: int, s: int, y: int, older: Sequence[int]
-    ) -> tuple[float, float, Array, Array]:
+    ) -> tuple[float, float, Array, list[float]]:
         memory = self._memory
         of = zip(memory[now], memory[before], memory[d], memory[s], memory[y], strict=True)
         for new, old, along, step, change in of:
             with np.errstate(all="ignore"):
                 np.subtract(new, old, change)
                 np.multiply(along, step.dtype.type(scale), step)
-        with_y, with_g = self._dots(older, y), self._dots([*older, s], now)
-        return self.dot(y, s), self.dot(y, y), with_y, with_g
+        with_g = self._dots([*older, s], now).tolist()
+        return self.dot(y, s), self.dot(y, y), self._dots(older, y), with_g
 
     def direction(
         self, g: int, pairs: Sequence[Pair], along: Sequence[float], scale: float, to: int
