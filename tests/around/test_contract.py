@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from gradstep.around.ascent import Ascent
+from gradstep.around.ascent import Ascent, members_of
 from tests.helpers import Array, assert_same_bits, awkward_params, everything, gradients
 
 pytestmark = pytest.mark.usefixtures("native", "low_threshold")
@@ -109,3 +109,31 @@ def test_the_norm_by_size_is_the_same_everywhere(dtype: str, isa: str) -> None:
     for threads in THREADS:
         with gs.runtime.set_isa(isa), gs.runtime.set_num_threads(threads):
             assert norm() == expected
+
+
+@pytest.mark.parametrize("backend", ["numpy", *ISAS])
+def test_what_an_ascent_overwrites_is_kept_to_the_bit(backend: str) -> None:
+    params = awkward_params("float32") | {"large": np.ones(5_000_003, np.float32)}
+    for param in params.values():  # a denormal and a NaN with a payload
+        param.reshape(-1)[:2].view(np.uint32)[:] = [1, 0x7FA00001][: min(2, param.size)]
+    absent = "matrix"
+    before = {n: p.tobytes(order="A") for n, p in params.items()}
+    native = backend != "numpy"
+    with (
+        gs.runtime.set_backend("native" if native else "numpy"),
+        gs.runtime.set_isa(backend if native else ISAS[0]),
+        gs.runtime.set_flush_denormals(True),
+        gs.runtime.set_num_threads(3),
+    ):
+        layout = gs.SGD(params)._layout
+        ascent = Ascent(layout, adaptive=False)
+        leaves = [None if n == absent else np.ones_like(p) for n, p in params.items()]
+        rows = ascent.rows(layout, leaves, 1.0, 0.5, None)
+        assert ascent.table.kept_of is not rows
+        ascent.climb(leaves, rows, 1.0)
+        assert ascent.table.kept_of is rows
+        changed = {n for n, p in params.items() if p.tobytes(order="A") != before[n]}
+        assert "large" in changed
+        assert absent not in changed
+        ascent.back(members_of(leaves))()
+    assert {n: p.tobytes(order="A") for n, p in params.items()} == before

@@ -59,6 +59,7 @@ class Ascent:
         self, layout: Layout, leaves: Sequence[Any], scale: float, rho: float, eta: float | None
     ) -> Rows:
         """For one ascent: once parameters are kept and moved, they are `table.kept_of`."""
+        self._norm[...] = 0.0  # and stays so where there are no gradients
         if eta is not None:
             return self._rows(layout, {"rho": rho, "eta": eta})
         self._norm[...] = norm = self._norm_of(layout, leaves, scale)
