@@ -10,7 +10,7 @@
 namespace gradstep {
 namespace {
 
-constexpr std::size_t block_size = 2048;  // elements that are summed before the next are read
+constexpr std::size_t block_size = 1024;  // elements that are summed before the next are read
 
 std::size_t middle(std::size_t lo, std::size_t hi) {
   std::size_t half = 1;
@@ -18,8 +18,12 @@ std::size_t middle(std::size_t lo, std::size_t hi) {
   return lo + half;
 }
 
-// What to do with a stack of numbers, in order: push branch number `add`, or add the upper two.
-constexpr std::size_t add = static_cast<std::size_t>(-1);
+// What to do with a stack of numbers, in order: push a branch, by its number, or add up the upper
+// two or four. Four at once are read side by side, which memory is faster at than one after
+// another.
+constexpr std::size_t add = static_cast<std::size_t>(-1), add_four = add - 1;
+
+bool is_branch(std::size_t step) { return step < add_four; }
 
 // Appends what sums leaves [lo, hi), which begin with branch number `at`; moves `at` behind them.
 bool append(const std::vector<Branch>& branches, std::size_t last, std::size_t lo, std::size_t hi,
@@ -35,6 +39,13 @@ bool append(const std::vector<Branch>& branches, std::size_t last, std::size_t l
   if (!append(branches, last, lo, mid, at, steps) || !append(branches, last, mid, hi, at, steps))
     return false;
   steps.push_back(add);
+  const std::size_t n = steps.size();
+  if (n >= 7 && steps[n - 2] == add && is_branch(steps[n - 3]) && is_branch(steps[n - 4]) &&
+      steps[n - 5] == add && is_branch(steps[n - 6]) && is_branch(steps[n - 7])) {
+    steps.erase(steps.end() - 5);
+    steps.resize(n - 3);
+    steps.push_back(add_four);
+  }
   return true;
 }
 
@@ -63,6 +74,20 @@ void sum(const T* a, const T* b, std::size_t count, T* to) {
 float widened(std::uint16_t bits) { return static_cast<float>(Bfloat16{bits}); }
 std::uint16_t narrowed(float value) { return nearest(Bfloat16{}, value); }
 
+template <bool narrow, class T>
+T kept(T value) {
+  if constexpr (narrow && std::is_same_v<T, float>) return widened(narrowed(value));
+  return value;
+}
+
+template <bool narrow, class T>
+void sum_four(const T* const* of, std::size_t count, T* to) {
+  const T *a = of[0], *b = of[1], *c = of[2], *d = of[3];
+  GRADSTEP_INDEPENDENT
+  for (std::size_t i = 0; i < count; ++i)
+    to[i] = kept<narrow>(a[i] + b[i]) + kept<narrow>(c[i] + d[i]);
+}
+
 // Of float32; nothing else is narrowed.
 template <class T>
 void narrow_in_place(T* values, std::size_t count) {
@@ -77,7 +102,8 @@ class TreeSum {
   TreeSum(const std::vector<Branch>& branches, const std::vector<std::size_t>& steps, bool narrow)
       : branches_(branches), steps_(steps), narrow_(narrow) {
     std::size_t depth = 0, most = 0;
-    for (const std::size_t step : steps) most = std::max(most, step == add ? --depth : ++depth);
+    for (const std::size_t step : steps)
+      most = std::max(most, depth = is_branch(step) ? depth + 1 : depth - fewer(step));
     room_.resize(most * block_size);
     stack_.resize(most);
   }
@@ -97,21 +123,27 @@ class TreeSum {
   }
 
  private:
+  static std::size_t fewer(std::size_t step) { return step == add ? 1 : 3; }
+
   T* room(std::size_t depth) { return room_.data() + depth * block_size; }
 
   void run_block(std::size_t begin, std::size_t count, T* to) {
     depth_ = 0;
     for (std::size_t s = 0; s < steps_.size(); ++s) {
       const bool root = s + 1 == steps_.size();
-      if (steps_[s] != add) {
+      if (is_branch(steps_[s])) {
         stack_[depth_] = leaf(branches_[steps_[s]], begin, count);
         if (root) std::copy_n(stack_[0], count, to);
         ++depth_;
         continue;
       }
-      --depth_;
+      depth_ -= fewer(steps_[s]);
       T* const sum_to = root ? to : room(depth_ - 1);
-      sum(stack_[depth_ - 1], stack_[depth_], count, sum_to);
+      const T* const* const of = &stack_[depth_ - 1];
+      if (steps_[s] == add)
+        sum(of[0], of[1], count, sum_to);
+      else
+        (narrow_ ? sum_four<true, T> : sum_four<false, T>)(of, count, sum_to);
       if (narrow_ && !root) narrow_in_place(sum_to, count);
       stack_[depth_ - 1] = sum_to;
     }
