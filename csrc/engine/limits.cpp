@@ -145,11 +145,12 @@ double limit_gradients(std::vector<Tensor>& tensors, std::vector<Row>& rows, dou
                        Workspace& workspace, const Crew& crew) {
   start(tensors, rows, workspace);
   add_squares(tensors, workspace);
+  workspace.measures.take(crew);
   if (workspace.limited) {
     add_unit_grads(tensors, rows, workspace);
     add_unit_params(tensors, rows, workspace);
+    workspace.measures.take(crew);
   }
-  workspace.measures.take(crew);
   return set_limits(tensors, rows, scale, workspace);
 }
 

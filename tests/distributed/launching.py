@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 60  # seconds; ranks that are still there then have hung
+LIMIT = 120  # seconds; ranks that are still there then have hung
 AS_ROOT = {  # Open MPI in a container, with fewer cores than ranks
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributed.launching import ROOT, finished, mpiexec, results, run
+from tests.distributed.launching import LIMIT, ROOT, finished, mpiexec, results, run
 from tests.distributed.program import FULL, OPTIONS, TRAININGS, digest
 from tests.distributed.training import Training
 
@@ -33,7 +33,7 @@ def test_comm_self_and_one_rank_need_no_mpiexec() -> None:
     for kind in ("self", "mpi"):
         command = [sys.executable, "-m", "tests.distributed.program", kind, "trained"]
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=False
         )
         assert results(done) == [expected]
 

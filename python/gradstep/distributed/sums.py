@@ -18,7 +18,7 @@ from gradstep.reference import tree
 Array = NDArray[Any]
 Shard = Sequence[Array | None]
 
-STAGED = 4 * 1024 * 1024  # bytes that are under way in a round
+STAGED = 8 * 1024 * 1024  # bytes that are under way in a round
 UNDER_WAY = 2  # rounds
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.gradients import GradientReader
@@ -36,6 +37,7 @@ class Whole:
         self.arrays = list(self.params.values())
         self.dtypes = [compute_dtype(param) for param in self.arrays]
         self._align = align_groups(self._structures, self.grouped)
+        self._shapes = [(param, param.shape) for param in self.arrays]
         self._seen = {name: look(param) for name, param in self.params.items()}
         nothing: list[Mapping[str, Array]] = [{} for _ in self.names]
         self._read = GradientReader(self.params, self._seen, nothing)
@@ -67,6 +69,8 @@ class Whole:
 
     def check(self) -> None:
         """Raise a ValueError where a parameter can no longer be written."""
+        if all(p.flags.writeable and p.shape == s for p, s in self._shapes):
+            return  # and their memory cannot be resized
         for name, param in self.params.items():
             check_writeable(f"parameter {name!r}", param)
             check_unchanged(f"parameter {name!r}", param, self._seen[name])
@@ -84,6 +88,16 @@ class Whole:
     def _gradient(self, i: int, leaf: object) -> Array | None:
         if leaf is None:
             return None
+        param = self.arrays[i]
+        if (
+            type(leaf) is np.ndarray
+            and leaf.dtype is self.dtypes[i]
+            and leaf.strides == param.strides
+            and leaf.shape == param.shape
+            and leaf.flags.aligned
+            and not np.may_share_memory(leaf, param)
+        ):
+            return flat(leaf)
         return flat(beside(self.arrays[i], self.dtypes[i], self._read(i, leaf)))
 
     def shards(self, given: Any, names: bool) -> list[list[Array | None]]:
