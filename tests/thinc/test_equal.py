@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from tests.thinc.training import DYNAMIC, state, stepped, thinc, weights
+from tests.thinc.training import DYNAMIC, gradients, state, stepped, thinc, weights
 
 ours = pytest.importorskip("gradstep.thinc")
 
@@ -126,3 +127,16 @@ def test_optimizers_go_on_with_another_backend() -> None:
             params = stepped(opt, params, range(5 * i, 5 * i + 5))
     for one, other in zip(params, stepped(alone, weights(), range(5 * i + 5)), strict=True):
         assert np.array_equal(one, other)
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_plain_arrays_need_no_table(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
+    opt = ours.Adam(0.01, L2=0.1, L2_is_weight_decay=False)
+    params = [pickle.loads(pickle.dumps(param)) for param in weights(dtype)]
+    monkeypatch.setattr("gradstep.thinc.optimizer.step_by_table", None)
+    for step in range(3):
+        opt = pickle.loads(pickle.dumps(opt))
+        for i, gradient in enumerate(gradients(step, dtype)):
+            opt((i, "W"), params[i], gradient)
+    assert opt.nr_update == dict.fromkeys([(i, "W") for i in range(len(params))], 3)
