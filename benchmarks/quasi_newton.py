@@ -31,8 +31,8 @@ OPTIONS = {
     "tolerance_change": 0.0,
 }
 # Bytes per element and iteration in float32. Of each pair: s read twice, y once. Besides, read and
-# written: the gradient and its copy; this and the last one, d, and the new s and y; the gradient and
-# the sum over the y; both and d; p and d, and p.
+# written: the gradient and its copy; this and the last one, d, and the new s and y; the gradient
+# and the sum over the y; both and d; p and d, and p.
 MOVED = PAIRS * 12 + 8 + 20 + 8 + 12 + 12
 CLOSURE = ", closure"
 
