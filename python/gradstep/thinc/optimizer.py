@@ -36,7 +36,8 @@ class Optimizer(optimizers.Optimizer):
     >>> from gradstep.thinc import Adam
     >>> opt = Adam(0.1, use_averages=False)
     >>> weights, gradient = np.zeros(2, np.float32), np.array([0.3, -0.2], np.float32)
-    >>> opt((0, "W"), weights, gradient)
+    >>> weights, gradient = opt((0, "W"), weights, gradient)
+    >>> weights.round(4), gradient
     (array([-0.1,  0.1], dtype=float32), array([0., 0.], dtype=float32))
     """
 
