@@ -274,6 +274,7 @@ class Updater {
   const Tensor* const first_;  // that counts are of
   const KernelTable& kernels_;
   const Workspace::CastRow* cast_rows_;
+  const Keeper keeper_;
   bool factored_ = false;   // whether any tensor is
   bool derives_ = false;    // whether any rule does
   bool steps_any_ = false;  // whether any tensor of these rules has a gradient
