@@ -10,6 +10,7 @@
 
 namespace gradstep {
 
+// Of tensors that are all kept, or none.
 class Keeper {
  public:
   Keeper(const Tensor* begin, const Tensor* end) : copier_(bytes(begin, end)) {}
@@ -33,8 +34,8 @@ class Keeper {
  private:
   static std::size_t bytes(const Tensor* begin, const Tensor* end) {
     std::size_t all = 0;
-    for (; begin < end; ++begin)
-      if (begin->kept_param) all += begin->span.size * item_size(begin->span.param.format);
+    if (begin == end || !begin->kept_param) return all;
+    for (; begin < end; ++begin) all += begin->span.size * item_size(begin->span.param.format);
     return all;
   }
 

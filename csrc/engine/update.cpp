@@ -41,7 +41,8 @@ class Updater {
         tensor->span.draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
         tensor->span.draws.number = static_cast<std::uint32_t>(tensor->before);
       }
-    factored_ = std::any_of(begin_, end_, [](const Tensor& tensor) { return tensor.factored; });
+    const auto of_factors = [&](const Row& row) { return kernels_.rules[row.rule].of_factors; };
+    factored_ = std::any_of(rows_.begin(), rows_.end(), of_factors);
     Tensor* const last = end_;
     if (end_of_batch(last) < last) make_room(last - begin_);
     for (; begin_ < last; begin_ = end_) {
@@ -275,7 +276,7 @@ class Updater {
   const KernelTable& kernels_;
   const Workspace::CastRow* cast_rows_;
   const Keeper keeper_;
-  bool factored_ = false;   // whether any tensor is
+  bool factored_ = false;   // whether any tensor may be
   bool derives_ = false;    // whether any rule does
   bool steps_any_ = false;  // whether any tensor of these rules has a gradient
 };
