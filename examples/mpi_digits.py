@@ -15,7 +15,7 @@ import hashlib
 import time
 
 import numpy as np
-from digits import BATCH, SEED, accuracy, init_params, load_data, loss_and_grads
+from digits import BATCH, CLIP_NORM, SEED, accuracy, init_params, load_data, loss_and_grads
 from mpi4py import MPI
 
 import gradstep as gs
