@@ -26,6 +26,12 @@ def run_of(ranks: int) -> int:
     return 4 * most_elements(STAGED, ranks)
 
 
+def memory_of(ranks: int, elements: int) -> float:
+    """The bytes of a rank's state, and of sums and what arrives where there are several."""
+    exchanged = 4 * elements / ranks + UNDER_WAY * ranks * run_of(ranks) if ranks > 1 else 0
+    return 8 * elements / ranks + exchanged
+
+
 class Model:
     def __init__(self, exchange: float, update: float, latency: float) -> None:
         self.through_memory = 8 * N_MEASURED / (exchange * 1e-3)  # bytes per second of all ranks
@@ -62,7 +68,7 @@ def main() -> None:
             link = gigabits / 8 * 1e9
             times = [model.over_links(r, elements, link) * 1e3 for r in RANKS]
             print(f"{elements:>15,} {gigabits:>7}" + "".join(f"{t:>10,.1f}" for t in times))
-        memory = [(12 * elements / r + UNDER_WAY * r * run_of(r)) / 1e6 for r in RANKS]
+        memory = [memory_of(r, elements) / 1e6 for r in RANKS]
         print(f"{'':>15} {'MB':>7}" + "".join(f"{m:>10,.0f}" for m in memory))
 
 

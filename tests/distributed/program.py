@@ -27,7 +27,10 @@ TRAININGS = {
         if variant is spec.variants[0] or FULL
     },
     "seven shards": Training(gs.AdamW, shards=7),
-    "sum": Training(gs.SGD, {"lr": 0.01, "momentum": 0.9}, average=False),
+    "limits": Training(
+        gs.AdamW, {"clip_norm": 0.5, "clip_adaptive": 0.01, "cautious": True}, shards=8
+    ),
+    "sum": Training(gs.SGD, {"lr": 0.01, "momentum": 0.9}, shards=8, average=False),
 }
 
 
