@@ -1,7 +1,6 @@
 #include "engine/update.hpp"
 
 #include <algorithm>
-#include <atomic>
 
 #include "engine/converting.hpp"
 #include "engine/denormals.hpp"
@@ -281,12 +280,7 @@ class Updater {
   bool steps_any_ = false;  // whether any tensor of these rules has a gradient
 };
 
-std::atomic<bool> flushes_denormals{false};
-
 }  // namespace
-
-bool set_flush_denormals(bool on) { return flushes_denormals.exchange(on); }
-bool flush_denormals() { return flushes_denormals; }
 
 void count_agreeing(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
                     Workspace& workspace, const Crew& crew) {
