@@ -160,3 +160,24 @@ def test_steps_as_torch_within_bfloat16(options: dict[str, Any]) -> None:
 def test_betas_of_groups_with_adamw_have_another_name() -> None:
     with pytest.raises(TypeError, match=r"Muon has no option 'betas'.*'adamw_betas'"):
         muon(params(), {"betas": (0.9, 0.95)})
+
+
+@pytest.mark.parametrize(
+    ("option", "advice"),
+    [
+        (
+            {"eps": 1e-6},
+            "'eps' does nothing in a group with optimizer='adamw'; there it is 'adamw_e",
+        ),
+        (
+            {"ns_steps": 3},
+            "'ns_steps' does nothing in a group with optimizer='adamw'; leave it out",
+        ),
+        ({"lion_betas": (0.9, 0.9)}, "'lion_betas' does nothing .*; leave it out"),
+    ],
+)
+def test_options_of_matrices_are_refused_in_groups_of_others(
+    option: dict[str, Any], advice: str
+) -> None:
+    with pytest.raises(TypeError, match=advice):
+        muon(params(), option)

@@ -217,6 +217,10 @@ class Method:
                 raise TypeError(f"{kind} needs {name!r}, which has no default")
         return values
 
+    def refuse_in_group(self, kind: str, options: Mapping[str, Any]) -> None:
+        """Raise a TypeError where a group is given options that do nothing in it."""
+        self.refuse_unknown(kind, options)
+
     def refuse_unknown(self, kind: str, options: Mapping[str, Any]) -> None:
         """Raise a TypeError that names the options where others are given."""
         for name in options:

@@ -89,6 +89,9 @@ class OfMatrices(Method):
         return {"lr": h["lr"], "momentum": momentum, "one_minus_momentum": 1.0 - momentum}
 
 
+OF_DIRECTIONS = {*OfMatrices.positional} - {"lr", "weight_decay"}
+
+
 class Muon(OfMatrices):
     r"""Muon: momentum, made orthogonal. For the matrices within a network.
 
@@ -163,6 +166,20 @@ class Muon(OfMatrices):
                 "is 'lion_betas'; Muon's own decay is 'momentum'"
             )
         super().refuse_unknown(kind, options)
+
+    def refuse_in_group(self, kind: str, options: Mapping[str, Any]) -> None:
+        super().refuse_in_group(kind, options)
+        optimizer = options.get("optimizer")
+        if optimizer not in BESIDE:
+            return
+        names = BESIDE[optimizer].names
+        for name in options:
+            of_another = name.partition("_")[0] in BESIDE and name not in names.values()
+            if name in OF_DIRECTIONS or of_another:
+                advice = f"there it is {names[name]!r}" if name in names else "leave it out"
+                raise TypeError(
+                    f"{name!r} does nothing in a group with optimizer={optimizer!r}; {advice}"
+                )
 
     def coefficients(self, rule: str, h: Mapping[str, Any]) -> dict[str, float]:
         beside = BESIDE.get(h["optimizer"])

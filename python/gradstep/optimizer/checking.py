@@ -34,14 +34,17 @@ def check_same_arrays(trained: Mapping[str, Array], given: Mapping[str, Array]) 
         if not same_memory or array.shape != ours.shape or array.dtype != ours.dtype:
             raise ValueError(
                 f"parameter {name!r} is not the array that the optimizer trains: another was put "
-                "in its place. Write values into the old one, params[...][...] = values, or make a "
-                "new optimizer."
+                f"in its place. Write its values into the old one, opt.params[{name!r}][...] = "
+                "values, and put that back where the new one is; or make a new optimizer."
             )
 
 
 def current_value(layout: Layout, name: str, group: int | None) -> Any:
     """The hyperparameter `name` as it is for the next step."""
     layout.method.refuse_unknown(layout.kind, {name: None})
+    numbers = range(len(layout.groups))
+    if group is not None and group not in numbers:
+        raise IndexError(f"group must be a number in {numbers}, got {group!r}")
     groups = layout.groups if group is None else [layout.groups[group]]
     values = [each.evaluated({name: each[name]}, layout.steps)[name] for each in groups]
     if any(value != values[0] for value in values[1:]):

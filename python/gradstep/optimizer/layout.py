@@ -149,7 +149,7 @@ class Layout:
         settings: tuple[Settings, ...] = ()
         parts = [(given, tuple(named))] if picked is None else pick_groups(params, picked)
         for options, names in parts:
-            self.method.refuse_unknown(self.kind, options)
+            self.method.refuse_in_group(self.kind, options)
             of_group = settings_of(self.method, {**self.defaults, **options})
             place = len(self.groups)
             members = {name: params[name] for name in names}
