@@ -113,3 +113,9 @@ def test_links_lead_to_files(path: str) -> None:
         if not link.startswith("https://") and not (ROOT / path).parent.joinpath(link).exists()
     ]
     assert not dead
+
+
+def test_every_decision_is_listed() -> None:
+    listed = DOCUMENTS["docs/decisions/README.md"]
+    for path in (ROOT / "docs" / "decisions").glob("0*.md"):
+        assert f"]({path.name})" in listed, path.name

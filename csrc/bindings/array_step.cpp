@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstring>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "bindings/arrays.hpp"
@@ -17,6 +16,7 @@
 #include "bindings/gradients.hpp"
 #include "bindings/ran_on.hpp"
 #include "bindings/row_reader.hpp"
+#include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/limits.hpp"
 #include "engine/update.hpp"
@@ -153,6 +153,7 @@ class ArrayStep {
   }
 
   void add_penalty(const Tensor& tensor) const {
+    const StandardArithmetic standard;
     if (tensor.dtype == float32)
       add_penalty<float>(tensor.span);
     else

@@ -163,7 +163,8 @@ class Held {
       const size_t end = first + tensors[i].span.size;
       const bool in_blocks = first == end || (first % norm_block == 0 &&
                                               (end % norm_block == 0 || end == whole.size()));
-      if (seen_[i].param.shape().size() != 1 || !in_blocks || end > whole.size())
+      if (seen_[i].param.shape().size() != 1 || !in_blocks || first > whole.size() ||
+          end > whole.size())
         throw py::value_error("elements [" + std::to_string(first) + ", " + std::to_string(end) +
                               ") of " + std::to_string(whole.size()) +
                               " are no part; expected one axis, and borders at multiples of " +

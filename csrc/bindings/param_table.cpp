@@ -59,6 +59,7 @@ class BoundTable : public HeldTable {
                       bool with_norm, bool skip_nonfinite, Tensors* of, int threads) {
     check_no_step();
     check_in_phases(with_norm);
+    check_counts(std::nullopt);
     rows_.read(rows, scale);
     const Crew crew(of ? PoolKind::openmp : pool_, work_, threads);
     if (tensors_.size() > many) crew.call();
@@ -135,6 +136,8 @@ class BoundTable : public HeldTable {
   }
 
   Sums counts(const py::object& leaves) {
+    if (!of_parts_)
+      throw py::value_error("counts are of parts; steps of whole tensors count by themselves");
     const Taken taken = look_at(leaves);
     stage_factors(0, tensors_.size());
     {

@@ -5,6 +5,7 @@
 #include "engine/converting.hpp"
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
+#include "engine/draws.hpp"
 #include "engine/factored.hpp"
 #include "engine/keeping.hpp"
 #include "engine/parallel.hpp"
@@ -74,6 +75,7 @@ class Updater {
   // From when the first batch is written on nothing may fail.
   void make_room(std::size_t tensors) const {
     workspace_.whole.reserve(tensors);
+    workspace_.agreeing.reserve(tensors);
     workspace_.ends.reserve(tensors);
     workspace_.measures.reserve(tensors);
   }
@@ -92,14 +94,6 @@ class Updater {
     };
     crew_.run(partition.division(), job);
     keep_scalars();
-  }
-
-  // The mixing of SplitMix64, Steele, Lea and Flood 2014.
-  static DrawKey draw_key(std::uint64_t z) {
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
-    return {static_cast<std::uint32_t>(z), static_cast<std::uint32_t>(z >> 32), 0, 1};
   }
 
   void cast_row(const Row& row, Workspace::CastRow& to) const {

@@ -39,8 +39,9 @@ struct Workspace {
 void count_agreeing(std::vector<Tensor>& tensors, const std::vector<Row>& rows,
                     Workspace& workspace, const Crew& crew);
 
-// Updates every tensor of [first, last) that has a gradient, in one parallel job; where rows are
-// cautious, after another one that counts. Returns the name of the instruction set whose kernels
+// Updates every tensor of [first, last) that has a gradient, in one parallel job, or, where there
+// are factors, in one for each batch of tensors; where rows are cautious, each after another one
+// that counts. Returns the name of the instruction set whose kernels
 // did it. `counts`, of all tensors, are taken for counted; null: they are counted.
 const char* update(std::vector<Tensor>& tensors, std::size_t first, std::size_t last,
                    const std::vector<Row>& rows, Workspace& workspace, const Crew& crew,

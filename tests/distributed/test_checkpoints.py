@@ -61,21 +61,28 @@ def test_a_file_of_one_process_goes_on_on_three_ranks(tmp_path: Path) -> None:
         assert_same_bits(arrays, everything(opt))
 
 
+def of_state(arrays: dict[str, Array]) -> dict[str, Array]:
+    """Without the parameters, which a state does not hold."""
+    return {name: array for name, array in arrays.items() if "/" in name}
+
+
 def test_state_dict_is_that_of_one_process_and_loads() -> None:
-    def state(comm: Any) -> dict[str, Any]:
+    def state(comm: Any) -> tuple[dict[str, Any], dict[str, Array]]:
         params = params_of()
         opt = Sharded(gs.AdamW, params, comm, **OPTIONS)
         TRAINING.step(opt, params, 0)
         twin = Sharded(gs.AdamW, params_of(), comm, **OPTIONS)
         twin.load_state_dict(opt.state_dict())
+        assert_same_bits(of_state(everything_of(twin)), of_state(everything_of(opt)))
         again = twin.state_dict()
         assert again["steps"] == twin.steps == 1
-        return again
+        return again, everything_of(opt)
 
-    for one in in_threads(3, state):
+    for one, of_ranks in in_threads(3, state):
         opt = gs.AdamW(params_of(), **OPTIONS)
         opt.load_state_dict(one)
         assert opt.steps == 1
+        assert_same_bits(of_state(everything(opt)), of_state(of_ranks))
 
 
 def refused(comm: Any, path: Path, opt: Sharded) -> str:

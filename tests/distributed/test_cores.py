@@ -75,6 +75,23 @@ def test_what_somebody_has_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> None
         _native.set_num_threads(before)
 
 
+@pytest.mark.usefixtures("native")
+def test_ranks_that_are_threads_leave_the_cores_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gradstep import _native
+
+    def make(comm: Any) -> None:
+        gs.distributed.Sharded(gs.SGD, {"w": np.ones(3)}, comm)
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = _native.set_num_threads(0)  # nobody has chosen
+    try:
+        usual = gs.runtime.num_threads()
+        gs.distributed.in_threads(2 * usual, make)
+        assert gs.runtime.num_threads() == usual
+    finally:
+        _native.set_num_threads(before)
+
+
 def test_the_place_is_of_this_machine() -> None:
     here = own_place()
     assert np.array_equal(here, own_place())

@@ -134,6 +134,51 @@ def test_another_hyperparameter(change: Callable[[Sharded], object], text: str) 
         assert f"rank 1: {text}" in str(error)
 
 
+def test_a_schedule_that_raises_when_it_is_told_in_words() -> None:
+    """Ranks differ, and on one of them the schedule cannot be evaluated once more to say so."""
+
+    def work(comm: ThreadRank) -> None:
+        looks: list[int] = []
+
+        def lr(step: int) -> float:
+            looks.append(step)
+            if comm.rank == ODD and looks.count(1) > 1:
+                raise RuntimeError("only once")
+            return 0.1 if step == 0 or comm.rank != ODD else 0.2
+
+        params = params_of()
+        opt = Sharded(gs.AdamW, params, comm, lr=lr)
+        opt.step(gradients(params, 0))
+        opt.step(gradients(params, 1))
+
+    for error in outcomes(work):
+        assert isinstance(error, Disagreement)
+        assert f"rank {ODD}: RuntimeError: only once" in str(error)
+
+
+def test_an_interrupt_before_ranks_meet_is_known_to_all() -> None:
+    def work(comm: ThreadRank) -> None:
+        interrupted: list[bool] = []
+
+        def lr(step: int) -> float:
+            if step == 0 or comm.rank != ODD or interrupted:
+                return 0.1
+            interrupted.append(True)
+            raise KeyboardInterrupt
+
+        params = params_of()
+        opt = Sharded(gs.AdamW, params, comm, lr=lr)
+        opt.step(gradients(params, 0))
+        try:
+            opt.step(gradients(params, 1))
+        except KeyboardInterrupt:
+            raise ValueError("interrupted") from None
+
+    for rank, error in enumerate(outcomes(work)):
+        kind = ValueError if rank == ODD else OtherRankError
+        assert isinstance(error, kind)
+
+
 def test_a_schedule_that_raises_on_one_rank() -> None:
     def act(opt: Sharded, grads: dict[str, Array], odd: bool) -> None:
         if odd:

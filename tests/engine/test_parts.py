@@ -145,7 +145,13 @@ def test_parts_that_are_none_are_refused() -> None:
     opt = Parted(gs.AdamW, {"w": np.zeros(3000, "f")}, 1, cuts=0, cautious=True)
     layout = opt.layouts[0]
     table, rows, grad = layout.table, layout.rows(), [np.ones(3000, "f")]
-    for first, size, total in ((1, 1024, 3000), (0, 1000, 3000), (2048, 952, 2048)):
+    beyond = 2**64 - 1024  # where first + size wraps
+    for first, size, total in (
+        (1, 1024, 3000),
+        (0, 1000, 3000),
+        (2048, 952, 2048),
+        (beyond, 1024, 3000),
+    ):
         with pytest.raises(ValueError, match="are no part; expected one axis, and borders at mult"):
             layout.table_type(
                 [np.zeros(size, "f")], [[]], [[]], [None], [None], [0], lambda i, g: g,
@@ -155,6 +161,8 @@ def test_parts_that_are_none_are_refused() -> None:
         table.assign([("lamb", False, False)], [0])
     with pytest.raises(ValueError, match="take block_sums and limit"):
         table.step(grad, rows, 1.0, True, False)
+    with pytest.raises(ValueError, match="give counts"):
+        table.step(grad, rows, 1.0, False, False)
     table.begin(rows, 1.0)
     with pytest.raises(ValueError, match="take block_sums and limit"):
         table.measure(grad)
@@ -174,3 +182,13 @@ def test_parts_that_are_none_are_refused() -> None:
     table.apply(0, grad, counts=table.counts(grad))
     assert table.end() == ()
     assert (opt.params["w"] != 0).all()
+
+
+@pytest.mark.usefixtures("backend")
+def test_whole_tensors_have_no_counts_of_parts() -> None:
+    opt = gs.LARS(np.ones(3, np.float32), lr=0.1, cautious=True)
+    table = opt._layout.table
+    table.begin(opt._layout.rows(), 1.0)
+    with pytest.raises(ValueError, match="counts are of parts"):
+        table.counts([np.ones(3, np.float32)])
+    table.abort()

@@ -16,7 +16,6 @@ Array = NDArray[Any]
 Lines = Callable[[], Sequence[str]]
 
 FINE, RAISED, LEFT = range(3)
-RECORD = 4  # numbers: one of these, a number of the rank's own, and what is to be the same
 
 
 class OtherRankError(RuntimeError):
@@ -73,7 +72,7 @@ class Agreement:
             if hasattr(self._transport, "said"):
                 self._transport.said()
             raise error or Lost(self._ended)
-        text = "\n".join(lines()) if error is None else f"{type(error).__name__}: {error}"
+        text = own_text(error, lines if RAISED not in codes else list)
         texts = texts_of_all(self._transport, text)
         if error is not None:
             raise error
@@ -89,7 +88,20 @@ class Agreement:
         raise Disagreement(difference([text.split("\n") for text in texts]))
 
 
+def own_text(error: BaseException | None, lines: Lines) -> str:
+    """What a rank tells the others: its error, or in words what it was called with."""
+    try:
+        return "\n".join(lines()) if error is None else said(error)
+    except Exception as failed:  # a schedule's, say, which is looked at once more
+        return said(failed)
+
+
+def said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
 def record(code: int, own: int, what: bytes) -> Array:
+    """One of these codes, a number of the rank's own, and a digest of what is to be the same."""
     numbers = np.array([code, own, 0, 0], np.int64)
     numbers[2:] = np.frombuffer(blake2b(what, digest_size=16).digest(), np.int64)
     return numbers

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.distributed.shares import BLOCK, Piece
+from gradstep.arrays.parts import BLOCK
+from gradstep.distributed.shares import Piece
 
 Array = NDArray[Any]
 

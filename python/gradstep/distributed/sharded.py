@@ -112,7 +112,7 @@ class Sharded(Views):
             self._check_every, self._wire = check_params_every, wire
             self._make(Whole(params), options)
             lines = self._described()
-        except Exception as error:
+        except BaseException as error:
             failed = error
         self._agreement.meet("\n".join(lines).encode(), lambda: lines, error=failed)
         share_cores(self._transport)
@@ -239,7 +239,7 @@ class Sharded(Views):
             wanted = Wanted(
                 steps, shards, grad_scale, with_norm, skip_nonfinite, present, rows, seen
             )
-        except Exception as error:
+        except BaseException as error:
             failed = error
         counts = self._agreement.meet(
             repr(wanted).encode(), partial(self._told, wanted), own=len(given), error=failed
@@ -277,7 +277,7 @@ class Sharded(Views):
         """What ``act()`` returns, or an error on all ranks if it fails on one."""
         try:
             result = act()
-        except Exception as error:
+        except BaseException as error:
             self._meet(what, error)
             raise
         self._meet(what)

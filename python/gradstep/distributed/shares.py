@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-BLOCK = 1024  # elements; shares are cut where blocks of a tensor begin
+from gradstep.arrays.parts import BLOCK
 
 
 class Piece(NamedTuple):

@@ -8,8 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.parts import BLOCK
 from gradstep.distributed.runs import Run, gathered, runs_of, scattered
-from gradstep.distributed.shares import BLOCK, Shares
+from gradstep.distributed.shares import Shares
 from gradstep.distributed.sums import Rooms
 from gradstep.distributed.transport import Transport
 

@@ -47,6 +47,8 @@ class Meeting:
 class ThreadRank:
     """One of the ranks of :func:`in_threads`."""
 
+    in_one_process = True  # its ranks share all cores
+
     def __init__(self, meeting: Meeting, rank: int) -> None:
         self.rank = rank
         self.size = meeting.size

@@ -55,6 +55,7 @@ class ParamTable(Held):
     ) -> tuple[float | None, bool, tuple[int, ...]]:
         with_norm, skip_nonfinite = bool(with_norm), bool(skip_nonfinite)
         self._check_in_phases(with_norm)
+        self._check_counts(None)
         step = self._begun(rows, grad_scale)
         grads = self._settled_all(leaves)
         absent = tuple(i for i, g in enumerate(grads) if g is None)
@@ -90,6 +91,8 @@ class ParamTable(Held):
         return step.limited.norm
 
     def counts(self, leaves: Sequence[object]) -> Array:
+        if not self._of_parts:
+            raise ValueError("counts are of parts; steps of whole tensors count by themselves")
         step, grads = self._looked_at(leaves)
         with np.errstate(all="ignore"):
             updates = self._updates(step, 0, grads)

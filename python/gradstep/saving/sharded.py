@@ -55,7 +55,7 @@ def load_together(
 
     try:
         return load(agree)
-    except Exception as error:
+    except BaseException as error:
         if not met:
             opt._meet("load()", error)
         raise
