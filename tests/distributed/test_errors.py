@@ -11,45 +11,9 @@ import pytest
 import gradstep as gs
 from gradstep.distributed import Disagreement, Lost, OtherRankError, Sharded, in_threads
 from gradstep.distributed.threads import ThreadRank
-from tests.distributed.training import everything_of, params_of
-from tests.helpers import Array, assert_same_bits, gradients
-
-ODD = 1  # the rank that is not like the others
-SIZE = 3
-
-
-def outcomes(work: Callable[[ThreadRank], object]) -> list[BaseException]:
-    """The error of each rank; after it all of them take a step together."""
-
-    def of(comm: ThreadRank) -> BaseException:
-        try:
-            work(comm)
-        except Exception as error:
-            comm.barrier()
-            return error
-        raise AssertionError("no error")
-
-    return in_threads(SIZE, of)
-
-
-def after_a_step(act: Callable[[Sharded, dict[str, Array], bool], object]) -> list[BaseException]:
-    """Of ``act(opt, grads, odd)``; that nothing changed by it, and that the next step works."""
-
-    def work(comm: ThreadRank) -> None:
-        params = params_of()
-        opt = Sharded(gs.AdamW, params, comm, lr=0.1, ema_decay=0.9)
-        opt.step(gradients(params, 0))
-        before = everything_of(opt)
-        try:
-            act(opt, gradients(params, 1), comm.rank == ODD)
-        finally:
-            assert opt.steps == 1
-            assert_same_bits(everything_of(opt), before)
-            opt.lr = 0.1
-            opt.step(gradients(params, 2))
-            assert opt.steps == 2
-
-    return outcomes(work)
+from tests.distributed.outcomes import ODD, SIZE, after_a_step, outcomes
+from tests.distributed.training import params_of
+from tests.helpers import Array, gradients
 
 
 def test_a_gradient_of_another_shape() -> None:
@@ -134,51 +98,6 @@ def test_another_hyperparameter(change: Callable[[Sharded], object], text: str) 
         assert f"rank 1: {text}" in str(error)
 
 
-def test_a_schedule_that_raises_when_it_is_told_in_words() -> None:
-    """Ranks differ, and on one of them the schedule cannot be evaluated once more to say so."""
-
-    def work(comm: ThreadRank) -> None:
-        looks: list[int] = []
-
-        def lr(step: int) -> float:
-            looks.append(step)
-            if comm.rank == ODD and looks.count(1) > 1:
-                raise RuntimeError("only once")
-            return 0.1 if step == 0 or comm.rank != ODD else 0.2
-
-        params = params_of()
-        opt = Sharded(gs.AdamW, params, comm, lr=lr)
-        opt.step(gradients(params, 0))
-        opt.step(gradients(params, 1))
-
-    for error in outcomes(work):
-        assert isinstance(error, Disagreement)
-        assert f"rank {ODD}: RuntimeError: only once" in str(error)
-
-
-def test_an_interrupt_before_ranks_meet_is_known_to_all() -> None:
-    def work(comm: ThreadRank) -> None:
-        interrupted: list[bool] = []
-
-        def lr(step: int) -> float:
-            if step == 0 or comm.rank != ODD or interrupted:
-                return 0.1
-            interrupted.append(True)
-            raise KeyboardInterrupt
-
-        params = params_of()
-        opt = Sharded(gs.AdamW, params, comm, lr=lr)
-        opt.step(gradients(params, 0))
-        try:
-            opt.step(gradients(params, 1))
-        except KeyboardInterrupt:
-            raise ValueError("interrupted") from None
-
-    for rank, error in enumerate(outcomes(work)):
-        kind = ValueError if rank == ODD else OtherRankError
-        assert isinstance(error, kind)
-
-
 def test_a_schedule_that_raises_on_one_rank() -> None:
     def act(opt: Sharded, grads: dict[str, Array], odd: bool) -> None:
         if odd:
@@ -261,17 +180,6 @@ def test_a_construction_that_fails_on_one_rank() -> None:
     errors = made(lambda p: {"lr": -1.0})
     assert str(errors[ODD]).startswith("lr must be a finite number ≥ 0")
     assert str(errors[0]).startswith("rank 1 raised ValueError: lr must be a finite number ≥ 0")
-
-
-def test_an_error_within_swap_averages() -> None:
-    def act(opt: Sharded, grads: dict[str, Array], odd: bool) -> None:
-        with opt.swap_averages():
-            if odd:
-                raise KeyError("mine")
-
-    errors = after_a_step(act)
-    assert isinstance(errors[ODD], KeyError)
-    assert "rank 1 raised KeyError: 'mine'" in str(errors[0])
 
 
 def test_a_rank_that_leaves() -> None:

@@ -20,7 +20,7 @@ def transport_of(comm: Any) -> Transport:
     if isinstance(comm, Transport):
         return comm
     if type(comm).__module__.partition(".")[0] == "mpi4py":
-        return MPIRanks(comm)
+        return MPIRanks.of(comm)
     torch = sys.modules.get("torch.distributed")
     if torch is not None and isinstance(comm, getattr(torch, "ProcessGroup", ())):
         return GroupRanks(comm)

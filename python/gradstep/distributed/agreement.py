@@ -55,29 +55,39 @@ class Agreement:
         Lost
             If a rank has ended.
         """
-        if self._ended is not None:
-            raise Lost(self._ended)
+        if ended := self._ended or getattr(self._transport, "ended", None):
+            raise Lost(ended)
         code = FINE if error is None else RAISED
-        records = self._transport.all_gather(record(code, own, what))
-        if (records[:, 0] == FINE).all() and (records[:, 2:] == records[0, 2:]).all():
-            numbers: list[int] = records[:, 1].tolist()
-            return numbers
-        self._refuse(records[:, 0].tolist(), lines, error)
-        raise AssertionError
+        try:
+            records = self._transport.all_gather(record(code, own, what))
+            if (records[:, 0] == FINE).all() and (records[:, 2:] == records[0, 2:]).all():
+                numbers: list[int] = records[:, 1].tolist()
+                return numbers
+            refusal = self._refusal(records[:, 0].tolist(), lines, error)
+        except Lost:
+            raise
+        except BaseException as interrupt:
+            self._transport.abort(
+                f"rank {self._transport.rank} was interrupted while ranks met, by {said(interrupt)}"
+            )
+            raise
+        raise refusal
 
-    def _refuse(self, codes: list[int], lines: Lines, error: BaseException | None) -> None:
+    def _refusal(
+        self, codes: list[int], lines: Lines, error: BaseException | None
+    ) -> BaseException:
         left = [rank for rank, code in enumerate(codes) if code == LEFT]
         if left:
             self._ended = f"{ranks_of(left)} has ended, and this one would wait for it for ever"
             if hasattr(self._transport, "said"):
-                self._transport.said()
-            raise error or Lost(self._ended)
+                self._transport.said(self._ended)
+            return error or Lost(self._ended)
         text = own_text(error, lines if RAISED not in codes else list)
         texts = texts_of_all(self._transport, text)
         if error is not None:
-            raise error
+            return error
         if RAISED in codes:
-            raise OtherRankError(
+            return OtherRankError(
                 "; ".join(
                     f"rank {rank} raised {texts[rank]}"
                     for rank, code in enumerate(codes)
@@ -85,7 +95,7 @@ class Agreement:
                 )
                 + " (nothing has been changed on any rank)"
             )
-        raise Disagreement(difference([text.split("\n") for text in texts]))
+        return Disagreement(difference([text.split("\n") for text in texts]))
 
 
 def own_text(error: BaseException | None, lines: Lines) -> str:
@@ -97,7 +107,10 @@ def own_text(error: BaseException | None, lines: Lines) -> str:
 
 
 def said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # its own text fails
+        return type(error).__name__
 
 
 def record(code: int, own: int, what: bytes) -> Array:

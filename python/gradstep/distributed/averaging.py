@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.loans import lent
 from gradstep.distributed.inner import Inner
 from gradstep.distributed.whole import Whole
@@ -16,24 +17,26 @@ def swapped(
     meet: Callable[[str, BaseException | None], object],
     spread: Callable[[], None],
 ) -> Iterator[None]:
-    """Each rank exchanges its share, and gives it to the others; at the end once more."""
+    """Each rank exchanges its share, and gives it to the others.
+
+    At the end each puts back parameters of which it has kept a copy: where one raises within the
+    block, the others may be anywhere.
+    """
     error: BaseException | None = None
     try:
         inner.layout.refresh()
         whole.check()
         pairs = pairs_of(inner.layout)
+        kept = [view.copy() for view in whole.views()]
     except BaseException as failed:
         error = failed
     meet("swap_averages()", error)
     with lent("swap_averages()", whole.arrays):
         swap = exchanged(pairs)
-        next(swap)
-        spread()
         try:
+            next(swap)
+            spread()
             yield
-        except BaseException as raised:
-            error = raised
-        next(swap, None)
-        meet("the end of swap_averages()", None)
-        spread()
-        meet("the end of swap_averages()", error)
+        finally:
+            next(swap, None)
+            at_once(list(map(filled, whole.views(), kept)))()

@@ -43,14 +43,34 @@ def world() -> Any:
     return MPI.COMM_WORLD
 
 
+KEY: list[int] = []  # under which communicators keep theirs
+
+
 class MPIRanks:
-    """The ranks of a communicator of mpi4py, of which it takes a duplicate."""
+    """The ranks of a communicator of mpi4py, of which it takes a duplicate.
+
+    There is one for each communicator, however many optimizers use it: MPI has not so many.
+    """
+
+    @classmethod
+    def of(cls, comm: Any) -> MPIRanks:
+        """What is kept with the communicator, or is from now on."""
+        from mpi4py import MPI
+
+        if not KEY:
+            KEY.append(MPI.Comm.Create_keyval())
+        kept: MPIRanks | None = comm.Get_attr(KEY[0])
+        if kept is None:
+            kept = cls(comm)
+            comm.Set_attr(KEY[0], kept)
+        return kept
 
     def __init__(self, comm: Any) -> None:
         from mpi4py import MPI
 
         self._mpi = MPI
         self._comm = comm.Dup()
+        self.ended: str | None = None
         self.rank: int = self._comm.Get_rank()
         self.size: int = self._comm.Get_size()
         if self.size > 1:
@@ -92,13 +112,14 @@ class MPIRanks:
     def say_at_exit(self, own: Array) -> None:
         """Send this to the others' next :meth:`all_gather` when Python ends, so that none waits
         for ever."""
-        if self.size > 1:
+        if self.size > 1 and all(ranks is not self for ranks, _ in WORDS):
             if not WORDS:
                 atexit.register(say_all)
             WORDS.append((self, own))
 
-    def said(self) -> None:
-        """Another's word has come: nobody waits for this rank's."""
+    def said(self, ended: str) -> None:
+        """Another's word has come, that it has `ended`: nobody waits for this rank's."""
+        self.ended = ended
         WORDS[:] = [(ranks, own) for ranks, own in WORDS if ranks is not self]
 
 

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
-from zlib import crc32
+from typing import Any
 
 from gradstep.distributed.adapters import transport_of
 from gradstep.distributed.agreement import Agreement
 from gradstep.distributed.averaging import swapped
 from gradstep.distributed.cores import share_cores
+from gradstep.distributed.digest import digest, layout_of
 from gradstep.distributed.inner import Inner
 from gradstep.distributed.options import check_options
 from gradstep.distributed.shares import Shares
 from gradstep.distributed.state import WholeState
 from gradstep.distributed.stepping import Shard, Stepping
-from gradstep.distributed.views import Views
+from gradstep.distributed.together import Together
 from gradstep.distributed.wanted import Wanted
-from gradstep.distributed.whole import Whole, description
+from gradstep.distributed.whole import Whole
 from gradstep.optimizer import state_dict as states
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.optimizer.turn import STEP, Turn
-from gradstep.values import check_flag, check_grad_scale
-
-Result = TypeVar("Result")
+from gradstep.values import check_count, check_flag, check_grad_scale
 
 
-class Sharded(Views):
+class Sharded(Together):
     """An optimizer over many processes, each of which keeps a share of its state (ZeRO-1).
 
     Every process, or rank, has all parameters and computes gradients of its own. A step adds these
@@ -128,22 +126,6 @@ class Sharded(Views):
         slots = self._optimizer.method.slots
         self._state = WholeState(transport, whole, self._shares, slots)
 
-    def _described(self) -> list[str]:
-        whole, steps = self._whole, self.steps
-        lines = [
-            f"the optimizer is {self._optimizer.__name__}, average={self._average}, "
-            f"wire={self._wire!r}, check_params_every={self._check_every}",
-            *description(whole.names, whole.arrays),
-        ]
-        for i, group in enumerate(self.groups):
-            lines.append(f"groups[{i}] is of {', '.join(group.names)}")
-            lines += [f"groups[{i}] has {n}={value!r}" for n, value in group.at(steps).items()]
-        sums = (f"{name!r} has the values of checksum" for name in whole.names)
-        return lines + [f"{text} {s:08x}" for text, s in zip(sums, self._checksums(), strict=True)]
-
-    def _checksums(self) -> list[int]:
-        return [crc32(view.data) for view in self._whole.views()]
-
     # What users call.
 
     def step(
@@ -198,7 +180,9 @@ class Sharded(Views):
         try:
             self._turn.take_for("swap_averages()", mine)
             spread = self._stepping.spread
-            yield from swapped(self._inner, self._whole, self._meet, spread)
+            yield from swapped(
+                self._inner, self._whole, self._meet, partial(self._together, spread)
+            )
         finally:
             if mine:
                 self._turn.now = STEP
@@ -231,13 +215,17 @@ class Sharded(Views):
         try:
             rows = self._inner.layout.rows()
             grad_scale = check_grad_scale(grad_scale)
+            with_norm = check_flag("with_norm", with_norm)
+            skip_nonfinite = check_flag("skip_nonfinite", skip_nonfinite)
+            shards = None if shards is None else check_count("shards", shards, 1)
             given = self._whole.shards(grads, shards is not None)
             self._whole.check()
             present = tuple(grad is not None for grad in given[0])
+            plans = tuple(group.plan for group in self.groups)
             steps, every = self.steps, self._check_every
             seen = hash(tuple(self._checksums())) if every and steps % every == 0 else 0
             wanted = Wanted(
-                steps, shards, grad_scale, with_norm, skip_nonfinite, present, rows, seen
+                steps, shards, grad_scale, with_norm, skip_nonfinite, present, plans, rows, seen
             )
         except BaseException as error:
             failed = error
@@ -251,41 +239,9 @@ class Sharded(Views):
             )
         return self._together(self._stepping.run, wanted, given, counts, self._average)
 
-    def _told(self, wanted: Wanted) -> list[str]:
-        return wanted.lines(self._whole.names) + self._described()[1:]
-
-    def _meet(self, what: str, error: BaseException | None = None, also: bytes = b"") -> None:
-        """Let all ranks agree that they call this, and that none has an `error`."""
-        self._agreement.meet(
-            f"{what} after {self.steps} steps ".encode() + also,
-            lambda: [f"it calls {what} after {self.steps} steps", *self._described()[1:]],
-            error=error,
-        )
-
-    def _together(self, act: Callable[..., Result], *args: Any) -> Result:
-        """What ``act(*args)`` returns; where it fails, others cannot undo it, and all end."""
-        try:
-            return act(*args)
-        except BaseException as error:
-            self._transport.abort(
-                f"rank {self.rank} was interrupted while ranks exchanged what they have, by "
-                f"{type(error).__name__}: {error}"
-            )
-            raise
-
-    def _agreed(self, what: str, act: Callable[[], Result]) -> Result:
-        """What ``act()`` returns, or an error on all ranks if it fails on one."""
-        try:
-            result = act()
-        except BaseException as error:
-            self._meet(what, error)
-            raise
-        self._meet(what)
-        return result
-
     def _gathered(self, to: int | None = None) -> dict[str, Any]:
         """The state of all ranks, on the rank `to` or on all."""
-        own = self._agreed("state_dict()", partial(states.to_dict, self._inner.layout))
+        own = self._agreed("state_dict()", partial(states.to_dict, self._inner.layout), layout_of)
         return self._together(self._state.gathered, own, to)
 
     def _load(self, given: Mapping[str, Any], convert: bool) -> None:
@@ -296,4 +252,4 @@ class Sharded(Views):
             fitting.check_schedules()
             return fitting
 
-        self._agreed("load_state_dict()", checked).take_over()
+        self._agreed("load_state_dict()", checked, lambda _: digest((given, convert))).take_over()

@@ -22,7 +22,7 @@ class Transport(Protocol):
     """How ranks reach one another. All of them call the same methods in the same order.
 
     Arrays are contiguous, and are sent as their bytes. A transport may have `in_one_process`, where
-    its ranks share all cores, and `say_at_exit` and `said`: see ``distributed/mpi.py``.
+    its ranks share all cores, and `say_at_exit`, `said` and `ended`: see ``distributed/mpi.py``.
     """
 
     @property

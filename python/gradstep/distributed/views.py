@@ -8,10 +8,12 @@ from typing import Any, NoReturn
 
 from numpy.typing import NDArray
 
+from gradstep.arrays.groups import named_arrays
 from gradstep.distributed.inner import Inner
 from gradstep.distributed.shares import Shares
 from gradstep.distributed.transport import Transport
 from gradstep.distributed.whole import Whole
+from gradstep.optimizer.checking import check_same_arrays
 from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.group import Group
 
@@ -61,6 +63,15 @@ class Views:
     def ema(self) -> Mapping[str, Array]:
         """The averages of the elements that this rank owns, in one dimension."""
         return self._inner.opt.ema
+
+    def check(self, params: Any) -> None:
+        """Raise a ValueError unless these are the arrays that are trained."""
+        given = named_arrays(params)
+        if given.keys() != self.params.keys():
+            raise ValueError(
+                f"params must hold what is trained, {list(self.params)}; it holds {list(given)}"
+            )
+        check_same_arrays(self.params, given)
 
     def owned(self, name: str) -> slice:
         """Which elements of a parameter this rank owns, in the order of memory."""

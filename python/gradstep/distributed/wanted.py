@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from gradstep.method.rows import Plan
+
 
 class Wanted(NamedTuple):
     """What a step was called with; the same on all ranks."""
@@ -15,6 +17,7 @@ class Wanted(NamedTuple):
     with_norm: bool
     skip_nonfinite: bool
     present: tuple[bool, ...]
+    plans: tuple[Plan, ...]
     rows: Any
     seen: int  # a checksum of the parameters, where they are compared
 

@@ -79,6 +79,11 @@ class LossScaler:
             where ``opt.step`` raises one. Nothing has been changed then.
         """
         check_flag("update", update)
+        if not hasattr(opt, "_layout"):
+            raise TypeError(
+                f"opt must be an optimizer of one process, got a {type(opt).__name__}; give the "
+                "step of others grad_scale=1 / scale and skip_nonfinite=True yourself"
+            )
         refuse_bfloat16(opt, grads)
         grad_scale = check_grad_scale(grad_scale) / self.scale
         info = opt.step(grads, grad_scale=grad_scale, skip_nonfinite=True)

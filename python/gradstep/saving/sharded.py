@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from zlib import crc32
 
 from gradstep.arrays.at_once import Change, filled
+from gradstep.distributed.digest import digest
 from gradstep.distributed.sharded import Sharded
 from gradstep.saving.parts import PARTS, Part, check_kinds, check_params, content_with
 
@@ -51,7 +51,7 @@ def load_together(
 
     def agree(content: Mapping[str, Any]) -> None:
         met.append(True)
-        opt._meet("load()", also=content_sum(content))
+        opt._meet("load()", also=digest(content))
 
     try:
         return load(agree)
@@ -59,10 +59,3 @@ def load_together(
         if not met:
             opt._meet("load()", error)
         raise
-
-
-def content_sum(content: Mapping[str, Any]) -> bytes:
-    """What is different where ranks have read different files."""
-    state = content["optimizer"]
-    sums = [crc32(values.tobytes()) for values in (content["params"] or {}).values()]
-    return repr((state["steps"], state["groups"], sums)).encode()
