@@ -192,6 +192,7 @@ def test_gradients_that_need_python_are_told_and_nothing_is_read(backend: str) -
     assert not space.parts(0)["b"].any()
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")
 def test_moved_parameters_are_noticed(backend: str) -> None:
     w = np.ones(3)
     space = space_of({"w": w}, 2)
