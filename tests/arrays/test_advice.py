@@ -70,7 +70,11 @@ def test_an_array_made_as_the_error_says_is_a_parameter(case: str) -> None:
         assert np.shares_memory(np.asarray(x.detach() if hasattr(x, "detach") else x), made)
 
 
-@pytest.mark.parametrize("x", [None, "relu", len, True, SimpleNamespace(), object()], ids=repr)
+@pytest.mark.parametrize(
+    "x",
+    [None, "relu", len, True, SimpleNamespace(), object()],
+    ids=lambda x: type(x).__name__,
+)
 def test_what_is_no_array_is_left_out(x: Any) -> None:
     with pytest.raises(TypeError, match=r"parameter 'f' is .* Leave it out: parameters hold arr"):
         gs.Adam({"w": np.ones(3), "f": x})
