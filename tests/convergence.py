@@ -45,7 +45,7 @@ SETTINGS: dict[type[gs.Optimizer], tuple[dict[str, Any], tuple[float, float, flo
     gs.NovoGrad: ({}, (0.1, 0.03, 0.003)),
     gs.StableAdamW: ({}, (0.1, 0.1, 0.03)),
     gs.MARS: ({}, (0.1, 0.1, 0.03)),
-    gs.Adafactor: ({"eps": (None, 0.1)}, (0.1, 0.1, 0.03)),
+    gs.Adafactor: ({"eps": (None, 0.1)}, (0.05, 0.1, 0.03)),
     gs.Prodigy: ({}, (1.0, 1.0, 1.0)),
     gs.ScheduleFreeSGD: ({}, (3.0, 0.05, 0.003)),
     gs.ScheduleFreeAdamW: ({}, (0.1, 0.1, 0.03)),

@@ -65,7 +65,7 @@ extern "C" int sched_getcpu() noexcept {
 }
 
 int main() {
-  alarm(60);  // a caller that waits would wait for ever
+  alarm(240);  // a caller that waits would wait for ever
   constexpr int threads = 3, chunks = 12;
   static gradstep::Pool pool;
   for (int step = 0; step < 100; ++step) {

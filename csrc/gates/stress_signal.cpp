@@ -40,7 +40,7 @@ void serve(DelayedSignal& call) {
 }  // namespace
 
 int main() {
-  alarm(60);  // where a wake-up is lost, somebody waits for ever
+  alarm(240);  // where a wake-up is lost, somebody waits for ever
   std::vector<std::thread> threads;
   for (DelayedSignal& call : calls) threads.emplace_back(serve, std::ref(call));
   for (int round = 0; round < rounds; ++round) {
