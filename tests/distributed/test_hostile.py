@@ -187,3 +187,16 @@ def test_an_interrupt_before_ranks_meet_is_known_to_all() -> None:
     for rank, error in enumerate(outcomes(work)):
         kind = ValueError if rank == ODD else OtherRankError
         assert isinstance(error, kind)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_gradient_that_is_another_parameter(size: int) -> None:
+    def of(comm: ThreadRank) -> str:
+        params = {"a": np.ones(2000, np.float32), "b": np.full(2000, 2, np.float32)}
+        opt = Sharded(gs.SGD, params, comm, lr=0.1)
+        with pytest.raises(ValueError, match="shares memory") as error:
+            opt.step({"a": params["b"], "b": params["a"]})
+        assert opt.steps == 0
+        return str(error.value)
+
+    assert len(set(in_threads(size, of))) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from gradstep.arrays.gradients import GradientReader
 from gradstep.arrays.groups import align_groups, plain_arrays, split_groups
-from gradstep.arrays.memory import flat, memory_order
+from gradstep.arrays.memory import address, flat, memory_order
 from gradstep.arrays.parameters import check_disjoint, check_unchanged, check_writeable, look
 from gradstep.arrays.stored import compute_dtype
 from gradstep.arrays.structure import Node
@@ -36,6 +37,8 @@ class Whole:
         self.places = {name: i for i, name in enumerate(self.names)}
         self.arrays = list(self.params.values())
         self.dtypes = [compute_dtype(param) for param in self.arrays]
+        memory = sorted((address(p), address(p) + p.nbytes) for p in self.arrays if p.size)
+        self._starts, self._ends = [m[0] for m in memory], [m[1] for m in memory]
         self._align = align_groups(self._structures, self.grouped)
         self._shapes = [(param, param.shape) for param in self.arrays]
         self._seen = {name: look(param) for name, param in self.params.items()}
@@ -95,10 +98,16 @@ class Whole:
             and leaf.strides == param.strides
             and leaf.shape == param.shape
             and leaf.flags.aligned
-            and not np.may_share_memory(leaf, param)
+            and not self._overlaps(leaf)
         ):
             return flat(leaf)
         return flat(beside(self.arrays[i], self.dtypes[i], self._read(i, leaf)))
+
+    def _overlaps(self, array: Array) -> bool:
+        """Whether a contiguous array lies where a parameter does."""
+        start = address(array)
+        before = bisect_left(self._starts, start + array.nbytes)
+        return before > 0 and self._ends[before - 1] > start
 
     def shards(self, given: Any, names: bool) -> list[list[Array | None]]:
         """The gradients of this rank's shards, which are None for the same parameters."""
