@@ -140,3 +140,14 @@ def test_plain_arrays_need_no_table(monkeypatch: pytest.MonkeyPatch, dtype: str)
         for i, gradient in enumerate(gradients(step, dtype)):
             opt((i, "W"), params[i], gradient)
     assert opt.nr_update == dict.fromkeys([(i, "W") for i in range(len(params))], 3)
+
+
+@pytest.mark.skipif(not DYNAMIC, reason="attributes are numbers in this version of Thinc")
+def test_a_number_where_a_schedule_belongs_is_refused() -> None:
+    opt, params = ours.Adam(0.01), weights()
+    opt.learn_rate = 0.1
+    advice = r"learn_rate must be a schedule of Thinc's, got 0\.1; set thinc\.schedules\.constant"
+    with pytest.raises(TypeError, match=advice):
+        stepped(opt, params, range(1))
+    opt.learn_rate = thinc.constant(0.1)
+    stepped(opt, params, range(1))

@@ -6,6 +6,7 @@ from typing import Any
 
 from thinc import schedules
 
+NAMES = "learn_rate", "b1", "b2", "eps", "L2", "grad_clip"
 Numbers = tuple[float, float, float, float, float, float]
 
 
@@ -17,10 +18,20 @@ def attributes(opt: Any, key: object) -> Numbers:
 def evaluated(opt: Any, key: object) -> Numbers:
     """From Thinc 9 on they are schedules, of the step, the key and the last score."""
     step, known = opt._step, {"key": key, "last_score": opt._last_score}
-    rate, b1, b2, eps, l2, clip = [
-        schedule._attrs["rate"] if schedule._schedule is CONSTANT else schedule(step, **known)
-        for schedule in (opt.learn_rate, opt.b1, opt.b2, opt.eps, opt.L2, opt.grad_clip)
-    ]
+    all_of = opt.learn_rate, opt.b1, opt.b2, opt.eps, opt.L2, opt.grad_clip
+    try:
+        rate, b1, b2, eps, l2, clip = [
+            schedule._attrs["rate"] if schedule._schedule is CONSTANT else schedule(step, **known)
+            for schedule in all_of
+        ]
+    except AttributeError:
+        for name, value in zip(NAMES, all_of, strict=True):
+            if not isinstance(value, schedules.Schedule):
+                raise TypeError(
+                    f"{name} must be a schedule of Thinc's, got {value!r}; set "
+                    f"thinc.schedules.constant({value!r})"
+                ) from None
+        raise
     return rate, b1, b2, eps, l2, clip
 
 
