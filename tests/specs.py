@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gradstep as gs
-from tests.spec import Spec, Variant
+from tests.spec import Options, Spec, Variant
 from tests.specs_of_adam import ADAM_AND_KIN
 from tests.specs_of_whole_tensors import WHOLE_TENSORS
 
@@ -207,3 +207,17 @@ SPECS = (
 
 CASES = [(spec, variant) for spec in SPECS for variant in spec.variants]
 CASE_IDS = [f"{spec.cls.__name__}-{variant.name}" for spec, variant in CASES]
+
+# Shared options, all of them at once.
+ALL_SHARED: Options = {
+    "weight_decay": 0.03,
+    "decoupled_weight_decay": True,
+    "maximize": True,
+    "clip_norm": 0.5,
+    "clip_tensor_norm": 0.2,
+    "clip_adaptive": 0.01,
+    "clip_value": 0.001,
+    "skip_nonfinite": True,
+    "l1": 0.05,
+    "ema_decay": 0.9,
+}

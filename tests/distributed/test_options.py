@@ -16,7 +16,7 @@ from tests.distributed.test_same_bits import RANKS, check
 from tests.distributed.training import Training, everything_of, params_of, tree
 from tests.helpers import Array, assert_same_bits
 from tests.spec import Options
-from tests.specs import SPECS
+from tests.specs import ALL_SHARED, SPECS
 
 SHARED: dict[str, Options] = {
     "clip_norm": {"clip_norm": 0.5},
@@ -28,18 +28,7 @@ SHARED: dict[str, Options] = {
     "l1": {"l1": 0.05},
     "ema": {"ema_decay": 0.9},
     "maximize": {"maximize": True},
-    "all": {
-        "weight_decay": 0.03,
-        "decoupled_weight_decay": True,
-        "maximize": True,
-        "clip_norm": 0.5,
-        "clip_tensor_norm": 0.2,
-        "clip_adaptive": 0.01,
-        "clip_value": 0.001,
-        "skip_nonfinite": True,
-        "l1": 0.05,
-        "ema_decay": 0.9,
-    },
+    "all": ALL_SHARED,
 }
 
 

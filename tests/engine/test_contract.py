@@ -19,7 +19,7 @@ from tests.helpers import (
     train,
 )
 from tests.spec import Options, Spec, Variant
-from tests.specs import CASE_IDS, CASES, SPECS
+from tests.specs import ALL_SHARED, CASE_IDS, CASES, SPECS
 
 pytestmark = pytest.mark.usefixtures("native", "low_threshold")
 
@@ -42,18 +42,7 @@ SHARED: dict[str, Options] = {
     "decoupled_decay": {"weight_decay": 0.03, "decoupled_weight_decay": True},
     "l1": {"l1": 0.05},
     "ema": {"ema_decay": 0.9},
-    "all": {
-        "weight_decay": 0.03,
-        "decoupled_weight_decay": True,
-        "maximize": True,
-        "clip_norm": 0.5,
-        "clip_tensor_norm": 0.2,
-        "clip_adaptive": 0.01,
-        "clip_value": 0.001,
-        "skip_nonfinite": True,
-        "l1": 0.05,
-        "ema_decay": 0.9,
-    },
+    "all": ALL_SHARED,
 }
 
 

@@ -16,7 +16,7 @@ from tests.helpers import Array, assert_same_bits, gradients
 from tests.narrow import STORAGES, can_be_stored, raw
 from tests.parts import Parted
 from tests.spec import Options
-from tests.specs import CASE_IDS, CASES
+from tests.specs import ALL_SHARED, CASE_IDS, CASES
 
 pytestmark = pytest.mark.usefixtures("low_threshold")
 
@@ -31,11 +31,7 @@ SHARED: dict[str, Options] = {
     "clip_tensor_norm": {"clip_tensor_norm": 0.5, "clip_norm": 3.0},
     "clip_adaptive": {"clip_adaptive": 0.01, "clip_adaptive_eps": 0.3},
     "clip_adaptive_axis": {"clip_adaptive": 0.01, "clip_adaptive_axis": 0},
-    "all": {
-        "weight_decay": 0.03, "decoupled_weight_decay": True, "maximize": True, "clip_norm": 0.5,
-        "clip_tensor_norm": 0.2, "clip_adaptive": 0.01, "clip_value": 0.001,
-        "skip_nonfinite": True, "l1": 0.05, "ema_decay": 0.9,
-    },
+    "all": ALL_SHARED,
 }  # fmt: skip
 ELEMENT_WISE = [i for i, (spec, variant) in enumerate(CASES) if not derives(RULES[variant.rule])]
 
