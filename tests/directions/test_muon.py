@@ -116,6 +116,23 @@ def test_the_rest_is_stepped_by_others_to_the_bit(kind: str) -> None:
             np.testing.assert_array_equal(opt.state[name][slot], values)
 
 
+@pytest.mark.parametrize("rank", [3, 40])
+@pytest.mark.parametrize("shape", [(400, 1300), (900, 400)])
+def test_several_iterations_at_once_are_about_as_exact(shape: tuple[int, int], rank: int) -> None:
+    """Of oblong matrices, with singular values from 1 to 1e-8 and many that are zero but for
+    rounding; symmetric products in blocks."""
+    rng = np.random.default_rng(0)
+    bases = [np.linalg.qr(rng.normal(size=(n, rank)))[0] for n in shape]
+    grad = (bases[0] * np.logspace(0, -8, rank)) @ bases[1].T
+    narrow, w = grad.astype(np.float32), np.zeros(shape, np.float32)
+    gs.Muon(w, lr=1.0, weight_decay=0.0, momentum=0.0).step(narrow)
+    exact = orthogonal(narrow.astype(np.float64), COEFFICIENTS, 5, 1e-7)
+    one_by_one = orthogonal(narrow, COEFFICIENTS, 5, 1e-7)
+    adjust = -max(1.0, math.sqrt(shape[0] / shape[1]))
+    apart, of_one_by_one = np.linalg.norm(w / adjust - exact), np.linalg.norm(one_by_one - exact)
+    assert 0 < apart <= 2 * of_one_by_one <= 1e-3 * np.linalg.norm(exact)
+
+
 def test_the_direction_is_orthogonal_at_enough_iterations() -> None:
     w = np.zeros((20, 30))
     opt = gs.Muon(w, lr=1.0, weight_decay=0.0, ns_steps=40, ns_coefficients=(1.5, -0.5, 0.0))

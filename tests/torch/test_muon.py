@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradstep as gs
+from gradstep.directions import table
 from tests.directions.test_muon import BFLOAT16
 from tests.torch.twins import front, ours_only, set_gradients, steps
 
@@ -75,7 +76,10 @@ def test_refuses_what_torch_refuses(error: Any) -> None:
 
 
 @ours_only
-def test_the_same_bits_as_the_numpy_front(backend: str) -> None:
+def test_the_same_bits_as_the_numpy_front_by_the_same_products(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gradstep.directions.table.BY_NUMPY", table.by_torch())
     params = matrices()
     arrays = {str(i): p.detach().numpy().copy(order="K") for i, p in enumerate(params)}
     opt, twin = front.Muon(params, lr=0.02, clip_norm=0.5), gs.Muon(arrays, lr=0.02, clip_norm=0.5)
@@ -89,6 +93,31 @@ def test_the_same_bits_as_the_numpy_front(backend: str) -> None:
         np.testing.assert_array_equal(
             opt.state[param]["momentum_buffer"].numpy(), twin.state[str(i)]["momentum_buffer"]
         )
+
+
+@ours_only
+@pytest.mark.parametrize("shape", [(13, 7), (96, 96), (530, 600), (1300, 520)])
+def test_bfloat16_is_as_close_to_float32_as_torchs(shape: tuple[int, int], backend: str) -> None:
+    """Roundings are as large and as many, but not the same: a quarter is left for chance."""
+    grad = torch.randn(shape, generator=torch.Generator().manual_seed(3))
+    directions = []
+    for kind, options in (
+        (front.Muon, {}), (front.Muon, {"ns_dtype": "bfloat16"}), (torch.optim.Muon, {}),
+    ):  # fmt: skip
+        param = torch.nn.Parameter(torch.zeros(shape))
+        param.grad = grad.clone()
+        kind([param], lr=1.0, weight_decay=0.0, **options).step()
+        directions.append(param.detach().double())
+    exact, ours, theirs = directions
+    norm = torch.linalg.matrix_norm
+    assert 0 < norm(ours - exact) <= 1.25 * norm(theirs - exact) <= 0.03 * norm(exact)
+
+
+@ours_only
+def test_bfloat16_takes_pytorch_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradstep.methods.muon.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"ns_dtype='bfloat16' takes PyTorch's products, .* None"):
+        gs.Muon(np.eye(2), ns_dtype="bfloat16")
 
 
 @ours_only

@@ -12,6 +12,7 @@ from gradstep.arrays.at_once import Change
 from gradstep.directions.ahead import Ahead
 from gradstep.directions.matrices import Matrix, Step
 from gradstep.directions.newton_schulz import NewtonSchulz, as_matrix
+from gradstep.directions.products import Products
 
 Array = NDArray[Any]
 
@@ -22,9 +23,9 @@ class MuonDirections:
     def __init__(self, matrices: list[Matrix]) -> None:
         self._matrices = matrices
         self._ahead = Ahead({m.name: m.workspaces["direction"] for m in matrices})
-        self._newton_schulz = NewtonSchulz()
+        self._iterations: dict[str | None, Any] = {None: NewtonSchulz()}
 
-    def compute(self, steps: list[Step]) -> None:
+    def compute(self, steps: list[Step], products: Products) -> None:
         """Directions of the tensors that these are about; nothing else is written."""
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is not None:
@@ -36,7 +37,7 @@ class MuonDirections:
             self._ahead.average(looking, averaging)
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is not None and matrix.size:
-                self._orthogonalize(as_matrix(matrix.workspaces["direction"]), step.h)
+                self._orthogonalize(as_matrix(matrix.workspaces["direction"]), step.h, products)
 
     def finite(self, matrix: Matrix) -> bool:
         """Whether all else that is kept of the step will be."""
@@ -46,14 +47,22 @@ class MuonDirections:
         """What is to be written with the step beside what the engine writes."""
         return []
 
-    def _orthogonalize(self, direction: Array, h: Mapping[str, Any]) -> None:
-        self._newton_schulz.orthogonalize(
+    def _orthogonalize(self, direction: Array, h: Mapping[str, Any], products: Products) -> None:
+        self._iteration(h["ns_dtype"]).orthogonalize(
             direction,
             h["ns_coefficients"],
             h["ns_steps"],
             h["eps"],
             adjustment(h["adjust_lr_fn"], *direction.shape),
+            products,
         )
+
+    def _iteration(self, dtype: str | None) -> Any:
+        if dtype not in self._iterations:
+            from gradstep.directions.bfloat16 import BFloat16NewtonSchulz
+
+            self._iterations[dtype] = BFloat16NewtonSchulz()
+        return self._iterations[dtype]
 
 
 def adjustment(name: str | None, rows: int, columns: int) -> float:

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradstep.arrays.memory import memory_order
+from gradstep.directions.products import BY_NUMPY, Products, symmetric
 
 Array = NDArray[Any]
 Coefficients = tuple[float, float, float]
 
 OBLONG = 1.5  # columns per row from which several iterations at once are cheaper
 MOST_GROWTH = 2000.0  # of what rounding leaves in G: 3 iterations of Muon's own coefficients
-BLOCKS, SMALLEST_BLOCK = 4, 96  # of a symmetric product
 
 
 def as_matrix(array: Array) -> Array:
@@ -64,7 +64,13 @@ class NewtonSchulz:
         self._memory = Memory()
 
     def orthogonalize(
-        self, matrix: Array, coefficients: Coefficients, steps: int, eps: float, factor: float
+        self,
+        matrix: Array,
+        coefficients: Coefficients,
+        steps: int,
+        eps: float,
+        factor: float,
+        products: Products = BY_NUMPY,
     ) -> None:
         """X ← X/max(‖X‖, ε), then so often X ← (a + b·XXᵀ + c·(XXᵀ)²)·X; `matrix` ← factor·X.
 
@@ -77,32 +83,33 @@ class NewtonSchulz:
         if least := max(norm, eps):
             x *= wide.dtype.type(1 / least)
         for count in together(wide.shape, coefficients, steps):
-            np.matmul(self._polynomial_of(x, coefficients, count), x, out=y)
+            products.multiply(self._polynomial_of(x, coefficients, count, products), x, y)
             x, y = y, x
         np.multiply(x, wide.dtype.type(factor), out=wide)
 
-    def _polynomial_of(self, x: Array, coefficients: Coefficients, count: int) -> Array:
+    def _polynomial_of(
+        self, x: Array, coefficients: Coefficients, count: int, products: Products
+    ) -> Array:
         """What so many iterations multiply X by."""
         a, b, c = map(x.dtype.type, coefficients)
         gram, polynomial, product, between = (
             self._memory.of(name, (len(x),) * 2, x.dtype, "C")
             for name in ("gram", "polynomial", "product", "between")
         )
-        # NumPy sees that these are of a matrix and its own transpose, and does half the work.
-        np.matmul(x, x.T, out=gram)
+        products.gram(x, gram)
         for i in range(count):
-            np.matmul(gram, gram.T, out=polynomial)
+            symmetric(products, gram, gram, polynomial)
             polynomial *= c
             np.multiply(gram, b, out=between)
             polynomial += between
             polynomial.reshape(-1)[:: len(gram) + 1] += a
             if i + 1 < count:
-                symmetric_product(polynomial, gram, between)
-                symmetric_product(between, polynomial, gram)
+                symmetric(products, polynomial, gram, between)
+                symmetric(products, between, polynomial, gram)
             if i == 0:
                 polynomial, product = product, polynomial
             else:
-                symmetric_product(polynomial, product, between)
+                symmetric(products, polynomial, product, between)
                 product, between = between, product
         return product
 
@@ -120,16 +127,6 @@ def together(shape: tuple[int, ...], coefficients: Coefficients, steps: int) -> 
         most = max(1, int(math.log(MOST_GROWTH) / growth)) if growth else steps
     times = -(-steps // max(1, most))
     return [steps * (i + 1) // times - steps * i // times for i in range(times)]
-
-
-def symmetric_product(left: Array, right: Array, out: Array) -> None:
-    """out ← left·right, of symmetric matrices that commute, so that half of it says all."""
-    size = len(out)
-    rows = max(SMALLEST_BLOCK, -(-size // BLOCKS))
-    for begin in range(0, size, rows):
-        end = min(begin + rows, size)
-        np.matmul(left[begin:end], right[:, :end], out=out[begin:end, :end])
-        out[:begin, begin:end] = out[begin:end, :begin].T
 
 
 def frobenius(matrix: Array) -> float:

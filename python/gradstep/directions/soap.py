@@ -15,6 +15,7 @@ from gradstep.directions.ahead import Ahead
 from gradstep.directions.eigenbases import eigenbasis, is_set, iterated, rotated
 from gradstep.directions.matrices import Matrix, Step
 from gradstep.directions.newton_schulz import Memory, as_matrix
+from gradstep.directions.products import Products
 
 Array = NDArray[Any]
 
@@ -31,7 +32,7 @@ class SoapDirections:
         self._memory = Memory()
         self._following: dict[str, dict[str, Array]] = {}  # bases, to be taken over
 
-    def compute(self, steps: list[Step]) -> None:
+    def compute(self, steps: list[Step], products: Products) -> None:
         """Directions of the tensors that these are about, and bases that are due."""
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is not None:

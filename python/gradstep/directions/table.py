@@ -15,6 +15,7 @@ from gradstep.arrays.at_once import Change, at_once
 from gradstep.arrays.settling import settled
 from gradstep.directions.matrices import Matrix, Step
 from gradstep.directions.muon import MuonDirections
+from gradstep.directions.products import BY_NUMPY, Products
 from gradstep.directions.soap import SoapDirections
 from gradstep.reference.steps import write_all
 
@@ -79,9 +80,8 @@ class DirectedTable:
         with_norm: bool,
         skip_nonfinite: bool,
     ) -> Taken:
-        return self._take(
-            settled(leaves, self._reader), rows, grad_scale, with_norm, skip_nonfinite
-        )
+        grads = settled(leaves, self._reader)
+        return self._take(grads, rows, grad_scale, with_norm, skip_nonfinite, BY_NUMPY)
 
     def step_tensors(
         self,
@@ -93,8 +93,10 @@ class DirectedTable:
         skip_nonfinite: bool,
         threads: int,
     ) -> Taken:
-        given = settled(tensors.gradients() if leaves is None else leaves, self._reader)
-        return self._take(given, rows, grad_scale, with_norm, skip_nonfinite, (tensors, threads))
+        grads = settled(tensors.gradients() if leaves is None else leaves, self._reader)
+        return self._take(
+            grads, rows, grad_scale, with_norm, skip_nonfinite, by_torch(), tensors, threads
+        )
 
     def _take(
         self,
@@ -103,7 +105,8 @@ class DirectedTable:
         grad_scale: float,
         with_norm: bool,
         skip_nonfinite: bool,
-        of_tensors: tuple[Any, ...] = (),
+        products: Products,
+        *of_tensors: Any,
     ) -> Taken:
         table, done = self._table, list[None]()
         self._changes: list[Change] = []
@@ -113,7 +116,7 @@ class DirectedTable:
                 table.begin(rows, grad_scale)
                 norm = table.measure(grads) if with_norm else None
                 finite = not skip_nonfinite or norm is None or math.isfinite(norm)
-                if not finite or not self._compute(grads, rows, skip_nonfinite):
+                if not finite or not self._compute(grads, rows, skip_nonfinite, products):
                     return norm, True, table.abort()
                 apply = partial(table.apply, 0, grads, *of_tensors)
                 at_once([apply, *counted(self._changes, done), partial(table.end)])()
@@ -126,11 +129,13 @@ class DirectedTable:
                     write_all([partial(list, (change,)) for change in rest])
                 raise
 
-    def _compute(self, grads: list[Array | None], rows: DirectedRows, skip: bool) -> bool:
+    def _compute(
+        self, grads: list[Array | None], rows: DirectedRows, skip: bool, products: Products
+    ) -> bool:
         """Whether all directions are finite; with `skip` no error where they are not."""
         for matrices, directions in self._parts:
             steps = [self._step(m, grads[m.place], rows) for m in matrices]
-            directions.compute(steps)
+            directions.compute(steps, products)
             for matrix, step in zip(matrices, steps, strict=True):
                 if step.grad is None:
                     continue
@@ -152,6 +157,12 @@ class DirectedTable:
         h, t = rows.of[row]
         clip_value = rows[row][0][0][-1]
         return Step(grad, self._table.scale(matrix.place), clip_value, h, t)
+
+
+def by_torch() -> Products:
+    from gradstep.directions.by_torch import ByTorch
+
+    return ByTorch()
 
 
 def abort(table: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from gradstep.method.hyperparameters import Choice, Count, Flag, Number, Numbers, decays
@@ -56,6 +57,13 @@ class OfMatrices(Method):
         'A/B); ``"match_rms_adamw"``, 0.2·√max(A, B), which suits lr and weight_decay of AdamW.',
         among=("original", "match_rms_adamw"),
     )
+    ns_dtype = Choice(
+        None,
+        "What the iteration multiplies in: None, float32, or float64 where parameters are; "
+        '``"bfloat16"``, as in torch.optim.Muon, by PyTorch, which is less exact, and faster where '
+        "the CPU has instructions for it.",
+        among=("bfloat16",),
+    )
     decoupled_weight_decay = DECOUPLED
 
     momentum_buffer = Slot()
@@ -73,6 +81,11 @@ class OfMatrices(Method):
             raise ValueError(
                 "clip_adaptive limits gradients by unit, and Muon's step does not depend on their "
                 "size; leave it out for matrices"
+            )
+        if h["ns_dtype"] == "bfloat16" and find_spec("torch") is None:
+            raise ValueError(
+                "ns_dtype='bfloat16' takes PyTorch's products, and PyTorch is not installed; "
+                "install it, or leave ns_dtype at None"
             )
         return "muon"
 

@@ -1525,6 +1525,7 @@ class Muon(Optimizer):
     eps: Any
     ns_steps: Any
     adjust_lr_fn: Any
+    ns_dtype: Any
     optimizer: Any
     adamw_betas: Any
     adamw_eps: Any
@@ -1558,6 +1559,7 @@ class Muon(Optimizer):
         eps: Scalar = 1e-07,
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
+        ns_dtype: str = "float32",
         optimizer: str = "muon",
         adamw_betas: tuple[Scalar, Scalar] = (0.9, 0.999),
         adamw_eps: Scalar = 1e-08,
