@@ -14,6 +14,7 @@ Run = Callable[[Callable[[], float], Round, int], None]
 
 ROUND_SECONDS = 0.02
 SETTLE_SECONDS = 0.01  # until the last contestant's waiting threads have stopped spinning
+BLAS_SETTLES = 0.05  # OpenBLAS' do so for longer
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 25
 
 
@@ -33,16 +34,16 @@ def steps_per_round(seconds: float) -> int:
     return max(1, int(ROUND_SECONDS / seconds))
 
 
-def rounds_within(seconds: float, each: Sequence[float]) -> int:
+def rounds_within(seconds: float, each: Sequence[float], settling: float = SETTLE_SECONDS) -> int:
     """How many rounds fit into `seconds`, given what a step of every contestant takes."""
-    of_one_round = sum(SETTLE_SECONDS + (1 + steps_per_round(took)) * took for took in each)
+    of_one_round = sum(settling + (1 + steps_per_round(took)) * took for took in each)
     return min(MOST_ROUNDS, max(FEWEST_ROUNDS, int(seconds / of_one_round)))
 
 
-def timed(step: Step, count: int) -> float:
+def timed(step: Step, count: int, settling: float = SETTLE_SECONDS) -> float:
     """Seconds per step over `count` steps, after the last contestant's threads went to sleep and
     this one's woke up."""
-    time.sleep(SETTLE_SECONDS)
+    time.sleep(settling)
     step()
     start = time.perf_counter()
     for _ in range(count):
@@ -90,6 +91,7 @@ def interleaved(
     seconds: float,
     rounds: int | None = None,
     run: Run = plain_rounds,
+    settling: float = SETTLE_SECONDS,
 ) -> dict[str, list[float]]:
     """Seconds per step of every contestant in every round.
 
@@ -103,13 +105,13 @@ def interleaved(
     def others() -> None:
         for name, step in steps.items():
             if name != measured:
-                times[name].append(timed(step, counts[name]))
+                times[name].append(timed(step, counts[name], settling))
 
     def ours() -> float:
-        times[measured].append(timed(steps[measured], counts[measured]))
+        times[measured].append(timed(steps[measured], counts[measured], settling))
         return times[measured][-1]
 
-    run(ours, others, rounds or rounds_within(seconds, list(took.values())))
+    run(ours, others, rounds or rounds_within(seconds, list(took.values()), settling))
     return times
 
 

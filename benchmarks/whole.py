@@ -15,11 +15,20 @@ from benchmarks.cases import thread_counts
 from benchmarks.contestants import MEASURED, ROOFLINE, chosen
 from benchmarks.contestants.contestant import Array, Contestant, Racer, first_line
 from benchmarks.contestants.whole_tensors import FIELD, differs
-from benchmarks.interleave import Run, Step, compared, interleaved, plain_rounds
+from benchmarks.interleave import (
+    BLAS_SETTLES,
+    SETTLE_SECONDS,
+    Run,
+    Step,
+    compared,
+    interleaved,
+    plain_rounds,
+)
 from benchmarks.race import heats, same_results, set_threads
 from benchmarks.tensor_sets import TENSOR_SETS, Shapes, elements, make
 from benchmarks.works import ADAMW, OF_WHOLE_TENSORS, Work
 from benchmarks.wrapped import repeated
+from gradstep.directions.newton_schulz import together
 
 SECONDS = 6.0  # of timing per heat
 LAYERS, WIDTH = 4, 768
@@ -54,9 +63,13 @@ MOVED = {
 
 
 def muon_products(rows: int, columns: int) -> float:
-    """FLOPs of five iterations; of a symmetric product, XXᵀ and its square, a half."""
+    """FLOPs of five iterations; of a symmetric product a half. Those at once have one XXᵀ and one
+    product with X together, a square each, and three products for each but the first."""
     n, m = sorted((rows, columns))
-    return 5 * (n * n * m + n**3 + 2 * n * n * m)
+    return sum(
+        3 * n * n * m + (count + 3 * (count - 1)) * n**3
+        for count in together((n, m), gs.Muon.ns_coefficients, gs.Muon.ns_steps)
+    )
 
 
 def soap_products(rows: int, columns: int) -> float:
@@ -159,11 +172,12 @@ def compete(case: WholeCase, rounds: int | None, run: Run) -> dict[str, Any]:
     field, left_out = taking_part(case)
     same_results(work, shapes, "float32", agreeing(case, field))
     factor, each = bound(case)[1], EACH.get(case.name, 1)
+    settling = BLAS_SETTLES if case.products() else SETTLE_SECONDS
     found: dict[str, dict[str, Any]] = {"median_us": {}, "ratio": {}, "ratio_quartiles": {}}
     for heat in heats(field, 4 * elements(shapes), work.slots, machine.memory_budget()):
         steps = {c.name: c.prepare(work, make(shapes, 0), make(shapes, 1)).step for c in heat}
         steps = {name: repeated(step, each) for name, step in steps.items()}
-        taken = interleaved(steps, MEASURED, SECONDS, rounds, run)
+        taken = interleaved(steps, MEASURED, SECONDS, rounds, run, settling)
         times = {name: [took / each for took in of_one] for name, of_one in taken.items()}
         times[ROOFLINE] = [factor * took for took in times[ROOFLINE]]
         for key, of_heat in compared(times, over=MEASURED).items():

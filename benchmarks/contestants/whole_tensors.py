@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from benchmarks.contestants.contestant import Array, Contestant, Racer
@@ -81,7 +81,24 @@ class OnTensorsToo(OnTensors):
     tolerance: ClassVar[dict[str, float]] = {"float32": 0.0}
 
     def offers(self, work: Work) -> bool:
-        return work.name != "SOAP"
+        return work.name not in OF_MATRICES
+
+
+class MatricesOnTensors(OnTensors):
+    """The same where PyTorch multiplies, which rounds otherwise than NumPy's BLAS."""
+
+    name = "gradstep on tensors"
+
+    def offers(self, work: Work) -> bool:
+        return work.name == "Muon"
+
+
+class InBFloat16(MatricesOnTensors):
+    name = "gradstep on tensors, bfloat16"
+
+    def prepare(self, work: Work, params: list[Array], grads: list[Array]) -> Racer:
+        in_bfloat16 = replace(work, options={**work.options, "ns_dtype": "bfloat16"})
+        return super().prepare(in_bfloat16, params, grads)
 
 
 class Yardstick(Contestant):
@@ -143,10 +160,13 @@ class OptaxWhole(Optax):
     make = OPTAX
 
 
+OF_MATRICES = ("Muon", "SOAP")
 ARRAYS, TENSORS = Native(), OnTensorsToo()
 FIELD: tuple[Contestant, ...] = (
     ARRAYS,
     TENSORS,
+    MatricesOnTensors(),
+    InBFloat16(),
     Library("torch", "torch.optim", TORCH, foreach=None),
     Library("torch foreach", "torch.optim", {"Adafactor": TORCH["Adafactor"]}),
     Library("pytorch-optimizer", "pytorch_optimizer", PYTORCH_OPTIMIZER),
@@ -176,6 +196,8 @@ def differs(contestant: Contestant, work: Work) -> str:
     """In what a contestant's arithmetic is another one; "" where results agree."""
     if isinstance(contestant, Library):
         return contestant.entries[work.name].differs
+    if isinstance(contestant, InBFloat16):
+        return "products in bfloat16"
     if isinstance(contestant, OptaxWhole):
         return OPTAX_DIFFERS.get(work.name, "")
     return "AdamW" if isinstance(contestant, Yardstick) else ""

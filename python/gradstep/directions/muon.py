@@ -31,10 +31,10 @@ class MuonDirections:
             if step.grad is not None:
                 matrix.workspaces["direction"][...] = matrix.values("momentum_buffer")
         averaging = [(step.h["momentum"], 1.0 - step.h["momentum"]) for step in steps]
-        self._ahead.average(steps, averaging)
+        self._ahead.average(steps, averaging, products)
         if any(step.h["nesterov"] for step in steps):
             looking = [step if step.h["nesterov"] else step.absent() for step in steps]
-            self._ahead.average(looking, averaging)
+            self._ahead.average(looking, averaging, products)
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is not None and matrix.size:
                 self._orthogonalize(as_matrix(matrix.workspaces["direction"]), step.h, products)

@@ -37,7 +37,7 @@ class SoapDirections:
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is not None:
                 self._prepared[matrix.name].fill(0)
-        self._ahead.average(steps, [(0.0, 1.0)] * len(steps))
+        self._ahead.average(steps, [(0.0, 1.0)] * len(steps), products)
         self._following = {}
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is not None and matrix.size:
