@@ -66,10 +66,9 @@ def muon_products(rows: int, columns: int) -> float:
     """FLOPs of five iterations; of a symmetric product a half. Those at once have one XXᵀ and one
     product with X together, a square each, and three products for each but the first."""
     n, m = sorted((rows, columns))
-    return sum(
-        3 * n * n * m + (count + 3 * (count - 1)) * n**3
-        for count in together((n, m), gs.Muon.ns_coefficients, gs.Muon.ns_steps)
-    )
+    default = {name: of_one.default for name, of_one in gs.Muon.method.hyperparameters.items()}
+    counts = together((n, m), default["ns_coefficients"], default["ns_steps"])
+    return sum(3 * n * n * m + (count + 3 * (count - 1)) * n**3 for count in counts)
 
 
 def soap_products(rows: int, columns: int) -> float:

@@ -96,7 +96,7 @@ def test_the_same_bits_as_the_numpy_front_by_the_same_products(
 
 
 @ours_only
-@pytest.mark.parametrize("shape", [(13, 7), (96, 96), (530, 600), (1300, 520)])
+@pytest.mark.parametrize("shape", [(192, 240), (530, 600), (1300, 520)])
 def test_bfloat16_is_as_close_to_float32_as_torchs(shape: tuple[int, int], backend: str) -> None:
     """Roundings are as large and as many, but not the same: a quarter is left for chance."""
     grad = torch.randn(shape, generator=torch.Generator().manual_seed(3))
@@ -160,6 +160,7 @@ def test_the_rest_belongs_to_another_optimizer() -> None:
 def test_options_of_its_groups_are_torchs_and_those_that_all_have() -> None:
     (ours,), (theirs,) = (o.Muon(matrices()).param_groups for o in (front, torch.optim))
     assert not {"optimizer", "adamw_betas", "adamw_eps"} & {*ours}
-    assert {*ours} - {*front.SGD(matrices()).param_groups[0]} <= {*theirs}
+    of_all = {*front.SGD(matrices()).param_groups[0]}
+    assert {*ours} - of_all - {*theirs} == {"ns_dtype"}
     with pytest.raises(TypeError, match="adamw_eps"):
         front.Muon(matrices(), adamw_eps=1e-8)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from gradstep.directions.newton_schulz import Coefficients, Memory, frobenius
-from gradstep.directions.products import Products, row_blocks
+from gradstep.directions.products import row_blocks
 
 Array = NDArray[Any]
 
@@ -31,15 +31,9 @@ class BFloat16NewtonSchulz:
         self._memory = Memory()
 
     def orthogonalize(
-        self,
-        matrix: Array,
-        coefficients: Coefficients,
-        steps: int,
-        eps: float,
-        factor: float,
-        products: Products | None = None,
+        self, matrix: Array, coefficients: Coefficients, steps: int, eps: float, factor: float
     ) -> None:
-        """As :meth:`NewtonSchulz.orthogonalize`, whoever multiplies otherwise."""
+        """As :meth:`NewtonSchulz.orthogonalize`."""
         wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
         a, b, c = coefficients
         if least := max(frobenius(wide), eps):

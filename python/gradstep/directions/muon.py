@@ -16,6 +16,8 @@ from gradstep.directions.products import Products
 
 Array = NDArray[Any]
 
+FEWEST_ROWS = 192  # that are as fast in bfloat16 as in float32
+
 
 class MuonDirections:
     """Of all matrices of an optimizer, in their workspaces."""
@@ -23,7 +25,7 @@ class MuonDirections:
     def __init__(self, matrices: list[Matrix]) -> None:
         self._matrices = matrices
         self._ahead = Ahead({m.name: m.workspaces["direction"] for m in matrices})
-        self._iterations: dict[str | None, Any] = {None: NewtonSchulz()}
+        self._iterations: dict[str | None, Any] = {}  # made for who multiplies
 
     def compute(self, steps: list[Step], products: Products) -> None:
         """Directions of the tensors that these are about; nothing else is written."""
@@ -48,20 +50,22 @@ class MuonDirections:
         return []
 
     def _orthogonalize(self, direction: Array, h: Mapping[str, Any], products: Products) -> None:
-        self._iteration(h["ns_dtype"]).orthogonalize(
+        dtype = h["ns_dtype"] if min(direction.shape) >= FEWEST_ROWS else None
+        self._iteration(dtype, products).orthogonalize(
             direction,
             h["ns_coefficients"],
             h["ns_steps"],
             h["eps"],
             adjustment(h["adjust_lr_fn"], *direction.shape),
-            products,
         )
 
-    def _iteration(self, dtype: str | None) -> Any:
-        if dtype not in self._iterations:
+    def _iteration(self, dtype: str | None, products: Products) -> Any:
+        if dtype == "bfloat16" and dtype not in self._iterations:
             from gradstep.directions.bfloat16 import BFloat16NewtonSchulz
 
             self._iterations[dtype] = BFloat16NewtonSchulz()
+        elif dtype not in self._iterations:
+            self._iterations[dtype] = NewtonSchulz(products)
         return self._iterations[dtype]
 
 

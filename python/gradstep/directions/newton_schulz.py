@@ -60,17 +60,12 @@ class NewtonSchulz:
            [ 0., -1.]], dtype=float32)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, products: Products = BY_NUMPY) -> None:
+        self._products = products
         self._memory = Memory()
 
     def orthogonalize(
-        self,
-        matrix: Array,
-        coefficients: Coefficients,
-        steps: int,
-        eps: float,
-        factor: float,
-        products: Products = BY_NUMPY,
+        self, matrix: Array, coefficients: Coefficients, steps: int, eps: float, factor: float
     ) -> None:
         """X ← X/max(‖X‖, ε), then so often X ← (a + b·XXᵀ + c·(XXᵀ)²)·X; `matrix` ← factor·X.
 
@@ -83,14 +78,13 @@ class NewtonSchulz:
         if least := max(norm, eps):
             x *= wide.dtype.type(1 / least)
         for count in together(wide.shape, coefficients, steps):
-            products.multiply(self._polynomial_of(x, coefficients, count, products), x, y)
+            self._products.multiply(self._polynomial_of(x, coefficients, count), x, y)
             x, y = y, x
         np.multiply(x, wide.dtype.type(factor), out=wide)
 
-    def _polynomial_of(
-        self, x: Array, coefficients: Coefficients, count: int, products: Products
-    ) -> Array:
+    def _polynomial_of(self, x: Array, coefficients: Coefficients, count: int) -> Array:
         """What so many iterations multiply X by."""
+        products = self._products
         a, b, c = map(x.dtype.type, coefficients)
         gram, polynomial, product, between = (
             self._memory.of(name, (len(x),) * 2, x.dtype, "C")

@@ -60,8 +60,8 @@ class OfMatrices(Method):
     ns_dtype = Choice(
         None,
         "What the iteration multiplies in: None, float32, or float64 where parameters are; "
-        '``"bfloat16"``, as in torch.optim.Muon, by PyTorch, which is less exact, and faster where '
-        "the CPU has instructions for it.",
+        '``"bfloat16"``, as in torch.optim.Muon, by PyTorch, of matrices with both sides of 192 or '
+        "more: less exact, and faster where the CPU has instructions for it.",
         among=("bfloat16",),
     )
     decoupled_weight_decay = DECOUPLED

@@ -1559,7 +1559,7 @@ class Muon(Optimizer):
         eps: Scalar = 1e-07,
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
-        ns_dtype: str = "float32",
+        ns_dtype: str | None = None,
         optimizer: str = "muon",
         adamw_betas: tuple[Scalar, Scalar] = (0.9, 0.999),
         adamw_eps: Scalar = 1e-08,
