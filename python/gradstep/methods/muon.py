@@ -116,8 +116,9 @@ class Muon(OfMatrices):
         p ← (1 − lr·λ)·p − lr·adjust·O
 
     NS begins with X = n/max(‖n‖, ε) and takes X ← (a + b·XXᵀ + c·(XXᵀ)²)·X ``ns_steps`` times. It
-    is computed by NumPy's BLAS, everything else by the kernels of all optimizers. Axes after the
-    first count as one: a kernel of shape (out, in, height, width) is a matrix of ``out`` rows.
+    is computed by NumPy's BLAS, of PyTorch's tensors by PyTorch, everything else by the kernels of
+    all optimizers. Axes after the first count as one: a kernel of shape (out, in, height, width) is
+    a matrix of ``out`` rows.
     Embeddings, output layers, biases and scales go into a group with
     ``"optimizer": "adamw"``, ``"lion"`` or ``"sgd"``, so that one step and one ``clip_norm`` are
     for the whole network. What such a group does not say it has from Muon: give it an ``lr`` and a
@@ -128,7 +129,7 @@ class Muon(OfMatrices):
     State: 4 bytes per float32 parameter (``momentum_buffer``); with ``optimizer="adamw"`` 8 bytes
     (``exp_avg``, ``exp_avg_sq``), with ``"lion"`` 4 (``exp_avg``), with ``"sgd"`` none, or 4 with
     momentum. Beside it a workspace of 4 bytes per
-    parameter of Muon's is held, and three matrices for the largest. A direction that is not finite
+    parameter of Muon's is held, and five matrices for the largest. A direction that is not finite
     is an error that changes nothing, or, with ``skip_nonfinite``, a step that is left out.
 
     Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
