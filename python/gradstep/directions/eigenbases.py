@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,19 +36,14 @@ def iterated(product: Array, basis: Array) -> Array:
     return following
 
 
-def rotated(
-    matrices: Array, left: Array, right: Array, out: Sequence[Array], between: Array
-) -> None:
-    """Each out ← leftᵀ·matrix·right; a basis that is not set leaves its side as it is.
+def rotate(matrix: Array, left: Array, right: Array, out: Array, between: Array) -> None:
+    """out ← leftᵀ·matrix·right; a basis that is not set leaves its side as it is.
 
-    `between` is memory like that of the matrices, which lie one after another, row by row.
+    `between` is memory like that of `matrix`.
     """
     if is_set(right):
-        columns = matrices.shape[-1]
-        np.matmul(matrices.reshape(-1, columns), right, out=between.reshape(-1, columns))
-        matrices = between
-    for matrix, to in zip(matrices, out, strict=True):
-        if is_set(left):
-            np.matmul(left.T, matrix, out=to)
-        else:
-            np.copyto(to, matrix)
+        matrix = np.matmul(matrix, right, out=between)
+    if is_set(left):
+        np.matmul(left.T, matrix, out=out)
+    else:
+        np.copyto(out, matrix)
