@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.directions.householder import orthonormal
+
 Array = NDArray[Any]
 
 
@@ -21,18 +23,17 @@ def eigenbasis(factor: Array) -> Array:
     return np.ascontiguousarray(vectors[:, ::-1])
 
 
-def iterated(product: Array, basis: Array) -> Array:
-    """The next basis by one power iteration, whose `product` is factor·basis, made orthonormal.
+def iterated(factor: Array, basis: Array) -> Array:
+    """The next basis by one power iteration: factor·basis, made orthonormal.
 
     Vectors keep their places, so that what is kept of each stays where it is; the largest are made
     orthogonal to first.
     """
-    sizes = np.einsum("ij,ij->j", basis, product)
+    vectors = basis.T @ factor  # as rows, which are moved whole
+    sizes = np.einsum("ji,ij->j", vectors, basis)
     largest_first = np.argsort(-sizes, kind="stable")
-    columns = product.T  # as rows, which are moved whole
-    orthonormal, _ = np.linalg.qr(columns[largest_first].T)
     following = np.empty_like(basis)
-    following.T[largest_first] = orthonormal.T
+    following.T[largest_first] = orthonormal(vectors[largest_first])
     return following
 
 

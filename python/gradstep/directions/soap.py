@@ -114,7 +114,7 @@ class SoapDirections:
             if not np.isfinite(new).all():
                 following[f"{side}_basis"] = np.full_like(basis, np.nan)
             elif is_set(basis):
-                following[f"{side}_basis"] = iterated(new @ basis, basis)
+                following[f"{side}_basis"] = iterated(new, basis)
             else:
                 following[f"{side}_basis"] = eigenbasis(new)
         return following

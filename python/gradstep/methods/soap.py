@@ -62,7 +62,7 @@ class SOAP(Method):
     max_precondition_dim = Count(10000, "The longest side that is rotated.")
     decoupled_weight_decay = DECOUPLED
 
-    exp_avg = Slot()
+    exp_avg = Slot(bases=("left_basis", "right_basis"))
     exp_avg_sq = Slot(values="squares")
     rotated = Slot(kind="workspace")
     direction = Slot(kind="workspace")
