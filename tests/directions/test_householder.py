@@ -9,7 +9,7 @@ import pytest
 
 from gradstep.directions.householder import LEAST, PANEL, orthonormal
 
-SIZES = (0, 1, 2, LEAST, LEAST + 1, PANEL, PANEL + 1, 3 * PANEL - 5)
+SIZES = (0, 1, 2, LEAST, LEAST + 1, PANEL, PANEL + 1, 2 * PANEL + 5)
 DTYPES = {"float32": 2e-6, "float64": 1e-14}
 
 
@@ -42,8 +42,8 @@ def test_it_is_orthonormal_and_that_of_numpy(n: int, dtype: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_not_finite_after_it(value: float) -> None:
+def test_what_is_not_finite_is_no_error(value: float) -> None:
     for n in (3, PANEL + 7):
-        rows = np.eye(n)
+        rows = np.random.default_rng(0).normal(size=(n, n))
         rows[n // 2, 1] = value
         assert not np.isfinite(orthonormal(rows)).all()
