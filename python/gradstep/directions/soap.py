@@ -20,7 +20,7 @@ from gradstep.reference.places import place_of
 
 Array = NDArray[Any]
 
-RUN = 16384  # elements worked on at a time
+RUN = 32768  # elements worked on at a time
 
 
 class SoapDirections:
