@@ -14,7 +14,7 @@ Run = Callable[[Callable[[], float], Round, int], None]
 
 ROUND_SECONDS = 0.02
 SETTLE_SECONDS = 0.01  # until the last contestant's waiting threads have stopped spinning
-BLAS_SETTLES = 0.05  # OpenBLAS' do so for longer
+BLAS_SETTLES = 0.1  # OpenBLAS' do so for longer
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 25
 
 

@@ -1,6 +1,6 @@
 // SOAP — Vyas et al. 2024, arXiv:2409.11321, Algorithm 3
-//   m ← β1·m + (1−β1)·g         v ← β2·v + (1−β2)·r²,   r: the gradient in the eigenbases
-//   p ← p − α_t·d,   d: m/(√v + ε), divided in the eigenbases;  α_t = lr·√(1−β2^t)/(1−β1^t)
+//   m ← β1·m + (1−β1)·r         v ← β2·v + (1−β2)·r²,   r: the gradient in the eigenbases
+//   p ← p − α_t·d,   d: m/(√v + ε), rotated back;  α_t = lr·√(1−β2^t)/(1−β1^t)
 #pragma once
 
 #include "rules/math.hpp"
@@ -18,8 +18,8 @@ struct Soap {
   static constexpr unsigned squares = 0b10;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size;
 
-  T step(T g, T& exp_avg, T& exp_avg_sq, T rotated, T direction) const {
-    exp_avg = beta1 * exp_avg + one_minus_beta1 * g;
+  T step(T, T& exp_avg, T& exp_avg_sq, T rotated, T direction) const {
+    exp_avg = beta1 * exp_avg + one_minus_beta1 * rotated;
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * rotated * rotated;
     return step_size * direction;
   }

@@ -123,6 +123,75 @@ def test_weight_decay_and_kernels_with_axes_beyond_two() -> None:
     assert one.state["0"]["right_basis"].shape == (75, 75)
 
 
+def in_axes(opt: gs.SOAP, name: str) -> Any:
+    """The momentum of a matrix in the parameter's own axes."""
+    state, momentum = opt.state[name], opt.state_as(name, "exp_avg")
+    matrix = momentum.reshape(len(momentum), -1)
+    if np.any(state["left_basis"]):
+        matrix = state["left_basis"] @ matrix
+    if np.any(state["right_basis"]):
+        matrix = matrix @ state["right_basis"].T
+    return matrix.reshape(momentum.shape)
+
+
+@pytest.mark.parametrize("options", [{}, {"max_precondition_dim": 35}, {"betas": (0.7, 0.95)}])
+@pytest.mark.parametrize("frequency", [1, 3])
+def test_momentum_in_the_bases_is_the_average_of_gradients(
+    options: dict[str, Any], frequency: int
+) -> None:
+    """Through all changes of bases, of tensors that miss some steps, too."""
+    ours = {n: p for n, p in params("float64").items() if p.ndim > 1 and p.size}
+    opt = gs.SOAP(ours, precondition_frequency=frequency, **options)
+    beta1 = opt.betas[0]
+    averages = {name: np.zeros_like(p) for name, p in ours.items()}
+    begun: set[str] = set()
+    for step in range(8):
+        grads = gradients(ours, step)
+        for i, name in enumerate(ours):
+            if (i + step) % 4 == 0:
+                grads[name] = None
+            elif name in begun:
+                averages[name] += (1 - beta1) * (grads[name] - averages[name])
+            else:
+                begun.add(name)
+        opt.step(grads)
+        for name, average in averages.items():
+            assert np.abs(in_axes(opt, name) - average).max() <= 1e-14, (name, step)
+
+
+@pytest.mark.parametrize("storage", ["bfloat16", "8bit"])
+def test_narrow_momentum_is_rounded_to_nearest_in_new_bases(storage: str) -> None:
+    opt, twin = (
+        gs.SOAP(np.zeros((70, 90), np.float32), precondition_frequency=1, state_dtype=dtype)
+        for dtype in (storage, None)
+    )
+    for step in range(2):
+        grad = gradients(dict(opt.params), step)["0"]
+        opt.step(grad)
+        twin.step(grad)
+    twin.state_dtype = storage
+    for key in ("exp_avg", "left_basis", "right_basis"):
+        np.testing.assert_array_equal(opt.state["0"][key], twin.state["0"][key])
+
+
+@pytest.mark.parametrize("state_dtype", [None, "bfloat16"])
+@pytest.mark.parametrize("longest", [7, 5])
+def test_momentum_is_rotated_back_where_a_basis_is_dropped(
+    longest: int, state_dtype: str | None
+) -> None:
+    ours = {"w": np.ones((6, 9), np.float32), "f": np.ones((9, 6), np.float32, order="F")}
+    opt = gs.SOAP(ours, state_dtype=state_dtype)
+    for step in range(3):
+        opt.step(gradients(ours, step))
+    before = {name: in_axes(opt, name) for name in ours}
+    opt.max_precondition_dim = longest
+    for name, expected in before.items():
+        assert 0 in (len(opt.state[name][f"{side}_basis"]) for side in ("left", "right"))
+        atol = (1e-6 if state_dtype is None else 2.0**-9) * np.linalg.norm(expected)
+        np.testing.assert_allclose(in_axes(opt, name), expected, atol=atol)
+    opt.step(gradients(ours, 3))
+
+
 def test_bases_begin_anew_where_more_is_rotated() -> None:
     opt = gs.SOAP({"w": np.ones((6, 9))}, max_precondition_dim=7)
     grads = [{"w": g} for g in np.random.default_rng(0).normal(size=(4, 6, 9))]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gradstep.directions.householder import orthonormal
 
 Array = NDArray[Any]
 
@@ -22,34 +23,28 @@ def eigenbasis(factor: Array) -> Array:
     return np.ascontiguousarray(vectors[:, ::-1])
 
 
-def iterated(product: Array, basis: Array) -> Array:
-    """The next basis by one power iteration, whose `product` is factor·basis, made orthonormal.
+def iterated(factor: Array, basis: Array) -> Array:
+    """The next basis by one power iteration: factor·basis, made orthonormal.
 
     Vectors keep their places, so that what is kept of each stays where it is; the largest are made
     orthogonal to first.
     """
-    sizes = np.einsum("ij,ij->j", basis, product)
+    vectors = basis.T @ factor  # as rows, which are moved whole
+    sizes = np.einsum("ji,ij->j", vectors, basis)
     largest_first = np.argsort(-sizes, kind="stable")
-    columns = product.T  # as rows, which are moved whole
-    orthonormal, _ = np.linalg.qr(columns[largest_first].T)
     following = np.empty_like(basis)
-    following.T[largest_first] = orthonormal.T
+    following.T[largest_first] = orthonormal(vectors[largest_first])
     return following
 
 
-def rotated(
-    matrices: Array, left: Array, right: Array, out: Sequence[Array], between: Array
-) -> None:
-    """Each out ← leftᵀ·matrix·right; a basis that is not set leaves its side as it is.
+def rotate(matrix: Array, left: Array, right: Array, out: Array, between: Array) -> None:
+    """out ← leftᵀ·matrix·right; a basis that is not set leaves its side as it is.
 
-    `between` is memory like that of the matrices, which lie one after another, row by row.
+    `between` is memory like that of `matrix`.
     """
     if is_set(right):
-        columns = matrices.shape[-1]
-        np.matmul(matrices.reshape(-1, columns), right, out=between.reshape(-1, columns))
-        matrices = between
-    for matrix, to in zip(matrices, out, strict=True):
-        if is_set(left):
-            np.matmul(left.T, matrix, out=to)
-        else:
-            np.copyto(to, matrix)
+        matrix = np.matmul(matrix, right, out=between)
+    if is_set(left):
+        np.matmul(left.T, matrix, out=out)
+    else:
+        np.copyto(out, matrix)

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from gradstep.arrays.at_once import Change, filled
 from gradstep.arrays.memory import flat
 from gradstep.directions.ahead import Ahead
-from gradstep.directions.eigenbases import eigenbasis, is_set, iterated, rotated
+from gradstep.directions.eigenbases import eigenbasis, is_set, iterated, rotate
 from gradstep.directions.matrices import Matrix, Step
 from gradstep.directions.newton_schulz import Memory, as_matrix
 from gradstep.directions.products import Products
+from gradstep.reference.draws import Halfway
+from gradstep.reference.places import place_of
 
 Array = NDArray[Any]
 
-RUN = 16384  # elements worked on at a time
+RUN = 32768  # elements worked on at a time
 
 
 class SoapDirections:
@@ -30,7 +32,9 @@ class SoapDirections:
         self._prepared = {m.name: np.empty_like(m.workspaces["direction"]) for m in matrices}
         self._ahead = Ahead(self._prepared)
         self._memory = Memory()
-        self._following: dict[str, dict[str, Array]] = {}  # bases, to be taken over
+        # Bases and factors, and momentum in these bases, to be taken over.
+        self._following: dict[str, dict[str, Array]] = {}
+        self._momenta: dict[str, Array] = {}
 
     def compute(self, steps: list[Step], products: Products) -> None:
         """Directions of the tensors that these are about, and bases that are due."""
@@ -38,19 +42,24 @@ class SoapDirections:
             if step.grad is not None:
                 self._prepared[matrix.name].fill(0)
         self._ahead.average(steps, [(0.0, 1.0)] * len(steps), products)
-        self._following = {}
+        self._following, self._momenta = {}, {}
         for matrix, step in zip(self._matrices, steps, strict=True):
-            if step.grad is not None and matrix.size:
-                self._direct(matrix, step)
-                if matrix.state:
-                    self._following[matrix.name] = self._bases(matrix, step)
+            if step.grad is None or not matrix.size:
+                continue
+            self._direct(matrix, step)
+            if matrix.state and (following := self._bases(matrix, step)):
+                self._following[matrix.name] = following
+                if step.t > 1:
+                    self._momenta[matrix.name] = self._momentum(matrix, step.h, following)
 
     def finite(self, matrix: Matrix) -> bool:
-        """Whether factors and bases will be."""
+        """Whether factors, bases and momentum will be."""
         prepared = flat(self._prepared[matrix.name])
-        bases = self._following.get(matrix.name, {}).values()
+        new = [*self._following.get(matrix.name, {}).values()]
+        if matrix.name in self._momenta:
+            new.append(self._momenta[matrix.name])
         return bool(np.isfinite(np.dot(prepared, prepared))) and all(
-            bool(np.isfinite(basis).all()) for basis in bases
+            bool(np.isfinite(array).all()) for array in new
         )
 
     def changes(self, steps: list[Step]) -> list[Change]:
@@ -67,31 +76,27 @@ class SoapDirections:
                 if factor.size and f"{side}_factor" not in following:
                     changes += lerp_of_products(factor, of_side, keep, self._memory)
             changes += [filled(matrix.state[name], new) for name, new in following.items()]
+            if matrix.name in self._momenta:
+                place, new = place_of(matrix.slots["exp_avg"]), flat(self._momenta[matrix.name])
+                changes += place.write(slice(0, place.size), new, Halfway())
         return changes
 
     def _direct(self, matrix: Matrix, step: Step) -> None:
-        beta1, beta2 = step.h["betas"]
         direction, turned = matrix.workspaces["direction"], matrix.workspaces["rotated"]
         if step.t == 1:
             direction.fill(0)
             turned.fill(0)
             return
-        g, squares = self._prepared[matrix.name], matrix.values("exp_avg_sq")
-        averaged, eps = matrix.values("exp_avg"), step.h["eps"]
+        g = self._prepared[matrix.name]
         if not matrix.state:
             np.copyto(turned, g)
-            average(direction, averaged, g, beta1)
-            divide(direction, direction, turned, squares, beta2, eps)
+            divide(direction, turned, matrix, step.h)
             return
-        (left, right), out = bases_of(matrix), [by_rows(turned), by_rows(direction)]
-        both, between = (
-            self._memory.of(name, (2, *out[0].shape), g.dtype, "C") for name in ("both", "between")
-        )
-        np.copyto(both[0], by_rows(g))
-        average(both[1], averaged, g, beta1)
-        rotated(both, left, right, out, between)
-        divide(both[0], direction, turned, squares, beta2, eps)
-        rotated(both[:1], left.T, right.T, out[1:], between[:1])
+        left, right = bases_of(matrix, matrix.state)
+        divided, between = (self._memory.like(by_rows(g), name) for name in ("divided", "between"))
+        rotate(by_rows(g), left, right, by_rows(turned), between)
+        divide(divided, turned, matrix, step.h)
+        rotate(divided, left.T, right.T, by_rows(direction), between)
 
     def _bases(self, matrix: Matrix, step: Step) -> dict[str, Array]:
         """Those that are due, with the factors as they will be, of which they are."""
@@ -110,10 +115,21 @@ class SoapDirections:
             if not np.isfinite(new).all():
                 following[f"{side}_basis"] = np.full_like(basis, np.nan)
             elif is_set(basis):
-                following[f"{side}_basis"] = iterated(new @ basis, basis)
+                following[f"{side}_basis"] = iterated(new, basis)
             else:
                 following[f"{side}_basis"] = eigenbasis(new)
         return following
+
+    def _momentum(self, matrix: Matrix, h: Mapping[str, Any], following: dict[str, Array]) -> Array:
+        """The momentum after the step, in the bases that follow."""
+        momentum = np.empty_like(matrix.workspaces["rotated"])
+        average(momentum, matrix.values("exp_avg"), matrix.workspaces["rotated"], h["betas"][0])
+        rows = by_rows(momentum)
+        between = self._memory.like(rows, "between")
+        left, right = bases_of(matrix, matrix.state)
+        rotate(rows, left.T, right.T, rows, between)
+        rotate(rows, *bases_of(matrix, matrix.state | following), rows, between)
+        return momentum
 
 
 def beta_of_factors(h: Mapping[str, Any]) -> float:
@@ -127,33 +143,34 @@ def by_rows(array: Array) -> Array:
     return matrix if matrix.flags.c_contiguous else matrix.T
 
 
-def bases_of(matrix: Matrix) -> tuple[Array, Array]:
+def bases_of(matrix: Matrix, state: Mapping[str, Array]) -> tuple[Array, Array]:
     """The left and the right one of a matrix by rows."""
-    left, right = matrix.state["left_basis"], matrix.state["right_basis"]
+    left, right = state["left_basis"], state["right_basis"]
     as_it_is = as_matrix(matrix.workspaces["direction"]).flags.c_contiguous
     return (left, right) if as_it_is else (right, left)
 
 
-def average(out: Array, before: Array, g: Array, keep: float) -> None:
-    """out ← keep·before + (1 − keep)·g."""
+def average(out: Array, before: Array, new: Array, keep: float) -> None:
+    """out ← keep·before + (1 − keep)·new."""
     cast = out.dtype.type
-    to, old, new = flat(out), flat(before), flat(g)
-    for run in runs(out):
-        np.multiply(old[run], cast(keep), out=to[run])
-        to[run] += cast(1.0 - keep) * new[run]
+    np.multiply(new, cast(1.0 - keep), out=out)
+    out += cast(keep) * before
 
 
-def divide(out: Array, of: Array, turned: Array, squares: Array, keep: float, eps: float) -> None:
-    """out ← of/(√(keep·squares + (1 − keep)·turned²) + ε)."""
-    cast = out.dtype.type
-    to, m, r, v = flat(out), flat(of), flat(turned), flat(squares)
+def divide(out: Array, turned: Array, matrix: Matrix, h: Mapping[str, Any]) -> None:
+    """out ← M/(√V + ε), of the averages M and V as the step will make them."""
+    cast, (beta1, beta2), eps = out.dtype.type, h["betas"], h["eps"]
+    averages = matrix.values("exp_avg"), matrix.values("exp_avg_sq")
+    to, r, m, v = (flat(array) for array in (out, turned, *averages))
     for run in runs(out):
-        now = cast(1.0 - keep) * r[run]
-        now *= r[run]
-        now += cast(keep) * v[run]
-        np.sqrt(now, out=now)
-        now += cast(eps)
-        np.divide(m[run], now, out=to[run])
+        root = cast(1.0 - beta2) * r[run]
+        root *= r[run]
+        root += cast(beta2) * v[run]
+        np.sqrt(root, out=root)
+        root += cast(eps)
+        mean = cast(1.0 - beta1) * r[run]
+        mean += cast(beta1) * m[run]
+        np.divide(mean, root, out=to[run])
 
 
 def lerp_of_products(factor: Array, of: Array, keep: float, memory: Memory) -> list[Change]:

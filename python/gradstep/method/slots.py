@@ -31,6 +31,9 @@ class Slot:
     factors : (str, str) or None
         The names of the row's and the column's slot that stand for this one where the parameter has
         several axes.
+    bases : (str, str) or None
+        The names of the slots of kind "matrix", along the first axis and the others, in whose
+        coordinates this one is.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Slot:
         values: Values = "signed",
         factors: tuple[str, str] | None = None,
         axis: int = 0,
+        bases: tuple[str, str] | None = None,
     ) -> None:
         self.first = first
         self.kind = kind
@@ -51,6 +55,7 @@ class Slot:
         self.values = values
         self.factors = factors
         self.axis = axis
+        self.bases = bases
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name

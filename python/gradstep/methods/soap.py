@@ -19,23 +19,25 @@ class SOAP(Method):
 
     ::
 
-        G' = Q_Lᵀ·G·Q_R                         M' = Q_Lᵀ·(β1·M + (1−β1)·G)·Q_R
+        G' = Q_Lᵀ·G·Q_R                         M' ← β1·M' + (1−β1)·G'
         V ← β2·V + (1−β2)·G'²                   N = Q_L·(M'/(√V + ε))·Q_Rᵀ
         P ← (1 − lr·λ)·P − lr·√(1−β2ᵗ)/(1−β1ᵗ)·N
         L ← β·L + (1−β)·G·Gᵀ                    R ← β·R + (1−β)·Gᵀ·G
 
     The first step of a parameter only begins L and R, of whose eigenvectors Q_L and Q_R are made,
     and t counts those after it. Every ``precondition_frequency`` steps Q ← qr(L·Q) brings a basis
-    up to date. The products are computed by NumPy's BLAS and LAPACK, everything else by the kernels
-    of all optimizers. Axes after the first count as one; scalars, vectors and sides longer than
-    ``max_precondition_dim`` are not rotated.
+    up to date, and M' is rotated out of the bases before and into those. The products are computed
+    by NumPy's BLAS and LAPACK, everything else by the kernels of all optimizers. Axes after the
+    first count as one; scalars, vectors and sides longer than ``max_precondition_dim`` are not
+    rotated.
 
     Notes
     -----
-    State: 8 bytes per float32 parameter (``exp_avg``, ``exp_avg_sq``), and for a matrix of m rows
-    and n columns m² + n² numbers twice (``left_factor``, ``left_basis``, ``right_factor``,
-    ``right_basis``). Beside it workspaces of 12 bytes per parameter are held. What is not finite is
-    an error that changes nothing, or, with ``skip_nonfinite``, a step that is left out.
+    State: 8 bytes per float32 parameter (``exp_avg``, which is M', and ``exp_avg_sq``), and for a
+    matrix of m rows and n columns m² + n² numbers twice (``left_factor``, ``left_basis``,
+    ``right_factor``, ``right_basis``). Beside it workspaces of 12 bytes per parameter are held.
+    What is not finite is an error that changes nothing, or, with ``skip_nonfinite``, a step that is
+    left out.
 
     Vyas et al., "SOAP: Improving and Stabilizing Shampoo using Adam", 2024, arXiv:2409.11321.
 
@@ -62,7 +64,7 @@ class SOAP(Method):
     max_precondition_dim = Count(10000, "The longest side that is rotated.")
     decoupled_weight_decay = DECOUPLED
 
-    exp_avg = Slot()
+    exp_avg = Slot(bases=("left_basis", "right_basis"))
     exp_avg_sq = Slot(values="squares")
     rotated = Slot(kind="workspace")
     direction = Slot(kind="workspace")

@@ -14,6 +14,7 @@ from gradstep.arrays.parts import Part
 from gradstep.arrays.stored import Factored, Stored, compute_dtype
 from gradstep.method.rows import Plan
 from gradstep.method.slots import Kind, Slot
+from gradstep.optimizer.bases import dropped_bases, outside
 from gradstep.reference import RULES
 from gradstep.reference.draws import Halfway
 from gradstep.reference.packing import PACKINGS, SCALE_BLOCK
@@ -139,8 +140,10 @@ class Kept:
             self._make(name, format)
             if first := slot.first_value(h):
                 fill(self.stored(name), first)
-        elif self.formats.get(name) != format:
-            values = values_of(self.stored(name))
+        elif (
+            dropped := dropped_bases(slot, self.arrays, self.param.shape, plan.longest)
+        ) or self.formats.get(name) != format:
+            values = outside(values_of(self.stored(name)), dropped)
             del self.arrays[name]
             self.arrays.pop(scale_of(name), None)
             self._make(name, format)

@@ -25,6 +25,6 @@ def soap(
     one_minus_beta2: Any,
     step_size: Any,
 ) -> Array:
-    exp_avg[:] = beta1 * exp_avg + one_minus_beta1 * g
+    exp_avg[:] = beta1 * exp_avg + one_minus_beta1 * rotated
     exp_avg_sq[:] = beta2 * exp_avg_sq + one_minus_beta2 * rotated * rotated
     return step_size * direction
