@@ -90,11 +90,14 @@ class MatricesOnTensors(OnTensors):
     name = "gradstep on tensors"
 
     def offers(self, work: Work) -> bool:
-        return work.name == "Muon"
+        return work.name in OF_MATRICES
 
 
 class InBFloat16(MatricesOnTensors):
     name = "gradstep on tensors, bfloat16"
+
+    def offers(self, work: Work) -> bool:
+        return work.name == "Muon"
 
     def prepare(self, work: Work, params: list[Array], grads: list[Array]) -> Racer:
         in_bfloat16 = replace(work, options={**work.options, "ns_dtype": "bfloat16"})
@@ -198,6 +201,8 @@ def differs(contestant: Contestant, work: Work) -> str:
         return contestant.entries[work.name].differs
     if isinstance(contestant, InBFloat16):
         return "products in bfloat16"
+    if isinstance(contestant, MatricesOnTensors) and work.name == "SOAP":
+        return PYTORCH_OPTIMIZER["SOAP"].differs
     if isinstance(contestant, OptaxWhole):
         return OPTAX_DIFFERS.get(work.name, "")
     return "AdamW" if isinstance(contestant, Yardstick) else ""

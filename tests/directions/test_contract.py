@@ -52,7 +52,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def random(array: Array, *_: Any) -> None:
         array[...] = rng[0].normal(size=array.shape)
 
-    def directed(self: Any, matrix: Any, step: Any) -> None:
+    def directed(self: Any, matrix: Any, *_: Any) -> None:
         random(matrix.workspaces["direction"])
         random(matrix.workspaces["rotated"])
 

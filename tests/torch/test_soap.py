@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import gradstep as gs
+from gradstep.directions import table
 from tests.torch.twins import front, ours_only, set_gradients, steps
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
@@ -42,10 +43,10 @@ def assert_same_state(opt: Any, other: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
-def test_the_same_bits_as_the_numpy_front(
-    options: dict[str, Any], dtype: Any, backend: str
+def test_the_same_bits_as_the_numpy_front_by_the_same_products(
+    options: dict[str, Any], dtype: Any, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of matrices so small that BLAS has one thread for them."""
+    monkeypatch.setattr("gradstep.directions.table.BY_NUMPY", table.by_torch())
     ours = params(dtype)
     arrays = {str(i): p.detach().numpy().copy(order="K") for i, p in enumerate(ours)}
     opt, twin = front.SOAP(ours, **options), gs.SOAP(arrays, **options)

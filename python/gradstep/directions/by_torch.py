@@ -1,4 +1,4 @@
-"""Products by PyTorch, of arrays as they are."""
+"""Products and decompositions by PyTorch, of arrays as they are."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ class ByTorch:
 
     def gram(self, matrix: Array, out: Array) -> None:
         symmetric(self, matrix, matrix.T, out)
+
+    def orthonormal(self, rows: Array) -> Array:
+        q: Array = torch.linalg.qr(torch.from_numpy(rows).T)[0].T.numpy()
+        return q
+
+    def eigenvectors(self, symmetric: Array) -> Array:
+        vectors: Array = torch.linalg.eigh(torch.from_numpy(symmetric))[1].numpy()
+        return vectors
 
     def view(self, array: Array) -> Array:
         owned: Array = torch.from_numpy(array).numpy()

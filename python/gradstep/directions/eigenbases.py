@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradstep.directions.householder import orthonormal
+from gradstep.directions.products import Products
 
 Array = NDArray[Any]
 
@@ -17,34 +17,38 @@ def is_set(basis: Array) -> bool:
     return bool(basis.size) and bool(np.any(basis[:, 0]))
 
 
-def eigenbasis(factor: Array) -> Array:
+def eigenbasis(factor: Array, products: Products) -> Array:
     """Orthonormal eigenvectors, those of the largest eigenvalues first."""
-    _, vectors = np.linalg.eigh(factor)
-    return np.ascontiguousarray(vectors[:, ::-1])
+    return np.ascontiguousarray(products.eigenvectors(factor)[:, ::-1])
 
 
-def iterated(factor: Array, basis: Array) -> Array:
+def iterated(factor: Array, basis: Array, products: Products) -> Array:
     """The next basis by one power iteration: factor·basis, made orthonormal.
 
     Vectors keep their places, so that what is kept of each stays where it is; the largest are made
     orthogonal to first.
     """
-    vectors = basis.T @ factor  # as rows, which are moved whole
+    vectors = np.empty_like(factor)  # as rows, which are moved whole
+    products.multiply(basis.T, factor, vectors)
     sizes = np.einsum("ji,ij->j", vectors, basis)
     largest_first = np.argsort(-sizes, kind="stable")
     following = np.empty_like(basis)
-    following.T[largest_first] = orthonormal(vectors[largest_first])
+    following.T[largest_first] = products.orthonormal(vectors[largest_first])
     return following
 
 
-def rotate(matrix: Array, left: Array, right: Array, out: Array, between: Array) -> None:
+def rotate(
+    matrix: Array, left: Array, right: Array, out: Array, between: Array, products: Products
+) -> None:
     """out ← leftᵀ·matrix·right; a basis that is not set leaves its side as it is.
 
-    `between` is memory like that of `matrix`.
+    `between` is memory like that of `matrix`, which `out` may be.
     """
     if is_set(right):
-        matrix = np.matmul(matrix, right, out=between)
-    if is_set(left):
-        np.matmul(left.T, matrix, out=out)
+        products.multiply(matrix, right, between)
     else:
-        np.copyto(out, matrix)
+        np.copyto(between, matrix)
+    if is_set(left):
+        products.multiply(left.T, between, out)
+    else:
+        np.copyto(out, between)

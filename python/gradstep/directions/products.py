@@ -1,4 +1,4 @@
-"""Matrix products that directions are made of, by NumPy's BLAS or by PyTorch.
+"""Products and decompositions that directions are made of, by NumPy or by PyTorch.
 
 A step on PyTorch's tensors multiplies with PyTorch: threads of another BLAS would be awake beside
 PyTorch's for milliseconds after each product, and hold up the passes before and after the step.
@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gradstep.directions.householder import orthonormal
 
 Array = NDArray[Any]
 
@@ -25,6 +27,12 @@ class Products(Protocol):
     def gram(self, matrix: Array, out: Array) -> None:
         """out ← matrix·matrixᵀ."""
 
+    def orthonormal(self, rows: Array) -> Array:
+        """Qᵀ of the QR decomposition of a square matrix, whose columns are given as rows."""
+
+    def eigenvectors(self, symmetric: Array) -> Array:
+        """In columns, those of the smallest eigenvalues first."""
+
     def view(self, array: Array) -> Array:
         """The same memory, whose passes take the threads that products take."""
 
@@ -36,6 +44,12 @@ class ByNumPy:
     def gram(self, matrix: Array, out: Array) -> None:
         # NumPy sees that this is of a matrix and its own transpose, and does half the work.
         np.matmul(matrix, matrix.T, out=out)
+
+    def orthonormal(self, rows: Array) -> Array:
+        return orthonormal(rows)
+
+    def eigenvectors(self, symmetric: Array) -> Array:
+        return np.linalg.eigh(symmetric)[1]
 
     def view(self, array: Array) -> Array:
         return array

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,8 @@ class SoapDirections:
         self._prepared = {m.name: np.empty_like(m.workspaces["direction"]) for m in matrices}
         self._ahead = Ahead(self._prepared)
         self._memory = Memory()
-        # Bases and factors, and momentum in these bases, to be taken over.
+        self._held: dict[str, dict[str, Array]] = {}  # for factors
+        # Factors and bases, and momentum in these bases, to be taken over.
         self._following: dict[str, dict[str, Array]] = {}
         self._momenta: dict[str, Array] = {}
 
@@ -46,16 +46,20 @@ class SoapDirections:
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is None or not matrix.size:
                 continue
-            self._direct(matrix, step)
-            if matrix.state and (following := self._bases(matrix, step)):
-                self._following[matrix.name] = following
-                if step.t > 1:
-                    self._momenta[matrix.name] = self._momentum(matrix, step.h, following)
+            self._direct(matrix, step, products)
+            if matrix.state:
+                self._following[matrix.name] = self._factors(matrix, step.h, products)
+                bases = self._bases(matrix, step, products)
+                if bases and step.t > 1:
+                    momentum = self._momentum(matrix, step.h, bases, products)
+                    self._momenta[matrix.name] = momentum
+                self._following[matrix.name] |= bases
 
     def finite(self, matrix: Matrix) -> bool:
         """Whether factors, bases and momentum will be."""
         prepared = flat(self._prepared[matrix.name])
-        new = [*self._following.get(matrix.name, {}).values()]
+        following = self._following.get(matrix.name, {})
+        new = [array for key, array in following.items() if key.endswith("basis")]
         if matrix.name in self._momenta:
             new.append(self._momenta[matrix.name])
         return bool(np.isfinite(np.dot(prepared, prepared))) and all(
@@ -68,20 +72,14 @@ class SoapDirections:
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is None or not matrix.state:
                 continue
-            keep = beta_of_factors(step.h)
-            g = as_matrix(self._prepared[matrix.name])
             following = self._following.get(matrix.name, {})
-            for side, of_side in (("left", g), ("right", g.T)):
-                factor = matrix.state[f"{side}_factor"]
-                if factor.size and f"{side}_factor" not in following:
-                    changes += lerp_of_products(factor, of_side, keep, self._memory)
             changes += [filled(matrix.state[name], new) for name, new in following.items()]
             if matrix.name in self._momenta:
                 place, new = place_of(matrix.slots["exp_avg"]), flat(self._momenta[matrix.name])
                 changes += place.write(slice(0, place.size), new, Halfway())
         return changes
 
-    def _direct(self, matrix: Matrix, step: Step) -> None:
+    def _direct(self, matrix: Matrix, step: Step, products: Products) -> None:
         direction, turned = matrix.workspaces["direction"], matrix.workspaces["rotated"]
         if step.t == 1:
             direction.fill(0)
@@ -94,41 +92,56 @@ class SoapDirections:
             return
         left, right = bases_of(matrix, matrix.state)
         divided, between = (self._memory.like(by_rows(g), name) for name in ("divided", "between"))
-        rotate(by_rows(g), left, right, by_rows(turned), between)
+        rotate(by_rows(g), left, right, by_rows(turned), between, products)
         divide(divided, turned, matrix, step.h)
-        rotate(divided, left.T, right.T, by_rows(direction), between)
+        rotate(divided, left.T, right.T, by_rows(direction), between, products)
 
-    def _bases(self, matrix: Matrix, step: Step) -> dict[str, Array]:
-        """Those that are due, with the factors as they will be, of which they are."""
-        keep, frequency = beta_of_factors(step.h), step.h["precondition_frequency"]
-        g = as_matrix(self._prepared[matrix.name])
-        due = step.t > 1 and (step.t - 1) % frequency == 0
-        following = {}
-        for side, of_side in (("left", g), ("right", g.T)):
-            factor, basis = matrix.state[f"{side}_factor"], matrix.state[f"{side}_basis"]
-            if not factor.size or (is_set(basis) and not due):
+    def _factors(
+        self, matrix: Matrix, h: Mapping[str, Any], products: Products
+    ) -> dict[str, Array]:
+        """As they will be, in memory that is held."""
+        keep, g = beta_of_factors(h), as_matrix(self._prepared[matrix.name])
+        factors = self._held.setdefault(matrix.name, {})
+        for key, of_side in (("left_factor", g), ("right_factor", g.T)):
+            before = matrix.state[key]
+            if not before.size:
+                factors.pop(key, None)
                 continue
-            new = np.matmul(of_side, of_side.T)
-            new *= factor.dtype.type(1.0 - keep)
-            new += factor.dtype.type(keep) * factor
-            following[f"{side}_factor"] = new
-            if not np.isfinite(new).all():
-                following[f"{side}_basis"] = np.full_like(basis, np.nan)
-            elif is_set(basis):
-                following[f"{side}_basis"] = iterated(new, basis)
-            else:
-                following[f"{side}_basis"] = eigenbasis(new)
-        return following
+            if key not in factors or factors[key].shape != before.shape:
+                factors[key] = np.empty_like(before)
+            products.gram(of_side, factors[key])
+            lerp(factors[key], before, keep, self._memory.like(before))
+        return dict(factors)
 
-    def _momentum(self, matrix: Matrix, h: Mapping[str, Any], following: dict[str, Array]) -> Array:
+    def _bases(self, matrix: Matrix, step: Step, products: Products) -> dict[str, Array]:
+        """Those that are due."""
+        due = step.t > 1 and (step.t - 1) % step.h["precondition_frequency"] == 0
+        bases = {}
+        for side in ("left", "right"):
+            factor = self._following[matrix.name].get(f"{side}_factor")
+            basis = matrix.state[f"{side}_basis"]
+            if factor is None or (is_set(basis) and not due):
+                continue
+            if not np.isfinite(factor).all():
+                new = np.full_like(basis, np.nan)
+            elif is_set(basis):
+                new = iterated(factor, basis, products)
+            else:
+                new = eigenbasis(factor, products)
+            bases[f"{side}_basis"] = new
+        return bases
+
+    def _momentum(
+        self, matrix: Matrix, h: Mapping[str, Any], bases: dict[str, Array], products: Products
+    ) -> Array:
         """The momentum after the step, in the bases that follow."""
         momentum = np.empty_like(matrix.workspaces["rotated"])
         average(momentum, matrix.values("exp_avg"), matrix.workspaces["rotated"], h["betas"][0])
         rows = by_rows(momentum)
         between = self._memory.like(rows, "between")
         left, right = bases_of(matrix, matrix.state)
-        rotate(rows, left.T, right.T, rows, between)
-        rotate(rows, *bases_of(matrix, matrix.state | following), rows, between)
+        rotate(rows, left.T, right.T, rows, between, products)
+        rotate(rows, *bases_of(matrix, matrix.state | bases), rows, between, products)
         return momentum
 
 
@@ -173,16 +186,12 @@ def divide(out: Array, turned: Array, matrix: Matrix, h: Mapping[str, Any]) -> N
         np.divide(mean, root, out=to[run])
 
 
-def lerp_of_products(factor: Array, of: Array, keep: float, memory: Memory) -> list[Change]:
-    """The changes that make factor ← keep·factor + (1 − keep)·of·ofᵀ, none a function in Python."""
-    cast = factor.dtype.type
-    product = memory.like(factor)
-    return [
-        partial(np.matmul, of, of.T, product),
-        partial(np.multiply, product, cast(1.0 - keep), product),
-        partial(np.multiply, factor, cast(keep), factor),
-        partial(np.add, factor, product, factor),
-    ]
+def lerp(out: Array, before: Array, keep: float, between: Array) -> None:
+    """out ← keep·before + (1 − keep)·out."""
+    cast = out.dtype.type
+    out *= cast(1.0 - keep)
+    np.multiply(before, cast(keep), out=between)
+    out += between
 
 
 def runs(array: Array) -> list[slice]:
