@@ -101,7 +101,9 @@ def test_bytes_are_those_of_the_documents() -> None:
 def test_sets_and_their_products() -> None:
     shapes = whole.SETS["transformer"]
     assert (len(shapes), elements(shapes)) == (50, 28_331_520)
-    assert whole.muon_products(3, 2) == whole.muon_products(2, 3) == 5 * (12 + 8 + 24)
+    one_by_one, two_and_three = 5 * (3 * 16 * 5 + 64), 2 * 3 * 4 * 3 + (2 + 3 + 3 + 2 * 3) * 8
+    assert whole.muon_products(5, 4) == whole.muon_products(4, 5) == one_by_one
+    assert whole.muon_products(3, 2) == whole.muon_products(2, 3) == two_and_three
     assert whole.soap_products(2, 3) == pytest.approx(5.4 * 2 * 3 * 5)
     step, flops = whole.multiplication([(3, 2), (4, 5), (7,)])
     assert flops == 2 * 4 * 4 * 5

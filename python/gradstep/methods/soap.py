@@ -27,17 +27,17 @@ class SOAP(Method):
     The first step of a parameter only begins L and R, of whose eigenvectors Q_L and Q_R are made,
     and t counts those after it. Every ``precondition_frequency`` steps Q ← qr(L·Q) brings a basis
     up to date, and M' is rotated out of the bases before and into those. The products are computed
-    by NumPy's BLAS and LAPACK, everything else by the kernels of all optimizers. Axes after the
-    first count as one; scalars, vectors and sides longer than ``max_precondition_dim`` are not
-    rotated.
+    by NumPy's BLAS and LAPACK, of PyTorch's tensors by PyTorch, everything else by the kernels of
+    all optimizers. Axes after the first count as one; scalars, vectors and sides longer than
+    ``max_precondition_dim`` are not rotated.
 
     Notes
     -----
     State: 8 bytes per float32 parameter (``exp_avg``, which is M', and ``exp_avg_sq``), and for a
     matrix of m rows and n columns m² + n² numbers twice (``left_factor``, ``left_basis``,
-    ``right_factor``, ``right_basis``). Beside it workspaces of 12 bytes per parameter are held.
-    What is not finite is an error that changes nothing, or, with ``skip_nonfinite``, a step that is
-    left out.
+    ``right_factor``, ``right_basis``). Beside it workspaces of 12 bytes per parameter are held, and
+    m² + n² numbers. What is not finite is an error that changes nothing, or, with
+    ``skip_nonfinite``, a step that is left out.
 
     Vyas et al., "SOAP: Improving and Stabilizing Shampoo using Adam", 2024, arXiv:2409.11321.
 
