@@ -41,8 +41,13 @@ class Updater {
         tensor->span.draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
         tensor->span.draws.number = static_cast<std::uint32_t>(tensor->before);
       }
-    const auto of_factors = [&](const Row& row) { return kernels_.rules[row.rule].of_factors; };
-    factored_ = std::any_of(rows_.begin(), rows_.end(), of_factors);
+    const auto reads_first = [&](const Row& row) {
+      const RuleInfo& rule = kernels_.rules[row.rule];
+      return rule.of_factors || rule.whole.sum_count || row.cautious;
+    };
+    const auto of_all = [&](const Row& row) { return kernels_.rules[row.rule].whole.of_all; };
+    in_batches_ = std::any_of(rows_.begin(), rows_.end(), reads_first) &&
+                  std::none_of(rows_.begin(), rows_.end(), of_all);
     Tensor* const last = end_;
     if (end_of_batch(last) < last) make_room(last - begin_);
     for (; begin_ < last; begin_ = end_) {
@@ -60,10 +65,10 @@ class Updater {
   }
 
  private:
-  // Gradients that factors are measured of are read three times. So many tensors are measured and
-  // updated before the next that what the first reading has brought into cache is mostly there.
+  // What sums are taken of is read again by the update. So many tensors are measured and updated
+  // before the next that what the first reading has brought into cache is mostly there.
   Tensor* end_of_batch(Tensor* last) const {
-    if (!factored_) return last;
+    if (!in_batches_) return last;
     constexpr std::size_t elements_of_thread = 262144;
     const std::size_t most = elements_of_thread * crew_.divide(~std::size_t{0}).threads;
     Tensor* end = begin_;
@@ -269,9 +274,9 @@ class Updater {
   const KernelTable& kernels_;
   const Workspace::CastRow* cast_rows_;
   const Keeper keeper_;
-  bool factored_ = false;   // whether any tensor may be
-  bool derives_ = false;    // whether any rule does
-  bool steps_any_ = false;  // whether any tensor of these rules has a gradient
+  bool in_batches_ = false;  // whether tensors are read before they are updated, each by itself
+  bool derives_ = false;     // whether any rule does
+  bool steps_any_ = false;   // whether any tensor of these rules has a gradient
 };
 
 }  // namespace
