@@ -119,3 +119,11 @@ def at_once_table(infos: list[Info]) -> list[str]:
         label = info["loop"] + (", one BLAS thread" if info["one_blas_thread"] else "")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return lines
+
+
+def of_loops(loops: list[Info], whole: list[Info], at_once: list[Info]) -> list[list[str]]:
+    """All tables, and the loops that gradstep loses."""
+    tables = loop_tables(loops)
+    tables += [whole_loops(whole)] if whole else []
+    tables += [slower_loops([*loops, *whole])] if loops or whole else []
+    return tables + ([at_once_table(at_once)] if at_once else [])

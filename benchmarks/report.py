@@ -16,13 +16,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.contestants import MEASURED, ROOFLINE
-from benchmarks.loop_tables import (
-    at_once_table,
-    brief_loops,
-    loop_tables,
-    slower_loops,
-    whole_loops,
-)
+from benchmarks.loop_tables import brief_loops, of_loops
 from benchmarks.tables import (
     BRIEFLY,
     Info,
@@ -149,8 +143,9 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
         "thousand elements, `tiny MLP` 2-64-64-1; single tensors are named by their elements. "
         "Bytes per parameter are those of it and its state, counted in the arrays.",
     ]
-    loops, at_once = tests.pop("test_loop", []), tests.pop("test_two_at_once", [])
-    on_whole = tests.pop("test_whole_loop", [])
+    loops, on_whole, at_once = (
+        tests.pop(name, []) for name in ("test_loop", "test_whole_loop", "test_two_at_once")
+    )
     narrow = tests.pop("test_narrow", [])
     on_tensors = tests.pop("test_torch_step", []) + tests.pop("test_torch_half", [])
     overheads = tests.pop("test_torch_overhead", [])
@@ -160,10 +155,7 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
         tables = [brief_loops(loops)] if loops else []
         tables += [brief_table(tests["test_step"])] if "test_step" in tests else []
         return "\n\n".join([*parts, *("\n".join(lines) for lines in tables)])
-    tables = loop_tables(loops)
-    tables += [whole_loops(on_whole)] if on_whole else []
-    tables += [slower_loops([*loops, *on_whole])] if loops or on_whole else []
-    tables += [at_once_table(at_once)] if at_once else []
+    tables = of_loops(loops, on_whole, at_once)
     step_results = step_tables(tests.get("test_step", []))
     step_results += curve_tables(
         tests.get("test_over_sizes", []), tests.get("test_over_tensor_counts", [])
