@@ -28,6 +28,8 @@ RATES = {"LARS": 0.1, "NovoGrad": 0.01, "Prodigy": 1.0, "ScheduleFreeSGD": 0.1, 
 RATES["Adafactor"] = 0.01  # pytorch-optimizer's has no other
 LBFGS = {"max_iter": EVALUATIONS["LBFGS"], "history_size": 10}  # for batches that change
 SOAP_PERIOD = 10  # steps that are timed as one, for every tenth has decompositions
+# What shows in training, where gradients are tiny, and not in single steps.
+ONLY_IN_LOOPS = {("Adafactor", "pytorch-optimizer"): "ε1 is 1e-30, and added to squares"}
 OF_WRAPPERS = Peer("pytorch-optimizer", "pytorch_optimizer", dict.fromkeys(WRAPPERS, Entry("")))
 FIELD = (*PEERS, Peer("torch", "torch.optim", {"LBFGS": Entry("LBFGS")}), OF_WRAPPERS)
 
@@ -106,7 +108,10 @@ class WholeTorch(TorchMLP):
         self.of, self.peers = optimizer, peers(optimizer)
         self.others = (NO_OPTIMIZER, *self.peers)
         self.peer = self.pinned = self.others[1]
-        found = {name: peer.entries[optimizer].differs for name, peer in self.peers.items()}
+        found = {
+            name: peer.entries[optimizer].differs or ONLY_IN_LOOPS.get((optimizer, name), "")
+            for name, peer in self.peers.items()
+        }
         self.differs = {name: how for name, how in found.items() if how}
 
     def optimizer(self, model: Any, contestant: str, wheel: Path | None, gradstep: Any) -> Any:
