@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmarks.loops.loop import MEASURED, NO_OPTIMIZER
-from benchmarks.tables import Info, cell
+from benchmarks.tables import UNEQUAL, Info, cell
 
 
 def contestants(infos: Iterable[Info], key: str = "median_us") -> list[str]:
@@ -67,6 +67,25 @@ def brief_loops(infos: list[Info]) -> list[str]:
     return lines
 
 
+def whole_loops(infos: list[Info]) -> list[str]:
+    """One table, a row for each loop, with the share that the fastest peer's optimizer has."""
+    lines = [
+        "| whole training steps, µs | optimizer's share, fastest peer → gradstep | gradstep "
+        "| no optimizer | others |",
+        "|---|---|---|---|---|",
+    ]
+    for info in infos:
+        ratio = info["ratio"]
+        others = sorted((n for n in ratio if n not in (MEASURED, NO_OPTIMIZER)), key=ratio.get)
+        shares = [share(info, name) for name in (*others[:1], MEASURED)]
+        marked = [f"{n} {cell(info, n)}{UNEQUAL * (n in info['differs'])}" for n in others]
+        label = info["loop"] + ("" if info["unit"] == "training step" else f", per {info['unit']}")
+        ours = f"{info['median_us'][MEASURED]:,.1f}"
+        cells = [label, " → ".join(shares), ours, cell(info, NO_OPTIMIZER), ", ".join(marked)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
 def slower_loops(infos: Iterable[Info]) -> list[str]:
     """With whom the whole loop is faster than with gradstep at its defaults."""
     lines = [
@@ -100,3 +119,11 @@ def at_once_table(infos: list[Info]) -> list[str]:
         label = info["loop"] + (", one BLAS thread" if info["one_blas_thread"] else "")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return lines
+
+
+def of_loops(loops: list[Info], whole: list[Info], at_once: list[Info]) -> list[list[str]]:
+    """All tables, and the loops that gradstep loses."""
+    tables = loop_tables(loops)
+    tables += [whole_loops(whole)] if whole else []
+    tables += [slower_loops([*loops, *whole])] if loops or whole else []
+    return tables + ([at_once_table(at_once)] if at_once else [])

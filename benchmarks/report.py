@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.contestants import MEASURED, ROOFLINE
-from benchmarks.loop_tables import at_once_table, brief_loops, loop_tables, slower_loops
+from benchmarks.loop_tables import brief_loops, of_loops
 from benchmarks.tables import (
     BRIEFLY,
     Info,
@@ -101,6 +101,28 @@ def slower(infos: Iterable[Info]) -> list[str]:
     return ["gradstep is slower than", "", *lines] if lines else ["gradstep is slower than nobody."]
 
 
+def merged(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several runs on one machine as one; of a case that was run again the last counts.
+
+    ValueError where machines or versions differ.
+    """
+    first = runs[0]["machine_info"]
+    for run in runs[1:]:
+        if machine.description(run["machine_info"]) != machine.description(first):
+            raise ValueError(
+                f"expected runs on one machine with the same versions, got "
+                f"{machine.description(first)} and {machine.description(run['machine_info'])}"
+            )
+    commands = dict.fromkeys(run["machine_info"]["gradstep"]["command"] for run in runs)
+    gradstep = {**first["gradstep"], "command": "; ".join(commands)}
+    cases = {entry["name"]: entry for run in runs for entry in run["benchmarks"]}
+    return {
+        **runs[-1],
+        "machine_info": {**first, "gradstep": gradstep},
+        "benchmarks": list(cases.values()),
+    }
+
+
 def made_by(results: dict[str, Any]) -> str:
     """The command, and the commit where there is one."""
     command = results["machine_info"]["gradstep"]["command"]
@@ -121,7 +143,9 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
         "thousand elements, `tiny MLP` 2-64-64-1; single tensors are named by their elements. "
         "Bytes per parameter are those of it and its state, counted in the arrays.",
     ]
-    loops, at_once = tests.pop("test_loop", []), tests.pop("test_two_at_once", [])
+    loops, on_whole, at_once = (
+        tests.pop(name, []) for name in ("test_loop", "test_whole_loop", "test_two_at_once")
+    )
     narrow = tests.pop("test_narrow", [])
     on_tensors = tests.pop("test_torch_step", []) + tests.pop("test_torch_half", [])
     overheads = tests.pop("test_torch_overhead", [])
@@ -131,9 +155,7 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
         tables = [brief_loops(loops)] if loops else []
         tables += [brief_table(tests["test_step"])] if "test_step" in tests else []
         return "\n\n".join([*parts, *("\n".join(lines) for lines in tables)])
-    tables = loop_tables(loops)
-    tables += [slower_loops(loops)] if loops else []
-    tables += [at_once_table(at_once)] if at_once else []
+    tables = of_loops(loops, on_whole, at_once)
     step_results = step_tables(tests.get("test_step", []))
     step_results += curve_tables(
         tests.get("test_over_sizes", []), tests.get("test_over_tensor_counts", [])
@@ -148,7 +170,15 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
     tables += [thinc_table(on_thinc)] if on_thinc else []
     left_out = {
         f"{name}: {reason}": None
-        for infos in (loops, at_once, narrow, on_tensors, *whole.values(), *tests.values())
+        for infos in (
+            loops,
+            on_whole,
+            at_once,
+            narrow,
+            on_tensors,
+            *whole.values(),
+            *tests.values(),
+        )
         for info in infos
         for name, reason in info["left_out"].items()
     }
@@ -159,14 +189,17 @@ def report(results: dict[str, Any], *, brief: bool = False) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmark results as Markdown and pictures.")
-    parser.add_argument("results", type=Path, help="what --benchmark-json wrote")
+    parser.add_argument("results", type=Path, nargs="+", help="what --benchmark-json wrote")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write SVG files there")
     parser.add_argument("--brief", action="store_true", help="one table of loops, one of models")
     parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the screen")
     options = parser.parse_args()
-    results = json.loads(options.results.read_text("utf-8"))
+    try:
+        results = merged([json.loads(path.read_text("utf-8")) for path in options.results])
+    except ValueError as error:
+        parser.error(str(error))
     if options.brief and not by_test(results).keys() & {"test_step", "test_loop"}:
-        parser.error(f"{options.results} has no results of test_step.py or test_loops.py")
+        parser.error(f"{options.results[0]} has no results of test_step.py or test_loops.py")
     text = report(results, brief=options.brief)
     if options.pictures:
         try:
@@ -179,7 +212,8 @@ def main() -> None:
             text += f"\n\n![{path.stem}]({Path(os.path.relpath(path, beside)).as_posix()})"
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        steps = "test_step" in by_test(results) or "test_loop" not in by_test(results)
+        found = by_test(results).keys()
+        steps = "test_step" in found or not found & {"test_loop", "test_whole_loop"}
         title = "How fast a step is" if steps else "How fast training loops are"
         options.output.write_text(f"# {title}\n\n{text}\n", "utf-8")
     else:

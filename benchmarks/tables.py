@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.contestants import MEASURED, PEERS, ROOFLINE
 
 BRIEFLY = ("torch fused", "optax", "deepspeed", "numba", "numpy")  # the fastest of each library
+UNEQUAL = " ≠"  # behind times of peers whose arithmetic is another one
 Info = dict[str, Any]  # the extra_info of one benchmark
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.contestants import MEASURED, ROOFLINE
-from benchmarks.tables import Info, cell, setting
+from benchmarks.tables import UNEQUAL, Info, cell, setting
 
 TESTS = ("test_whole", "test_wrapper", "test_lbfgs")
-UNEQUAL = " ≠"  # behind times of peers whose arithmetic is another one
 
 
 def whole_tables(infos: list[Info]) -> list[list[str]]:

@@ -1,34 +1,17 @@
-"""Libraries that have optimizers of whole tensors, each with what it calls them."""
+"""Who takes steps that depend on whole tensors."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 from benchmarks.contestants.contestant import Array, Contestant, Racer
 from benchmarks.contestants.optax_jit import Make, Optax
 from benchmarks.contestants.ours import Native, OnTensors
 from benchmarks.contestants.roofline import Roofline
 from benchmarks.contestants.torch_eager import TorchEager, tensors_on
+from benchmarks.whole_peers import PEERS, Peer
 from benchmarks.works import ADAMW, Work
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A class and the options with which it is gradstep's default.
-
-    `differs` says in what its arithmetic is another one nevertheless; "" where results agree.
-    `copies` where gradients would vanish from step to step, if each did not begin with new ones.
-    """
-
-    cls: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    differs: str = ""
-    group: Mapping[str, Any] = field(default_factory=dict)
-    copies: bool = False
 
 
 class Library(Contestant):
@@ -41,27 +24,17 @@ class Library(Contestant):
     dtypes = ("float32",)
     extra_arrays = 4
 
-    def __init__(
-        self, name: str, module: str, entries: Mapping[str, Entry], foreach: bool | None = True
-    ) -> None:
-        self.name, self.requires, self.entries = name, (module,), entries
-        self.foreach = foreach
+    def __init__(self, peer: Peer) -> None:
+        self.name, self.requires, self.peer = peer.name, (peer.module,), peer
 
     def offers(self, work: Work) -> bool:
-        return work.name in self.entries
+        return work.name in self.peer.entries
 
     def prepare(self, work: Work, params: list[Array], grads: list[Array]) -> Racer:
         import torch
 
-        entry = self.entries[work.name]
-        cls = getattr(importlib.import_module(self.requires[0]), entry.cls)
-        options = dict(entry.options)
-        if "foreach" in inspect.signature(cls).parameters:
-            options.setdefault("foreach", self.foreach)
         tensors = tensors_on(params, [grad.copy() for grad in grads])
-        opt = cls([{"params": tensors, **entry.group}], **options)
-        if hasattr(opt, "train"):
-            opt.train()
+        opt = self.peer.make(work.name, tensors)
 
         def renew() -> None:
             for tensor, given in zip(tensors, grads, strict=True):
@@ -71,7 +44,9 @@ class Library(Contestant):
             renew()
             opt.step()
 
-        return Racer(step if entry.copies else opt.step, lambda: params, renew)
+        return Racer(
+            step if self.peer.entries[work.name].copies else opt.step, lambda: params, renew
+        )
 
 
 class OnTensorsToo(OnTensors):
@@ -128,25 +103,6 @@ class AdamWRoofline(Roofline):
         return super().prepare(ADAMW, params, grads)
 
 
-TORCH = {
-    "Adafactor": Entry("Adafactor"),
-    "Muon": Entry("Muon", differs="products in bfloat16"),
-}
-PYTORCH_OPTIMIZER = {
-    "LAMB": Entry("Lamb", differs="gradients scaled by their norm"),
-    "LARS": Entry("LARS", {"lr": 0.1}, "vectors without a trust ratio"),
-    "NovoGrad": Entry("NovoGrad", {"lr": 0.01}, copies=True),
-    "MARS": Entry("MARS", {"optimize_1d": True}),
-    "StableAdamW": Entry("StableAdamW", {"eps": 1e-6, "kahan_sum": False}),
-    "Prodigy": Entry("Prodigy"),
-    "ScheduleFreeSGD": Entry("ScheduleFreeSGD"),
-    "ScheduleFreeAdamW": Entry("ScheduleFreeAdamW"),
-    "Adafactor": Entry("AdaFactor", {"betas": (None, 0.999), "lr": 0.01}),
-    "Muon": Entry(
-        "Muon", {"lr": 1e-3, "weight_decay": 0.1}, "products in bfloat16", {"use_muon": True}
-    ),
-    "SOAP": Entry("SOAP", {"weight_decay": 0.0}, "another basis where averages lack rank"),
-}
 OPTAX: dict[str, Make] = {
     "LAMB": lambda optax: optax.lamb(1e-3),
     "LARS": lambda optax: optax.lars(0.1),
@@ -170,19 +126,7 @@ FIELD: tuple[Contestant, ...] = (
     TENSORS,
     MatricesOnTensors(),
     InBFloat16(),
-    Library("torch", "torch.optim", TORCH, foreach=None),
-    Library("torch foreach", "torch.optim", {"Adafactor": TORCH["Adafactor"]}),
-    Library("pytorch-optimizer", "pytorch_optimizer", PYTORCH_OPTIMIZER),
-    Library("torch-optimi", "optimi", {"StableAdamW": Entry("StableAdamW", {"lr": 1e-3})}),
-    Library("prodigyopt", "prodigyopt", {"Prodigy": Entry("Prodigy")}),
-    Library(
-        "schedulefree",
-        "schedulefree",
-        {
-            "ScheduleFreeSGD": Entry("SGDScheduleFree"),
-            "ScheduleFreeAdamW": Entry("AdamWScheduleFree"),
-        },
-    ),
+    *map(Library, PEERS),
     OptaxWhole(),
     Yardstick("AdamW, gradstep", Native()),
     Yardstick("AdamW, torch fused", TorchEager("torch fused", fused=True)),
@@ -198,11 +142,11 @@ OPTAX_DIFFERS = {
 def differs(contestant: Contestant, work: Work) -> str:
     """In what a contestant's arithmetic is another one; "" where results agree."""
     if isinstance(contestant, Library):
-        return contestant.entries[work.name].differs
+        return contestant.peer.entries[work.name].differs
     if isinstance(contestant, InBFloat16):
         return "products in bfloat16"
     if isinstance(contestant, MatricesOnTensors) and work.name == "SOAP":
-        return PYTORCH_OPTIMIZER["SOAP"].differs
+        return "another basis where averages lack rank"
     if isinstance(contestant, OptaxWhole):
         return OPTAX_DIFFERS.get(work.name, "")
     return "AdamW" if isinstance(contestant, Yardstick) else ""

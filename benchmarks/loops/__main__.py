@@ -16,7 +16,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from benchmarks.loops.cases import KINDS, every_loop
+from benchmarks.loops.cases import KINDS, every_loop, whole_loops
 from benchmarks.loops.loop import Kind, Loop, Running
 
 SETTLE_SECONDS = 0.05  # until threads of the one before have gone to sleep
@@ -68,7 +68,7 @@ def answers(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    loops = {str(loop): loop for loop in every_loop()}
+    loops = {str(loop): loop for loop in [*every_loop(), *whole_loops()]}
     parser.add_argument("loop", choices=loops, metavar="LOOP", help="; ".join(loops))
     parser.add_argument("contestant", metavar="CONTESTANT", help='like "numpy" or "gradstep"')
     parser.add_argument("--turns", type=int, help="instead of those that standard input asks for")

@@ -7,9 +7,10 @@ from benchmarks.loops.numpy_mlp import BesideTorch, NumpyMLP
 from benchmarks.loops.sb3_ppo import PPO
 from benchmarks.loops.sklearn_mlp import SklearnMLP
 from benchmarks.loops.torch_mlp import TorchMLP
+from benchmarks.loops.whole import WHOLE
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (NumpyMLP(), BesideTorch(), SklearnMLP(), TorchMLP(), PPO())
+    kind.name: kind for kind in (NumpyMLP(), BesideTorch(), SklearnMLP(), TorchMLP(), PPO(), *WHOLE)
 }
 
 DIGITS, SQUARE, MNIST, WIDE = NUMPY_WIDTHS = (
@@ -53,3 +54,12 @@ def every_loop() -> list[Loop]:
 def two_at_once() -> list[Loop]:
     """Loops that two processes run at the same time."""
     return [loop for loop in default_loops() if loop.kind == "NumPy"]
+
+
+def whole_loops() -> list[Loop]:
+    """With optimizers that depend on whole tensors, wrappers and L-BFGS."""
+    return [
+        Loop(kind.name, widths, batch)
+        for kind in WHOLE
+        for widths, batch in ((MNIST, 64), ((64,) * 41, 32))
+    ]

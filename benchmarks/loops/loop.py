@@ -6,9 +6,10 @@ all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,7 +57,7 @@ class Kind:
     without ``--everything``; each takes part as a wheel, too, where one was installed. `bounds`
     show what no optimizer can change where two processes run at once. `unit` is
     what the time is of. After so many units as `checked` says, losses may differ by a share of
-    `tolerance`.
+    `tolerance`; those of `differs` by more, as their arithmetic is another one.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Kind:
     bounds: tuple[str, ...] = (NO_OPTIMIZER,)
     unit = "training step"
     checked = 20
+    differs: Mapping[str, str] = MappingProxyType({})
     tolerance: ClassVar[dict[str, float]] = {"float32": 2e-6, "float64": 1e-9}
 
     def contestants(self, *, everything: bool, tracked: bool, wheel: bool) -> list[str]:

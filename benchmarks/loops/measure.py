@@ -51,7 +51,8 @@ def same_losses(loop: Loop, losses: Mapping[str, float | None]) -> None:
     differ = [
         f"{name} has a loss of {loss!r}"
         for name, loss in losses.items()
-        if name != NO_OPTIMIZER and not (loss is not None and abs(loss - expected) <= allowed)
+        if name not in (NO_OPTIMIZER, *kind.differs)
+        and not (loss is not None and abs(loss - expected) <= allowed)
     ]
     assert not differ, (
         f"{loop}, after {kind.checked} times a {kind.unit}: {', '.join(differ)}; "
@@ -102,6 +103,7 @@ def facts(loop: Loop, times: Times) -> dict[str, Any]:
         "batch": loop.batch,
         "dtype": loop.dtype,
         "peer": kind.peer,
+        "differs": dict(kind.differs),
         **compared(times, over=MEASURED),
         "share": {name: three[1] for name, three in part.items()},
         "share_quartiles": {name: [three[0], three[2]] for name, three in part.items()},

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from benchmarks.loops.ours import apply_setting, installed
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
-Update = Callable[[list[Array]], object]
+Update = Callable[[Any], Any]  # given gradients
 
 
 def forward(params: list[Array], x: Array) -> tuple[list[Array], Array]:
@@ -139,26 +140,35 @@ class NumpyMLP(Kind):
     others = (NO_OPTIMIZER, "numpy", "numpy out=")
     bounds = (PRODUCTS, NO_OPTIMIZER)
 
+    def update(self, params: list[Array], contestant: str, wheel: Path | None) -> Update:
+        if contestant == NO_OPTIMIZER:
+            return len
+        if contestant == "numpy":
+            return with_temporaries(params)
+        if contestant == "numpy out=":
+            return without_temporaries(params)
+        return adam_of_ours(params, contestant, wheel)
+
+    def take(self, update: Update, evaluate: Callable[[], tuple[float, list[Array]]]) -> float:
+        """A training step, given what computes loss and gradients; its loss."""
+        loss, grads = evaluate()
+        update(grads)
+        return loss
+
     def start(self, loop: Loop, contestant: str, wheel: Path | None = None) -> Running:
         if contestant == PRODUCTS:
             return products_alone(loop)
         params, (inputs, labels) = weights(loop), data(loop)
-        update: Update
-        if contestant == NO_OPTIMIZER:
-            update = len
-        elif contestant == "numpy":
-            update = with_temporaries(params)
-        elif contestant == "numpy out=":
-            update = without_temporaries(params)
-        else:
-            update = adam_of_ours(params, contestant, wheel)
-        steps, loss = count(), math.nan
+        update = self.update(params, contestant, wheel)
+        t, loss = -1, math.nan
+
+        def evaluate() -> tuple[float, list[Array]]:
+            return loss_and_grads(params, inputs[t % BATCHES], labels[t % LABELINGS])
 
         def step() -> None:
-            nonlocal loss
-            t = next(steps)
-            loss, grads = loss_and_grads(params, inputs[t % BATCHES], labels[t % LABELINGS])
-            update(grads)
+            nonlocal loss, t
+            t += 1
+            loss = self.take(update, evaluate)
 
         return Running(step, lambda: loss)
 

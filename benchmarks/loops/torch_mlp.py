@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -72,21 +72,33 @@ class TorchMLP(Kind):
     checked = 5  # forty layers make more of a rounding with every step
     tolerance: ClassVar[dict[str, float]] = {"float32": 1e-5, "float64": 1e-9}
 
+    def optimizer(self, model: Any, contestant: str, wheel: Path | None, gradstep: Any) -> Any:
+        return optimizer_of(model, contestant, wheel, gradstep)
+
+    def take(self, opt: Any, evaluate: Callable[[], Any]) -> Any:
+        """A training step, given what computes loss and gradients; its loss."""
+        loss = evaluate()
+        opt.step()
+        return loss
+
     def start(self, loop: Loop, contestant: str, wheel: Path | None = None) -> Running:
         gradstep = installed(contestant, wheel) if imported_first(contestant) else None
         import torch
 
         model, (inputs, labels) = model_of(loop), data(loop)
-        opt = optimizer_of(model, contestant, wheel, gradstep)
+        opt = self.optimizer(model, contestant, wheel, gradstep)
         xs, ys = [torch.from_numpy(x) for x in inputs], [torch.from_numpy(y) for y in labels]
-        loss_of, steps, loss = torch.nn.CrossEntropyLoss(), count(), torch.tensor(math.nan)
+        loss_of, t, loss = torch.nn.CrossEntropyLoss(), -1, torch.tensor(math.nan)
 
-        def step() -> None:
-            nonlocal loss
-            t = next(steps)
+        def evaluate() -> Any:
             opt.zero_grad()
             loss = loss_of(model(xs[t % BATCHES]), ys[t % LABELINGS])
             loss.backward()
-            opt.step()
+            return loss
+
+        def step() -> None:
+            nonlocal loss, t
+            t += 1
+            loss = self.take(opt, evaluate)
 
         return Running(step, lambda: loss.item())

@@ -11,10 +11,11 @@ import pytest
 from benchmarks import quasi_newton, whole, wrapped
 from benchmarks.contestants import ROOFLINE, whole_tensors
 from benchmarks.contestants.torch_eager import tensors_on
-from benchmarks.contestants.whole_tensors import ARRAYS, FIELD, Entry, Library, differs
+from benchmarks.contestants.whole_tensors import ARRAYS, FIELD, Library, differs
 from benchmarks.race import same_results
 from benchmarks.report import report
 from benchmarks.tensor_sets import elements, make
+from benchmarks.whole_peers import Entry, Peer
 from benchmarks.works import OF_WHOLE_TENSORS, WORKS
 
 import gradstep as gs
@@ -56,7 +57,9 @@ def test_all_do_the_same_work_or_say_in_what_they_differ(name: str) -> None:
 
 
 def test_another_way_is_noticed() -> None:
-    other = Library("another", "torch.optim", {"Adafactor": Entry("Adafactor", {"lr": 0.009})})
+    other = Library(
+        Peer("another", "torch.optim", {"Adafactor": Entry("Adafactor", {"lr": 0.009})})
+    )
     case = small("Adafactor")
     with pytest.raises(AssertionError, match="another, Adafactor"):
         same_results(case.work, case.shapes, "float32", [ARRAYS, other])
@@ -68,7 +71,7 @@ def test_gradients_that_are_written_into_stay_ordinary_numbers(
 ) -> None:
     pytest.importorskip(library.requires[0])
     shapes = [(8, 6), (6, 8)]
-    for name in library.entries:
+    for name in library.peer.entries:
         made: list[Any] = []
 
         def kept(*given: Any, to: list[Any] = made) -> list[Any]:
