@@ -15,9 +15,11 @@ from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.loans import addresses_of
 from gradstep.arrays.memory import allocate, bits_of
 from gradstep.method.rows import key_of
+from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.rows_of_step import Rows
 from gradstep.optimizer.storage import format_of_param, stored
+from gradstep.optimizer.turn import Turn
 
 Array = NDArray[Any]
 Copy = Callable[[], object]
@@ -53,6 +55,7 @@ class Ascent:
         )
         rules = [("asam" if adaptive else "sgd", False, False)] * len(layout.groups)
         self.table.assign(rules, [place_of[name] for name in names])
+        self.within = in_turn(layout)
         self.addresses = addresses_of([*params, *layout.copies.arrays.values()])
 
     def rows(
@@ -95,13 +98,36 @@ class Ascent:
         """The bits of these parameters and their copies."""
         return [array for i in members for array in self._moved[i]]
 
-    def back(self, members: Sequence[int]) -> Copy:
-        """What puts these parameters and their copies back: a call of C code, which no interrupt
-        divides."""
+    def back(self, members: Sequence[int], displaced: list[Copy]) -> Copy:
+        """What puts these parameters and their copies back and empties a list, once: a call of C
+        code, which no interrupt divides."""
         live, kept = self.live(members), [array for i in members for array in self._kept[i]]
+        empty = partial(displaced.clear)
         if (native := runtime.native()) is not None:
-            return partial(native.copy_arrays, live, kept, 0)
-        return at_once(map(filled, live, kept))
+            return at_once([partial(native.copy_arrays, live, kept, 0), empty])
+        return at_once([*map(filled, live, kept), empty])
+
+    def lead_back(self, layout: Layout, members: Sequence[int], displaced: list[Copy]) -> None:
+        """Let the next step of `within` start where these parameters were."""
+        layout.displaced = displaced
+        layout.refresh()
+        if displaced:
+            bits: list[Array | None] = [None] * len(self._kept)
+            for i in members:
+                bits[i] = self._kept[i][0]
+            layout.table.start_from(bits, displaced)
+
+
+def in_turn(layout: Layout) -> Optimizer:
+    """What takes the optimizer's steps for those who have its turn."""
+    own: Optimizer = object.__new__(Optimizer)
+    own._turn, own._layout = Turn(), layout
+    return own
+
+
+def is_plain(opt: Any) -> bool:
+    """Whether its steps are those of every optimizer, and nothing else."""
+    return type(opt).step is Optimizer.step and "step" not in vars(opt)
 
 
 def beside(array: Array) -> Array:
