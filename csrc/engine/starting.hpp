@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "engine/dispatch.hpp"
+#include "engine/keeping.hpp"
 #include "engine/param_table.hpp"
-#include "engine/partition.hpp"
 
 namespace gradstep {
 
-// Whether the pass that updates parameters can put them there first, block by block: it comes to
+// Whether the pass that updates parameters can put them there first, part by part: it comes to
 // all of them, and nothing reads them before.
 inline bool start_in_pass(const std::vector<Tensor>& tensors, const std::vector<Row>& rows) {
   return std::all_of(tensors.begin(), tensors.end(), [&](const Tensor& tensor) {
@@ -25,18 +25,17 @@ inline bool start_in_pass(const std::vector<Tensor>& tensors, const std::vector<
   });
 }
 
-// Calls update(from, to) for all of [begin, end), block by block, so that it finds in cache what
-// has been put there just before. Copies follow by the update.
+// Calls update(from, to) for all of [begin, end), part by part where a tensor starts elsewhere,
+// each put there just before. Copies follow by the update.
 template <class Update>
 void from_start(const Tensor& tensor, std::size_t begin, std::size_t end, Update update) {
   if (!tensor.start) return update(begin, end);
   const std::size_t item = item_size(tensor.span.param.format);
-  for (std::size_t next; begin < end; begin = next) {
-    next = std::min(end, at_border(tensor, begin + norm_block));
-    std::memcpy(static_cast<char*>(tensor.span.param.data) + begin * item,
-                static_cast<const char*>(tensor.start) + begin * item, (next - begin) * item);
-    update(begin, next);
-  }
+  in_parts(tensor, begin, end, [&](std::size_t from, std::size_t to) {
+    std::memcpy(static_cast<char*>(tensor.span.param.data) + from * item,
+                static_cast<const char*>(tensor.start) + from * item, (to - from) * item);
+    update(from, to);
+  });
 }
 
 }  // namespace gradstep

@@ -9,7 +9,6 @@ from gradstep.around.ascent import Ascent, Copy, finite, is_plain, members_of
 from gradstep.around.base import Around
 from gradstep.around.info import LossInfo
 from gradstep.arrays.loans import lent_at
-from gradstep.arrays.memory import held
 from gradstep.closures.evaluation import Closure, check_callable, returned_by
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.values import check_finite, check_grad_scale
@@ -130,7 +129,7 @@ class SAM(Around):
         displaced: list[Copy] = []
         put_back = ascent.back(members, displaced)
         displaced.append(put_back)
-        memory = held(ascent.live(members))  # nobody can resize it meanwhile
+        memory = ascent.held(members)  # nobody can resize it meanwhile
         try:
             if not finite(loss, ascent.climb(leaves, rows, scale)):
                 return loss, None, SKIPPED
