@@ -104,8 +104,7 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-@BOTH
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kind", "dtype"), [("SAM", "float32"), ("ASAM", "float64")])
 @pytest.mark.parametrize("options", OPTIONS)
 def test_with_options_too_and_mostly_in_the_pass(
     options: str, dtype: str, kind: str, backend: str, put_back: list[int]

@@ -1,4 +1,4 @@
-"""Steps over tensors that start where the parameters were, and what the closure changes on the way."""
+"""Steps over tensors start where the parameters were, whatever the closure changes."""
 
 from __future__ import annotations
 
