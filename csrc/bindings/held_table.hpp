@@ -1,9 +1,11 @@
 // What a parameter table holds, and how what a phase is given is looked at.
 #pragma once
 
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -21,6 +23,7 @@ namespace gradstep {
 namespace py = pybind11;
 
 using Objects = std::vector<py::object>;
+using Sums = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
 class HeldTable {
  public:
@@ -84,10 +87,23 @@ class HeldTable {
       throw py::value_error("norms of parts are none of whole tensors; take block_sums and limit");
   }
 
+  void check_counts(const std::optional<Sums>& counts) const {
+    if (counts && static_cast<size_t>(counts->size()) != tensors_.size())
+      throw py::value_error("expected " + std::to_string(tensors_.size()) + " counts, got " +
+                            std::to_string(counts->size()));
+    if (of_parts_ && !counts && rows_.any_cautious())
+      throw py::value_error(
+          "cautious steps of parts need the counts of whole tensors; give counts");
+  }
+
   static py::tuple tuple_of(const py::object& leaves) {
     auto grads = py::reinterpret_steal<py::tuple>(PySequence_Tuple(leaves.ptr()));
     if (!grads) throw py::error_already_set();
     return grads;
+  }
+
+  static Sums array_of(const std::vector<double>& sums) {
+    return Sums(static_cast<py::ssize_t>(sums.size()), sums.data());
   }
 
   // What addresses are of, and what was made on the way to it.
@@ -109,6 +125,7 @@ class HeldTable {
 
   Glance glance_;
   const std::vector<Kept> kept_;
+  Start start_;
   std::vector<Tensor> tensors_;
   const bool of_parts_;
   size_t work_ = 0;  // of a step in which no gradient is None, in elements of plain SGD

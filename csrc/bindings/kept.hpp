@@ -1,8 +1,12 @@
-// Arrays that steps keep the bits of parameters and their copies in, before they overwrite these.
+// Arrays that steps keep the bits of parameters and their copies in, before they overwrite these;
+// and that later ones start from.
 #pragma once
 
 #include <pybind11/numpy.h>
+#include <pybind11/stl.h>
 
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/param_table.hpp"
@@ -33,5 +37,79 @@ inline void set_kept(std::vector<Tensor>& tensors, const std::vector<Kept>& kept
       tensor.kept_copy = memory_for(kept[i][1], tensor.span.copy, tensor.span.size);
   }
 }
+
+// What the next step starts from, as long as parameters are elsewhere.
+class Start {
+ public:
+  using Bits = std::vector<std::optional<pybind11::array>>;
+
+  // Of every tensor its parameter's bits, or none where it is not elsewhere. As long as they are
+  // `displaced` is not empty: it has a function that puts them back and empties it.
+  void set(const std::vector<Tensor>& tensors, Bits bits, pybind11::list displaced) {
+    if (bits.size() != tensors.size())
+      throw pybind11::value_error("params and what they start from must be equally long");
+    for (std::size_t i = 0; i < bits.size(); ++i)
+      if (bits[i]) memory_for(*bits[i], tensors[i].span.param, tensors[i].span.size);
+    bits_ = std::move(bits);
+    displaced_ = std::move(displaced);
+  }
+
+  bool is_ahead() const { return !displaced_.empty(); }
+
+  void put_back() const {
+    const pybind11::object back = displaced_[0];
+    back();
+  }
+
+  void show(std::vector<Tensor>& tensors) const {
+    for (std::size_t i = 0; i < bits_.size(); ++i)
+      if (bits_[i]) tensors[i].start = pybind11::detail::array_proxy(bits_[i]->ptr())->data;
+  }
+
+  void reached() const {
+    if (PyList_SetSlice(displaced_.ptr(), 0, PY_SSIZE_T_MAX, nullptr) != 0)
+      throw pybind11::error_already_set();
+  }
+
+ private:
+  Bits bits_;
+  pybind11::list displaced_;
+};
+
+// While a step starts from there, where it does.
+class Starting {
+ public:
+  Starting(const Start& start, std::vector<Tensor>& tensors)
+      : start_(start.is_ahead() ? &start : nullptr), tensors_(tensors) {
+    if (start_) start_->show(tensors_);
+  }
+  ~Starting() { end(); }
+  Starting(const Starting&) = delete;
+  Starting& operator=(const Starting&) = delete;
+
+  explicit operator bool() const { return start_; }
+
+  // In the place of what the step would do itself. Anybody's code may run.
+  void put_back() {
+    const Start& start = *start_;
+    end();
+    start.put_back();
+  }
+
+  // The step has been taken.
+  void reached() const {
+    if (start_) start_->reached();
+  }
+
+ private:
+  void end() {
+    if (!start_) return;
+    for (Tensor& tensor : tensors_) tensor.start = nullptr;
+    start_ = nullptr;
+  }
+
+  const Start* start_;
+  std::vector<Tensor>& tensors_;
+};
 
 }  // namespace gradstep

@@ -21,6 +21,7 @@
 #include "bindings/ran_on.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/limits.hpp"
+#include "engine/starting.hpp"
 #include "engine/update.hpp"
 
 namespace py = pybind11;
@@ -31,8 +32,6 @@ namespace {
 // From so many tensors on threads are called before gradients are checked, as it takes a while.
 constexpr size_t many = 32;
 
-using Sums = py::array_t<double, py::array::c_style | py::array::forcecast>;
-
 class BoundTable : public HeldTable {
  public:
   using HeldTable::HeldTable;
@@ -40,6 +39,11 @@ class BoundTable : public HeldTable {
   void assign(const std::vector<AssignedRule>& rules, const std::vector<std::uint32_t>& row_of) {
     check_no_step();
     assign_rows(rules, row_of);
+  }
+
+  // The next step starts from these bits: Start, in kept.hpp.
+  void start_from(Start::Bits bits, py::list displaced) {
+    start_.set(tensors_, std::move(bits), std::move(displaced));
   }
 
   py::tuple step(const py::object& leaves, const py::sequence& rows, double scale, bool with_norm,
@@ -64,6 +68,12 @@ class BoundTable : public HeldTable {
     const Crew crew(of ? PoolKind::openmp : pool_, work_, threads);
     if (tensors_.size() > many) crew.call();
     const Taken taken = take_all(leaves, of);
+    std::optional<Taken> again;
+    Starting starting(start_, tensors_);
+    if (starting && !start_in_pass(tensors_, rows_.all())) {
+      starting.put_back();
+      again = take_all(taken.grads, of);
+    }
     if (of) of->announce(0, tensors_.size(), absent_);
     double norm = 0;
     bool skipped = false;
@@ -80,6 +90,7 @@ class BoundTable : public HeldTable {
     if (!skipped) {
       last_rows_ = rows;
       last_absent_.swap(absent_);
+      starting.reached();
       if (of) of->count(0, tensors_.size(), last_absent_);
     }
     const std::vector<size_t>& absent = skipped ? absent_ : last_absent_;
@@ -224,15 +235,6 @@ class BoundTable : public HeldTable {
     return tensors;
   }
 
-  void check_counts(const std::optional<Sums>& counts) const {
-    if (counts && static_cast<size_t>(counts->size()) != tensors_.size())
-      throw py::value_error("expected " + std::to_string(tensors_.size()) + " counts, got " +
-                            std::to_string(counts->size()));
-    if (of_parts_ && !counts && rows_.any_cautious())
-      throw py::value_error(
-          "cautious steps of parts need the counts of whole tensors; give counts");
-  }
-
   // Of all tensors, in a step that is under way.
   Taken look_at(const py::object& leaves) {
     check_step();
@@ -245,10 +247,6 @@ class BoundTable : public HeldTable {
   void stage_factors(size_t first, size_t last) {
     for (size_t i = first; i < last; ++i)
       if (tensors_[i].factors) tensors_[i].staged |= grad_role;
-  }
-
-  static Sums array_of(const std::vector<double>& sums) {
-    return Sums(static_cast<py::ssize_t>(sums.size()), sums.data());
   }
 
   void update_tensors(size_t first, size_t last, const Crew& crew, const double* counts = nullptr) {
@@ -276,6 +274,7 @@ void register_param_table(py::module_& module) {
            py::arg("copies"), py::arg("keys"), py::arg("convert"), py::arg("parts") = py::none(),
            py::arg("kept") = std::vector<Kept>())
       .def("assign", &BoundTable::assign, py::arg("rules"), py::arg("row_of"))
+      .def("start_from", &BoundTable::start_from, py::arg("bits"), py::arg("displaced"))
       .def("step", &BoundTable::step, py::arg("leaves"), py::arg("rows"), py::arg("grad_scale"),
            py::arg("with_norm"), py::arg("skip_nonfinite"))
       .def("step_tensors", &BoundTable::step_tensors, py::arg("tensors"), py::arg("leaves"),

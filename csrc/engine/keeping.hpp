@@ -7,25 +7,36 @@
 #include "engine/copying.hpp"
 #include "engine/param_table.hpp"
 #include "engine/partition.hpp"
+#include "engine/stage.hpp"
 
 namespace gradstep {
+
+// Calls act(from, to) for parts of a tensor's elements [begin, end): so small that an update finds
+// in cache what has been copied just before, and that the memory both read is asked for in turn. Of
+// turned gradients so many are loaded at once.
+template <class Act>
+void in_parts(const Tensor& tensor, std::size_t begin, std::size_t end, Act act) {
+  const std::size_t part = tensor.axes && tensor.axes->turned ? turned_block : 256;
+  for (std::size_t next; begin < end; begin = next) {
+    next = std::min(end, at_border(tensor, begin + part));
+    act(begin, next);
+  }
+}
 
 // Of tensors that are all kept, or none.
 class Keeper {
  public:
   Keeper(const Tensor* begin, const Tensor* end) : copier_(bytes(begin, end)) {}
 
-  // Calls update(from, to) for all of [begin, end); of a tensor that is kept block by block, so
-  // that the update finds in cache what has been kept just before.
+  // Calls update(from, to) for all of [begin, end), part by part where the tensor is kept.
   template <class Update>
   void keep(const Tensor& tensor, std::size_t begin, std::size_t end, Update update) const {
     if (!tensor.kept_param) return update(begin, end);
-    for (std::size_t next; begin < end; begin = next) {
-      next = std::min(end, at_border(tensor, begin + norm_block));
-      keep(tensor.span.param, tensor.kept_param, begin, next);
-      if (tensor.kept_copy) keep(tensor.span.copy, tensor.kept_copy, begin, next);
-      update(begin, next);
-    }
+    in_parts(tensor, begin, end, [&](std::size_t from, std::size_t to) {
+      keep(tensor.span.param, tensor.kept_param, from, to);
+      if (tensor.kept_copy) keep(tensor.span.copy, tensor.kept_copy, from, to);
+      update(from, to);
+    });
   }
 
   // At the end of what a thread keeps.

@@ -59,6 +59,7 @@ struct Tensor {
   double* scalars[max_scalars];  // that the rule keeps of the tensor
   Factored* factored;            // what stands for the first slot, of matrices; null: its elements
   void *kept_param, *kept_copy;  // where bits are kept before they are overwritten; null: nowhere
+  const void* start;  // the bits that the parameter is to have when it is updated; null: its own
   // Of a part of a tensor: how many elements of the whole come before it, and how many after.
   std::size_t before, after;
 };

@@ -12,6 +12,7 @@
 #include "engine/param_table.hpp"
 #include "engine/partition.hpp"
 #include "engine/stage.hpp"
+#include "engine/starting.hpp"
 
 namespace gradstep {
 namespace {
@@ -92,8 +93,10 @@ class Updater {
     auto job = [&](int chunk) {
       const DenormalsFlushed flushed(flushing);
       partition.chunk(chunk, [&](const Tensor& tensor, std::size_t begin, std::size_t end) {
-        keeper_.keep(tensor, begin, end,
-                     [&](std::size_t from, std::size_t to) { update(tensor, from, to); });
+        from_start(tensor, begin, end, [&](std::size_t first, std::size_t last) {
+          keeper_.keep(tensor, first, last,
+                       [&](std::size_t from, std::size_t to) { update(tensor, from, to); });
+        });
       });
       keeper_.settle();
     };

@@ -147,6 +147,14 @@ class ParamTable:
         with_norm: bool,
         skip_nonfinite: bool,
     ) -> tuple[float | None, bool, tuple[int, ...]]: ...
+    # While `displaced` is not empty parameters, but where there are no bits, are elsewhere, and the
+    # next step starts from these bits. It has a function of C code that puts all back and empties
+    # it, as the step does that has been taken from there. One that is not taken may not have.
+    def start_from(
+        self,
+        bits: Sequence[NDArray[Any] | None],
+        displaced: list[Callable[[], object]],
+    ) -> None: ...
     # The same of PyTorch's tensors, on whose memory the parameters lie; without leaves their own
     # gradients.
     def step_tensors(

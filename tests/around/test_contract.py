@@ -135,5 +135,5 @@ def test_what_an_ascent_overwrites_is_kept_to_the_bit(backend: str) -> None:
         changed = {n for n, p in params.items() if p.tobytes(order="A") != before[n]}
         assert "large" in changed
         assert absent not in changed
-        ascent.back(members_of(leaves))()
+        ascent.back(members_of(leaves), [])()
     assert {n: p.tobytes(order="A") for n, p in params.items()} == before

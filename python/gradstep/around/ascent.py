@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +14,28 @@ from gradstep import runtime
 from gradstep.around.slow import NO_AVERAGE, NO_LIMITS, NO_PENALTIES
 from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.loans import addresses_of
-from gradstep.arrays.memory import allocate, bits_of
+from gradstep.arrays.memory import allocate, bases, bits_of
 from gradstep.method.rows import key_of
+from gradstep.optimizer.front import Optimizer
 from gradstep.optimizer.layout import Layout
 from gradstep.optimizer.rows_of_step import Rows
 from gradstep.optimizer.storage import format_of_param, stored
+from gradstep.optimizer.turn import Turn
 
 Array = NDArray[Any]
 Copy = Callable[[], object]
 
 EPS = 1e-12  # beside norms: where all gradients are 0 the parameters stay
+
+
+class Chosen(NamedTuple):
+    """Some of the parameters."""
+
+    members: list[int]
+    live: list[Array]  # their bits, and their copies'
+    kept: list[Array]  # what keeps these
+    owners: list[Array]  # whose memory these are on
+    bits: list[Array | None]  # what keeps each parameter, of those that are chosen
 
 
 class Ascent:
@@ -40,6 +53,7 @@ class Ascent:
         for name, copy in layout.copies.arrays.items():
             self._moved[names.index(name)].append(bits_of(copy))
         self._kept = [[beside(array) for array in arrays] for arrays in self._moved]
+        self._chosen = Chosen([], [], [], [], [None] * len(params))
         self._norm = np.zeros(())  # of the last ascent
         self.table = layout.table_type(
             [stored(param, format_of_param(param, "nearest")) for param in params],
@@ -53,6 +67,7 @@ class Ascent:
         )
         rules = [("asam" if adaptive else "sgd", False, False)] * len(layout.groups)
         self.table.assign(rules, [place_of[name] for name in names])
+        self.within = in_turn(layout)
         self.addresses = addresses_of([*params, *layout.copies.arrays.values()])
 
     def rows(
@@ -91,17 +106,49 @@ class Ascent:
             rows.append(((limits, NO_PENALTIES, NO_AVERAGE, own), {}))
         return rows
 
-    def live(self, members: Sequence[int]) -> list[Array]:
-        """The bits of these parameters and their copies."""
-        return [array for i in members for array in self._moved[i]]
+    def chosen(self, members: list[int]) -> Chosen:
+        """These parameters and their copies; held for the next time."""
+        if members != self._chosen.members:
+            live = [array for i in members for array in self._moved[i]]
+            bits: list[Array | None] = [None] * len(self._kept)
+            for i in members:
+                bits[i] = self._kept[i][0]
+            kept = [array for i in members for array in self._kept[i]]
+            owners = [base for array in live for base in bases(array)]
+            self._chosen = Chosen(members, live, kept, owners, bits)
+        return self._chosen
 
-    def back(self, members: Sequence[int]) -> Copy:
-        """What puts these parameters and their copies back: a call of C code, which no interrupt
-        divides."""
-        live, kept = self.live(members), [array for i in members for array in self._kept[i]]
+    def back(self, members: list[int], displaced: list[Copy]) -> Copy:
+        """What puts these parameters and their copies back and empties a list, once: a call of C
+        code, which no interrupt divides."""
+        _, live, kept, *_ = self.chosen(members)
+        empty = partial(displaced.clear)
         if (native := runtime.native()) is not None:
-            return partial(native.copy_arrays, live, kept, 0)
-        return at_once(map(filled, live, kept))
+            return at_once([partial(native.copy_arrays, live, kept, 0), empty])
+        return at_once([*map(filled, live, kept), empty])
+
+    def held(self, members: list[int]) -> list[ref[Array]]:
+        """While the result lives, the memory of these parameters and copies cannot be resized."""
+        return list(map(ref, self.chosen(members).owners))
+
+    def lead_back(self, layout: Layout, members: list[int], displaced: list[Copy]) -> None:
+        """Let the next step of `within` start where these parameters were."""
+        layout.displaced = displaced
+        layout.refresh()
+        if displaced:
+            layout.table.start_from(self.chosen(members).bits, displaced)
+
+
+def in_turn(layout: Layout) -> Optimizer:
+    """What takes the optimizer's steps for those who have its turn."""
+    own: Optimizer = object.__new__(Optimizer)
+    own._turn, own._layout = Turn(), layout
+    return own
+
+
+def is_plain(opt: Any) -> bool:
+    """Whether its steps are those of every optimizer, and nothing else."""
+    return type(opt).step is Optimizer.step and "step" not in vars(opt)
 
 
 def beside(array: Array) -> Array:

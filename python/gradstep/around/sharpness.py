@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradstep.around.ascent import Ascent, finite, members_of
+from gradstep.around.ascent import Ascent, Copy, finite, is_plain, members_of
 from gradstep.around.base import Around
 from gradstep.around.info import LossInfo
 from gradstep.arrays.loans import lent_at
-from gradstep.arrays.memory import held
 from gradstep.closures.evaluation import Closure, check_callable, returned_by
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.values import check_finite, check_grad_scale
+
+SKIPPED = StepInfo(None, True)
 
 
 class SAM(Around):
@@ -106,16 +107,17 @@ class SAM(Around):
 
     def _step(self, closure: Closure, grad_scale: float, options: dict[str, Any]) -> LossInfo:
         what, turn = f"{type(self).__name__}.step()", self._innermost._turn
-        loss, grads = turn.during(what, self._evaluate, closure, grad_scale)
-        if grads is None:
-            return LossInfo(None, True, loss)
-        options["skip_nonfinite"] = True
-        info: StepInfo = self.optimizer.step(grads[0], grad_scale=grad_scale, **options)
+        options |= {"grad_scale": grad_scale, "skip_nonfinite": True}
+        loss, grads, info = turn.during(what, self._evaluate, closure, grad_scale, options)
+        if grads is not None:
+            info = self.optimizer.step(grads[0], **options)
         return LossInfo(info.grad_norm, info.skipped, loss)
 
-    def _evaluate(self, closure: Closure, scale: float) -> tuple[float, list[Any] | None]:
-        """The loss, and in a list the gradients of the worse point; None if something there is not
-        finite. The parameters are what they were."""
+    def _evaluate(
+        self, closure: Closure, scale: float, options: dict[str, Any]
+    ) -> tuple[float, list[Any] | None, StepInfo]:
+        """The loss, and in a list the gradients of the worse point, for a step from the parameters,
+        which are what they were; None where that has been taken or is skipped."""
         layout = self._innermost._layout
         loss, grads = returned_by(closure)
         leaves = tuple(layout.align(grads))
@@ -124,20 +126,28 @@ class SAM(Around):
             self._ascent = Ascent(layout, self._eta is not None)
         ascent, members = self._ascent, members_of(leaves)
         rows, table = ascent.rows(layout, leaves, scale, self._rho, self._eta), ascent.table
-        put_back = ascent.back(members)
-        memory = held(ascent.live(members))  # nobody can resize it meanwhile
+        displaced: list[Copy] = []
+        put_back = ascent.back(members, displaced)
+        displaced.append(put_back)
+        memory = ascent.held(members)  # nobody can resize it meanwhile
         try:
             if not finite(loss, ascent.climb(leaves, rows, scale)):
-                return loss, None
+                return loss, None, SKIPPED
             with lent_at(f"{type(self).__name__}.step()", ascent.addresses):
                 second_loss, grads = returned_by(closure)
                 again = members_of(layout.align(grads))
+                check_same_members(list(layout.params), members, again)
+                if not finite(second_loss):
+                    return loss, None, SKIPPED
+                if is_plain(self.optimizer):
+                    ascent.lead_back(layout, members, displaced)
+                    return loss, None, ascent.within.step(grads, **options)
         finally:
-            if table.kept_of is rows:
+            if displaced and table.kept_of is rows:
                 put_back()
+            displaced.clear()
             del memory
-        check_same_members(list(layout.params), members, again)
-        return loss, [grads] if finite(second_loss) else None
+        return loss, [grads], SKIPPED
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_ascent": None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from operator import setitem
 from typing import Any
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 Change = partial[Any]
 
 
-def at_once(changes: Iterable[Change]) -> Callable[[], object]:
+def at_once(changes: Iterable[Change]) -> Change:
     """A function that makes the changes, once, in one call of C code.
 
     Python looks for signals between calls that it makes itself, and it makes one. So none of the

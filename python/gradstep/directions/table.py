@@ -72,6 +72,11 @@ class DirectedTable:
         self._table.assign(rules, row_of)
         self._row_of = list(row_of)
 
+    def start_from(
+        self, bits: Sequence[Array | None], displaced: list[Callable[[], object]]
+    ) -> None:
+        displaced[0]()
+
     def step(
         self,
         leaves: Sequence[object],

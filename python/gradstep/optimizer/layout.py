@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import partial
 from types import MappingProxyType
@@ -52,6 +52,8 @@ class Layout:
     """
 
     parts: Mapping[str, Part] = MappingProxyType({})
+    # What puts back parameters that are elsewhere until the next step: ParamTable.start_from.
+    displaced: Sequence[Callable[[], object]] = ()
 
     def __init__(
         self,
@@ -207,6 +209,7 @@ class Layout:
         if plans == self.plans and table_type is self.table_type:
             self.prepared_for = settings
             return
+        self.put_back()
         values = [dict(of_group.at(self.steps)) for of_group in settings]
         self.check_params(self.params)
         state: dict[str, dict[str, Array]] = {}
@@ -273,6 +276,11 @@ class Layout:
     def _reader(self, written: Sequence[Mapping[str, Array]]) -> GradientReader:
         """What makes gradients readable; with the parameters steps write these arrays."""
         return GradientReader(self.params, self.seen, written, self.copies)
+
+    def put_back(self) -> None:
+        """End what moves the parameters until the next step."""
+        for put_back in self.displaced[:1]:
+            put_back()
 
     def check_params(self, names: Iterable[str]) -> None:
         """Raise a ValueError where one of these can no longer be written."""

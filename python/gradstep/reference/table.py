@@ -7,7 +7,7 @@ runs of a few thousand elements, so temporaries stay in cache and do not grow wi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,7 @@ class ParamTable(Held):
     """One step over all parameters; the interface is described in ``_native.pyi``."""
 
     kept_of: Sequence[Any] | None = None
+    _displaced: Sequence[Callable[[], object]] = ()
     _last_step: tuple[Sequence[Any] | None, Sequence[int]] = None, ()
     _step: Step | None = None  # that is under way, in phases
 
@@ -44,6 +45,11 @@ class ParamTable(Held):
     def assign(self, rules: Sequence[tuple[str, bool, bool]], row_of: Sequence[int]) -> None:
         self._check_no_step()
         self._assign(rules, row_of)
+
+    def start_from(
+        self, bits: Sequence[Array | None], displaced: list[Callable[[], object]]
+    ) -> None:
+        self._displaced = displaced
 
     def step(
         self,
@@ -58,6 +64,8 @@ class ParamTable(Held):
         self._check_counts(None)
         step = self._begun(rows, grad_scale)
         grads = self._settled_all(leaves)
+        for put_back in self._displaced[:1]:
+            put_back()
         absent = tuple(i for i, g in enumerate(grads) if g is None)
         norm = None
         if with_norm:

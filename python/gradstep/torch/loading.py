@@ -163,6 +163,8 @@ class Loadable(torch.optim.Optimizer):
     def _made_anew(self) -> Holding:
         for _ in range(LOOKS):
             before = self._holding
+            if before is not None:
+                before.put_back()
             steps = self._steps if before is None else None
             try:
                 holding = self._hold(self.param_groups, self.state, before, steps)

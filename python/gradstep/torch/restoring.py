@@ -28,7 +28,7 @@ def looks_at(tensors: Sequence[Tensor]) -> Iterator[tuple[Any, ...]]:
 
 def put_back(
     tensors: Sequence[Tensor], arrays: Sequence[Array], kept: Sequence[Array], copy: Copy | None
-) -> Callable[[], object]:
+) -> partial[Any]:
     """What gives `arrays` the values `kept` where their tensors look as they do now, once.
 
     It looks and writes in one call of C code, so that nobody moves a tensor between. `copy` is C

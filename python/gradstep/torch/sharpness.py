@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
@@ -21,6 +20,7 @@ from gradstep.arrays.memory import bits_of
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.torch.around import Around, take
 from gradstep.torch.restoring import put_back
+from gradstep.torch.starting import check_same, is_plain, step_from
 from gradstep.torch.sums import norm_of
 from gradstep.torch.tensors import array_of, check_tensor
 from gradstep.torch.watch import look_at
@@ -122,20 +122,21 @@ class SAM(Around):
     def _step(self, closure: Closure) -> Any:
         turn, what = getattr(self._innermost, "_turn", None), f"{type(self).__name__}.step()"
         if turn is None:  # PyTorch's own, which a closure could step
-            loss, value, norm = self._evaluate(closure)
+            loss, value, norm, stepped = self._evaluate(closure)
         else:
-            loss, value, norm = turn.during(what, self._evaluate, closure)
+            loss, value, norm, stepped = turn.during(what, self._evaluate, closure)
         info: StepInfo = LossInfo(None, True, value)
         if norm is not None:
-            self.optimizer.step()
+            if not stepped:
+                self.optimizer.step()
             within = getattr(self.optimizer, "last_info", None)
             info = LossInfo(norm, within is not None and within.skipped, value)
         self.__dict__["last_info"] = info
         return loss
 
-    def _evaluate(self, closure: Closure) -> tuple[Any, float, float | None]:
+    def _evaluate(self, closure: Closure) -> tuple[Any, float, float | None, bool]:
         """The loss, that as a number, and the norm of the second gradient; None where something is
-        not finite."""
+        not finite. And whether the step has been taken; else parameters are what they were."""
         loss, value = evaluated(closure)
         self._check_whole()
         members = self._with_gradient()
@@ -143,55 +144,46 @@ class SAM(Around):
         if self._eta is None:
             norm = norm_of([param.grad for param in members])
             if not finite(value, norm):
-                return loss, value, None
+                return loss, value, None, False
             own = {"lr": -self.rho / (norm + EPS)}
         else:
             own = {"rho": self.rho, "eta": self._eta}
-        second = self._at_worse(closure, members, looks, own, value)
-        norm = norm_of([param.grad for param in members])
-        return loss, value, norm if finite(second, norm) else None
+        return loss, value, *self._at_worse(closure, members, looks, own, value)
 
     def _with_gradient(self) -> list[Tensor]:
         return [p for p in dict.fromkeys(self._params()) if p.grad is not None]
 
     def _at_worse(
         self, closure: Closure, members: list[Tensor], looks: list[Any], own: Any, value: float
-    ) -> float:
-        """The loss there, and new gradients; the parameters are what they were. NaN where the loss
-        here or the norm is not finite."""
-        live, moved = self._live(members), list[bool]()
-        back = self._back(live)
+    ) -> tuple[float | None, bool]:
+        """The norm of the gradient there, or None; and whether the step has been taken."""
+        live, moved = self._live(members), list[Callable[[], object]]()
+        back = at_once([self._back(live), partial(moved.clear)])
+        done = partial(moved.append, back)
         storages = [tensor.untyped_storage() for tensor in live]  # kept from going away
         try:
-            if not finite(value, *self._climb(members, own, moved)):
-                return math.nan
+            if not finite(value, *self._climb(members, own, done)):
+                return None, False
             _, second = evaluated(closure)
-            again = self._with_gradient()
+            check_same(members, self._with_gradient(), live, looks)
+            norm = norm_of([param.grad for param in members])
+            if not finite(second, norm):
+                return None, False
+            if plain := is_plain(self.optimizer):
+                step_from(self.optimizer, {p: self._kept[p][2] for p in members}, moved)
         finally:
             if moved:
                 back()
                 increment_version(live)
             del storages
-        if list(map(look_at, live)) != looks:
-            raise RuntimeError(
-                "closure gave parameters other memory, or another shape or dtype, and they keep "
-                "it; do so before or after the step"
-            )
-        if [*map(id, again)] != [*map(id, members)]:
-            raise ValueError(
-                "closure must give gradients to the same parameters both times it is evaluated; "
-                f"there were {len(members)} with one, and then {len(again)}. Freeze parameters "
-                "before the step"
-            )
-        return second
+        return norm, plain
 
-    def _climb(self, members: list[Tensor], own: Any, moved: list[bool]) -> Sequence[float]:
-        """Keep the parameters and go there, which `moved` then says; the norm by size."""
+    def _climb(self, members: list[Tensor], own: Any, done: partial[None]) -> Sequence[float]:
+        """Keep the parameters and go there, and then call `done`, at once; the norm by size."""
         grads, copies = [param.grad for param in members], self._copies_of(members)
         pairs = zip(members, copies, strict=True)
         kept = [[self._kept[t][2] for t in pair if t is not None] for pair in pairs]
         now = [self._kept[t][1] for t in self._live(members)]
-        done = partial(moved.append, True)
         keep = at_once([*map(filled, chain(*kept), now), done])
         limits = [(sign, *NO_LIMITS[1:]) for sign in (1.0, -1.0)]
         rows: list[Any] = [((each, NO_PENALTIES, NO_AVERAGE, own), {}) for each in limits]
@@ -217,7 +209,7 @@ class SAM(Around):
             looks.append(look)
         return looks
 
-    def _back(self, live: Sequence[Tensor]) -> Callable[[], object]:
+    def _back(self, live: Sequence[Tensor]) -> partial[Any]:
         """What puts back the bits of these tensors where they still are on that memory: a call of C
         code."""
         now, kept = ([self._kept[tensor][i] for tensor in live] for i in (1, 2))
