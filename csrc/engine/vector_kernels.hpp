@@ -26,7 +26,9 @@ struct VectorKernels {
   // block.
   void (*products)(const Several& xs, const void* one, const void* other, size_t count,
                    double* sums);
+  // The largest absolute value of d but for NaN, and its product with g. Of one block.
+  void (*slope)(const void* d, const void* g, size_t count, double* sums);
 };
-constexpr size_t measured_sums = 3;
+constexpr size_t measured_sums = 3, slope_sums = 2;
 
 }  // namespace gradstep

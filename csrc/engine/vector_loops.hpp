@@ -2,14 +2,14 @@
 // in reductions.hpp.
 //
 // Loops over several vectors read little of each at a time, too little for the CPU to see where it
-// goes on: they ask for memory ahead.
+// goes on: they ask for memory ahead, and for the second cache alone: the first one has few places
+// to wait in.
 #pragma once
 
 #include <stddef.h>
 
 #include <utility>
 
-#include "engine/fetch.hpp"
 #include "engine/independent.hpp"
 #include "engine/kernel_table.hpp"
 #include "engine/reductions.hpp"
@@ -80,10 +80,14 @@ void measured(const void* from, double factor, void* into, size_t all, double* s
   }
 }
 
-// A tile stays in registers while all vectors of a group are added to it. More of them at a time
-// would push what is asked for out of the first cache before its use. Products, which have more to
-// do with an element, ask for the second cache alone: the first one has few places to wait in.
-constexpr size_t tile = 32, group = 16, ahead_bytes = 512, second_bytes = 1024;
+inline void ask_for(const void* memory, size_t bytes) {
+  constexpr size_t cache_line = 64;
+  for (size_t b = 0; b < bytes; b += cache_line)
+    GRADSTEP_PREFETCH_SECOND(static_cast<const char*>(memory) + b);
+}
+
+// A tile stays in registers while all vectors of a group are added to it.
+constexpr size_t tile = 32, group = 16, ahead_bytes = 1024;
 
 template <class T>
 GRADSTEP_OUT_OF_LINE void combined_group(const T* x, T scale, const char* const* vectors,
@@ -95,13 +99,13 @@ GRADSTEP_OUT_OF_LINE void combined_group(const T* x, T scale, const char* const*
   size_t i = 0;
   for (; i + tile <= count; i += tile) {
     T values[tile];
-    fetch(x + i, ahead, tile, sizeof(T));
-    if (to != x) fetch(to + i, ahead, tile, sizeof(T));
+    ask_for(x + i + ahead, sizeof(values));
+    if (to != x) ask_for(to + i + ahead, sizeof(values));
     for (size_t j = 0; j < tile; ++j) values[j] = scale * x[i + j];
     for (size_t k = 0; k < vector_count; ++k) {
       const T* __restrict part = reinterpret_cast<const T*>(vectors[k] + offset) + i;
       const T factor = rounded[k];
-      fetch(part, ahead, tile, sizeof(T));
+      ask_for(part + ahead, sizeof(values));
       for (size_t j = 0; j < tile; ++j) values[j] += factor * part[j];
     }
     for (size_t j = 0; j < tile; ++j) to[i + j] = after * values[j];
@@ -155,50 +159,89 @@ inline void add_products(const T* __restrict x, const double* __restrict one,
   }
 }
 
+// Asks for as much of what comes `later`.
 template <bool both, class T>
-void products_group(const char* const* vectors, size_t offset, const double* one,
-                    const double* other, size_t vector_count, size_t count, double* sums) {
-  const auto part = [&](size_t k) { return reinterpret_cast<const T*>(vectors[k] + offset); };
-  Lanes with_one[group], with_other[both ? group : 1];
-  const auto add = [&](size_t k, size_t i, auto rows) {
-    add_products<both>(part(k) + i, one + i, other + i, with_one[k], with_other[both ? k : 0],
-                       rows);
+GRADSTEP_OUT_OF_LINE void products_of(const T* x, const T* later, const double* one,
+                                      const double* other, size_t count, double* sums) {
+  Lanes with_one, with_other;
+  const auto add = [&](size_t i, auto rows) {
+    add_products<both>(x + i, one + i, other + i, with_one, with_other, rows);
   };
   size_t i = 0;
-  for (; i + step <= count; i += step)
-    for (size_t k = 0; k < vector_count; ++k) {
-      const char* ahead = reinterpret_cast<const char*>(part(k) + i) + second_bytes;
-      for (size_t b = 0; b < step * sizeof(T); b += 64) GRADSTEP_PREFETCH_SECOND(ahead + b);
-      add(k, i, std::make_index_sequence<rows_together>{});
-    }
-  for (; i + norm_lanes <= count; i += norm_lanes)
-    for (size_t k = 0; k < vector_count; ++k) add(k, i, std::make_index_sequence<1>{});
-  for (size_t k = 0; k < vector_count; ++k) {
-    for (size_t j = 0; i + j < count; ++j) {
-      const double x = static_cast<double>(part(k)[i + j]);
-      with_one[k].lane[j] += x * one[i + j];
-      if constexpr (both) with_other[k].lane[j] += x * other[i + j];
-    }
-    *sums++ = with_one[k].sum();
-    if constexpr (both) *sums++ = with_other[k].sum();
+  for (; i + step <= count; i += step) {
+    ask_for(later + i, step * sizeof(T));
+    add(i, std::make_index_sequence<rows_together>{});
   }
+  for (; i + norm_lanes <= count; i += norm_lanes) add(i, std::make_index_sequence<1>{});
+  for (size_t j = 0; i + j < count; ++j) {
+    const double v = static_cast<double>(x[i + j]);
+    with_one.lane[j] += v * one[i + j];
+    if constexpr (both) with_other.lane[j] += v * other[i + j];
+  }
+  sums[0] = with_one.sum();
+  if constexpr (both) sums[1] = with_other.sum();
 }
 
+// One vector's whole block after another's. What is asked for is of the vector a group later: of
+// the next block, where this one has no more.
 template <class T>
 void products(const Several& xs, const void* one, const void* other, size_t count, double* sums) {
   alignas(64) double room[2][norm_block];
   const double* first = widened(static_cast<const T*>(one), count, room[0]);
   const double* second = other ? widened(static_cast<const T*>(other), count, room[1]) : first;
-  for (size_t done = 0; done < xs.count; done += group) {
-    const size_t some = xs.count - done < group ? xs.count - done : group;
-    const auto kernel = other ? products_group<true, T> : products_group<false, T>;
-    kernel(xs.vectors + done, xs.offset, first, second, some, count, sums + done * (other ? 2 : 1));
+  const auto kernel = other ? products_of<true, T> : products_of<false, T>;
+  const auto part = [&](size_t k) { return reinterpret_cast<const T*>(xs.vectors[k] + xs.offset); };
+  const size_t ahead = xs.count < group ? xs.count : group;
+  for (size_t k = 0; k < xs.count; ++k) {
+    const size_t then = k + ahead;
+    const T* later = then < xs.count ? part(then) : part(then - xs.count) + norm_block;
+    kernel(part(k), later, first, second, count, sums + k * (other ? 2 : 1));
+  }
+}
+
+// Takes so many rows of norm_lanes elements into what each lane has of its own.
+template <class T, size_t... Row>
+inline void slope_rows(const T* __restrict d, const T* __restrict g, T* __restrict most,
+                       Lanes& __restrict products, std::index_sequence<Row...>) {
+  GRADSTEP_INDEPENDENT
+  for (size_t j = 0; j < norm_lanes; ++j) {
+    T largest = most[j];
+    double sum = products.lane[j];
+    const auto take = [&](T along, T slope) {
+      const T size = absolute(along);
+      largest = size > largest ? size : largest;
+      sum += static_cast<double>(along) * static_cast<double>(slope);
+    };
+    (take(d[Row * norm_lanes + j], g[Row * norm_lanes + j]), ...);
+    most[j] = largest;
+    products.lane[j] = sum;
   }
 }
 
 template <class T>
+void slope(const void* along, const void* gradient, size_t count, double* sums) {
+  const T *d = static_cast<const T*>(along), *g = static_cast<const T*>(gradient);
+  T most[norm_lanes] = {};
+  Lanes products;
+  size_t i = 0;
+  for (; i + step <= count; i += step)
+    slope_rows(d + i, g + i, most, products, std::make_index_sequence<rows_together>{});
+  for (; i + norm_lanes <= count; i += norm_lanes)
+    slope_rows(d + i, g + i, most, products, std::make_index_sequence<1>{});
+  for (size_t j = 0; i + j < count; ++j) {
+    const T size = absolute(d[i + j]);
+    most[j] = size > most[j] ? size : most[j];
+    products.lane[j] += static_cast<double>(d[i + j]) * static_cast<double>(g[i + j]);
+  }
+  T largest = 0;
+  for (const T size : most) largest = size > largest ? size : largest;
+  sums[0] = static_cast<double>(largest);
+  sums[1] = products.sum();
+}
+
+template <class T>
 constexpr VectorKernels vector_kernels() {
-  return {measured<T>, combined<T>, products<T>};
+  return {measured<T>, combined<T>, products<T>, slope<T>};
 }
 
 }  // namespace

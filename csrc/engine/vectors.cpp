@@ -182,25 +182,25 @@ void Vectors::move(const Crew& crew, const std::vector<void*>& params, const cha
 Vectors::Differences Vectors::differences(const Crew& crew, const char* now, const char* before,
                                           double scale, const char* d, char* s, char* y,
                                           std::vector<const char*> older) {
-  const std::vector<const char*> subtracted{before}, change{y};
+  const std::vector<const char*> subtracted{before};
   const double minus = -1.0;
-  std::vector<const char*> steps = std::move(older);
-  steps.push_back(s);
-  each(crew, 1 + 2 * steps.size(), [&](const Run& run) {
+  std::vector<const char*> vectors = std::move(older);
+  vectors.push_back(s);
+  vectors.push_back(y);
+  each(crew, 2 * vectors.size(), [&](const Run& run) {
     run.by_block([&](const Run& block) {
-      const auto [combined, products] = std::pair(block.kernels.combined, block.kernels.products);
-      char* new_y = block.in(y);
-      combined(block.in(now), 1.0, block.in(subtracted), &minus, 1.0, new_y, block.count);
-      combined(block.in(d), scale, {}, nullptr, 1.0, block.in(s), block.count);
-      products(block.in(change), new_y, nullptr, block.count, block.sums);
-      products(block.in(steps), new_y, block.in(now), block.count, block.sums + 1);
+      const char* g = block.in(now);
+      block.kernels.combined(g, 1.0, block.in(subtracted), &minus, 1.0, block.in(y), block.count);
+      block.kernels.combined(block.in(d), scale, {}, nullptr, 1.0, block.in(s), block.count);
+      block.kernels.products(block.in(vectors), block.in(y), g, block.count, block.sums);
     });
   });
-  const std::vector<double> sums = totals(1 + 2 * steps.size());
-  Differences found{sums[sums.size() - 2], sums[0], {}, {}};
-  for (std::size_t k = 0; k < steps.size(); ++k) {
-    if (k + 1 < steps.size()) found.with_y.push_back(sums[1 + 2 * k]);
-    found.with_g.push_back(sums[2 + 2 * k]);
+  const std::vector<double> sums = totals(2 * vectors.size());  // with y and with g, in turn
+  const std::size_t of_s = sums.size() - 4, of_y = sums.size() - 2;
+  Differences found{sums[of_s], sums[of_y], {}, {}};
+  for (std::size_t k = 0; k < of_y; k += 2) {
+    if (k < of_s) found.with_y.push_back(sums[k]);
+    found.with_g.push_back(sums[k + 1]);
   }
   return found;
 }
@@ -235,18 +235,14 @@ Vectors::Direction Vectors::direction(const Crew& crew, const char* g,
       oldest_first(pairs, alpha, along_changes(crew, g, pairs, alpha, scale, d));
   std::vector<const char*> steps;
   for (const Pair& pair : pairs) steps.push_back(pair.s);
-  const std::vector<const char*> gradient{g};
-  constexpr std::size_t per_block = measured_sums + 1;
-  each(crew, per_block, [&](const Run& run) {
+  each(crew, slope_sums, [&](const Run& run) {
     run.by_block([&](const Run& block) {
       char* part = block.in(d);
       block.kernels.combined(part, 1.0, block.in(steps), gains.data(), 1.0, part, block.count);
-      block.kernels.measured(part, 1.0, part, block.count, block.sums);
-      block.kernels.products(block.in(gradient), part, nullptr, block.count,
-                             block.sums + measured_sums);
+      block.kernels.slope(part, block.in(g), block.count, block.sums);
     });
   });
-  return {totals(per_block)[measured_sums], largest(per_block)};
+  return {totals(slope_sums)[1], largest(slope_sums)};
 }
 
 }  // namespace gradstep

@@ -63,10 +63,7 @@ class Space:
 
     def add(self) -> int:
         """The number of one more vector, of zeros."""
-        size = self._bytes + LINE
-        memory = unresizable(np.zeros(max(size, HUGE) if size > HUGE // 2 else size, np.uint8))
-        start = -address(memory) % LINE
-        own = memory[start : start + self._bytes]
+        own = zeros(self._bytes)
         at_once([partial(self.engine.add_memory, own), partial(self._memory.append, own)])()
         return len(self._memory) - 1
 
@@ -97,6 +94,14 @@ class Space:
         """The parameters = x + t·d; None stands for what they are."""
         if not self.engine.move(x, t, d):
             self.check()
+
+
+def zeros(size: int) -> Array:
+    """So many bytes, from where a cache line begins, that nobody resizes."""
+    room = size + LINE
+    memory = unresizable(np.zeros(max(room, HUGE) if room > HUGE // 2 else room, np.uint8))
+    start = -address(memory) % LINE
+    return memory[start : start + size]
 
 
 class Slots:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gradstep.arrays.at_once import at_once
 from gradstep.closures.iterations import Pair
-from gradstep.closures.space import Space
+from gradstep.closures.space import Space, zeros
 from gradstep.torch.restoring import looks_at, put_back
 from gradstep.torch.state import check_apart
 from gradstep.torch.tensors import has_memory
@@ -80,7 +80,7 @@ class TensorSpace(Space):
             self.adopt(tensor)
 
     def add(self) -> int:
-        return self.adopt(torch.zeros(sum(p.numel() for p in self._of), dtype=self._dtype))
+        return self.adopt(torch.from_numpy(zeros(self._bytes).view(self._arrays[0].dtype)))
 
     def adopt(self, tensor: Tensor) -> int:
         memory, number = tensor.numpy().view(np.uint8), len(self.tensors)
