@@ -34,6 +34,7 @@ OPTIONS = {
 # written: the gradient and its copy; this and the last one, d, and the new s and y; the gradient
 # and the sum over the y; both and d; p and d, and p.
 MOVED = PAIRS * 12 + 8 + 20 + 8 + 12 + 12
+STREAMED = 10  # times as many elements, as many as lie in memory, as the history does
 CLOSURE = ", closure"
 
 
@@ -172,13 +173,14 @@ def steps(count: int) -> tuple[dict[str, Step], dict[str, str]]:
             left_out[name] = f"LBFGS: {first_line(error)}"
             continue
         found |= {name: solver.step, name + CLOSURE: solver.closure}
-    stream = AdamWRoofline().prepare(ADAMW, make([(count,)], 0), make([(count,)], 1))
+    several = [(STREAMED * count,)]
+    stream = AdamWRoofline().prepare(ADAMW, make(several, 0), make(several, 1))
     return {**found, ROOFLINE: stream.step}, left_out
 
 
 def beside_closures(times: Mapping[str, list[float]]) -> dict[str, Any]:
     """Per iteration, without the closure's time of the same round."""
-    share = MOVED / ADAMW.bytes_per_element()
+    share = MOVED / (STREAMED * ADAMW.bytes_per_element())
     own = {ROOFLINE: [share * seconds for seconds in times[ROOFLINE]]}
     for name in FIELD:
         if name in times:

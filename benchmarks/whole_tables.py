@@ -42,7 +42,8 @@ def whole_table(title: str, infos: list[Info]) -> list[str]:
 
 
 def wrapper_table(infos: list[Info]) -> list[str]:
-    """µs more than the optimizer within takes, and how many times what its bytes take."""
+    """µs more than the optimizer within takes, and how many times what its bytes take, and what
+    those of them that are read take."""
     names = dict.fromkeys(name for info in infos for name in info["units"])
     title = setting("more than AdamW's µs per step", infos[0]["threads"])
     lines = [
@@ -60,8 +61,11 @@ def wrapper_table(infos: list[Info]) -> list[str]:
 def overhead(info: Info, name: str) -> str:
     if name not in info["units"]:
         return ""
-    first, middle, third = info["units"][name]
-    return f"{info['median_us'][name]:,.1f} ({middle:.2f} ± {(third - first) / 2:.2f})"
+    units = ", ".join(
+        f"{middle:.2f} ± {(third - first) / 2:.2f}"
+        for first, middle, third in (info["units"][name], info["units_read"][name])
+    )
+    return f"{info['median_us'][name]:,.1f} ({units})"
 
 
 def lbfgs_table(infos: list[Info]) -> list[str]:
@@ -95,7 +99,10 @@ def of_whole_tensors(tests: dict[str, list[Info]]) -> list[list[str]]:
         lines = [f"- {line}" for line in differing]
         tables.append([f"Other arithmetic than gradstep's ({UNEQUAL.strip()}):", "", *lines])
     if wrappers:
-        note = "In brackets how many times what the wrapper's own bytes take, ± as above."
+        note = (
+            "In brackets how many times what the wrapper's own bytes take, and what those take "
+            "that it reads, as AdamW's are read; ± as above."
+        )
         tables += [wrapper_table(wrappers), [note]]
     return [*tables, lbfgs_table(lbfgs)] if lbfgs else tables
 

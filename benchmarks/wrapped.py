@@ -24,6 +24,10 @@ EACH = {"Lookahead": K, "SAM": 1}
 # Bytes per element of so many steps. Lookahead: p and the slow weights, read and written. SAM: the
 # gradient for its norm; p and the gradient read, p and what is kept written; that read, p written.
 MOVED = {"Lookahead": 16, "SAM": 28}
+# Of reads alone, which is what steps wait for: what AdamW writes it has read. SAM reads a second
+# gradient for its norm, too; what it keeps is written past the caches.
+READ = {"Lookahead": 8, "SAM": 20}
+READ_BY_ADAMW = 16
 WITHIN, BOUND = ", within", "bound"
 Pair = tuple[Step, Step]  # of the wrapper and of the optimizer within
 
@@ -135,7 +139,8 @@ def overheads(kind: str, times: Mapping[str, list[float]]) -> dict[str, Any]:
     """µs per step beside the optimizer within, and in units of the bound, of each round."""
     share = MOVED[kind] / ADAMW.bytes_per_element()
     bounds = [share * seconds for seconds in times[BOUND]]
-    median_us, units = {BOUND: 1e6 * median(bounds) / EACH[kind]}, {}
+    reads = [READ[kind] / READ_BY_ADAMW * seconds for seconds in times[BOUND]]
+    median_us, units, units_read = {BOUND: 1e6 * median(bounds) / EACH[kind]}, {}, {}
     within_us = {}
     for name in FIELD:
         if name in times:
@@ -144,4 +149,10 @@ def overheads(kind: str, times: Mapping[str, list[float]]) -> dict[str, Any]:
             median_us[name] = 1e6 * median(more) / EACH[kind]
             within_us[name] = 1e6 * median(within for _, within in pairs) / EACH[kind]
             units[name] = spread([m / b for m, b in zip(more, bounds, strict=True)])
-    return {"median_us": median_us, "within_us": within_us, "units": units}
+            units_read[name] = spread([m / b for m, b in zip(more, reads, strict=True)])
+    return {
+        "median_us": median_us,
+        "within_us": within_us,
+        "units": units,
+        "units_read": units_read,
+    }

@@ -143,6 +143,7 @@ def test_overheads_are_of_each_round() -> None:
     found = wrapped.overheads("Lookahead", times)
     assert found["median_us"] == pytest.approx({"bound": 16e6 / 5, "gradstep": 1e6})
     assert found["units"]["gradstep"] == pytest.approx([5 / 16] * 3)
+    assert found["units_read"]["gradstep"] == pytest.approx([5 / 14] * 3)
 
 
 def test_all_descend_alike_and_evaluate_as_often() -> None:
@@ -164,7 +165,7 @@ def test_what_closures_take_is_subtracted() -> None:
         "gradstep, closure": [20.0, 60.0],
         "torch": [60.0, 100.0],
         "torch, closure": [20.0, 60.0],
-        ROOFLINE: [28.0, 28.0],
+        ROOFLINE: [280.0, 280.0],  # of ten times as many elements
     }
     found = quasi_newton.beside_closures(times)
     assert found["median_us"]["gradstep"] == pytest.approx(1e6)
@@ -185,7 +186,8 @@ def test_the_report_has_tables_of_sets_of_matrices_of_wrappers_and_of_lbfgs() ->
     lamb = made("test_whole", "LAMB, MNIST MLP", products=None, **{**both, "differs": {}})
     muon = made("test_whole", "Muon, two", products=2.5e9, **both)
     units = {"gradstep": [1.0, 1.5, 2.0]}
-    sam = made("test_wrapper", "SAM, two", units=units, bytes_per_element=28)
+    read = {"gradstep": [0.75, 1.0, 1.25]}
+    sam = made("test_wrapper", "SAM, two", units=units, units_read=read, bytes_per_element=28)
     sam["extra_info"]["median_us"] = {"bound": 4.0, "gradstep": 6.0}
     lbfgs = made("test_lbfgs", "LBFGS, 1000")
     text = report(results(lamb, muon, sam, lbfgs))
@@ -193,6 +195,6 @@ def test_the_report_has_tables_of_sets_of_matrices_of_wrappers_and_of_lbfgs() ->
     assert "| LAMB | 28 | 10.0 | 20.0 (2.00 ± 0.04) | 5.0 (0.50 ± 0.01) |" in text
     assert "| Muon, two | 2.5 | 10.0 | 20.0 (2.00 ± 0.04) ≠ | 5.0 (0.50 ± 0.01) |" in text
     assert "- Muon, torch: products in bfloat16" in text
-    assert "| SAM, two | 28 | 4.0 | 6.0 (1.50 ± 0.50) |" in text
+    assert "| SAM, two | 28 | 4.0 | 6.0 (1.50 ± 0.50, 1.00 ± 0.25) |" in text
     assert "| 1,000 | 28 | 10.0 | 20.0 (2.00 ± 0.04) | 5.0 (0.50 ± 0.01) |" in text
     assert "- optax: it fails" in text
