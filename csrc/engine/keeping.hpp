@@ -28,15 +28,9 @@ class Keeper {
  public:
   Keeper(const Tensor* begin, const Tensor* end) : copier_(bytes(begin, end)) {}
 
-  // Calls update(from, to) for all of [begin, end), part by part where the tensor is kept.
-  template <class Update>
-  void keep(const Tensor& tensor, std::size_t begin, std::size_t end, Update update) const {
-    if (!tensor.kept_param) return update(begin, end);
-    in_parts(tensor, begin, end, [&](std::size_t from, std::size_t to) {
-      keep(tensor.span.param, tensor.kept_param, from, to);
-      if (tensor.kept_copy) keep(tensor.span.copy, tensor.kept_copy, from, to);
-      update(from, to);
-    });
+  void keep(const Tensor& tensor, std::size_t begin, std::size_t end) const {
+    keep(tensor.span.param, tensor.kept_param, begin, end);
+    if (tensor.kept_copy) keep(tensor.span.copy, tensor.kept_copy, begin, end);
   }
 
   // At the end of what a thread keeps.

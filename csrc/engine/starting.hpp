@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "engine/dispatch.hpp"
-#include "engine/keeping.hpp"
 #include "engine/param_table.hpp"
 
 namespace gradstep {
@@ -25,17 +24,11 @@ inline bool start_in_pass(const std::vector<Tensor>& tensors, const std::vector<
   });
 }
 
-// Calls update(from, to) for all of [begin, end), part by part where a tensor starts elsewhere,
-// each put there just before. Copies follow by the update.
-template <class Update>
-void from_start(const Tensor& tensor, std::size_t begin, std::size_t end, Update update) {
-  if (!tensor.start) return update(begin, end);
+// Puts elements [begin, end) where they start. Copies follow by the update.
+inline void start(const Tensor& tensor, std::size_t begin, std::size_t end) {
   const std::size_t item = item_size(tensor.span.param.format);
-  in_parts(tensor, begin, end, [&](std::size_t from, std::size_t to) {
-    std::memcpy(static_cast<char*>(tensor.span.param.data) + from * item,
-                static_cast<const char*>(tensor.start) + from * item, (to - from) * item);
-    update(from, to);
-  });
+  std::memcpy(static_cast<char*>(tensor.span.param.data) + begin * item,
+              static_cast<const char*>(tensor.start) + begin * item, (end - begin) * item);
 }
 
 }  // namespace gradstep

@@ -7,6 +7,7 @@
 #include "engine/dispatch.hpp"
 #include "engine/draws.hpp"
 #include "engine/factored.hpp"
+#include "engine/independent.hpp"
 #include "engine/keeping.hpp"
 #include "engine/parallel.hpp"
 #include "engine/param_table.hpp"
@@ -93,10 +94,10 @@ class Updater {
     auto job = [&](int chunk) {
       const DenormalsFlushed flushed(flushing);
       partition.chunk(chunk, [&](const Tensor& tensor, std::size_t begin, std::size_t end) {
-        from_start(tensor, begin, end, [&](std::size_t first, std::size_t last) {
-          keeper_.keep(tensor, first, last,
-                       [&](std::size_t from, std::size_t to) { update(tensor, from, to); });
-        });
+        if (tensor.start || tensor.kept_param)
+          update_in_parts(tensor, begin, end);
+        else
+          update(tensor, begin, end);
       });
       keeper_.settle();
     };
@@ -120,6 +121,16 @@ class Updater {
     const Workspace::CastRow& cast = cast_rows_[tensor.row];
     return tensor.dtype == float32 ? static_cast<const void*>(cast.as_float32)
                                    : static_cast<const void*>(cast.as_float64);
+  }
+
+  // Of each part what parameters start from is put there just before, or what they were is kept.
+  GRADSTEP_OUT_OF_LINE void update_in_parts(const Tensor& tensor, std::size_t begin,
+                                            std::size_t end) const {
+    in_parts(tensor, begin, end, [&](std::size_t from, std::size_t to) {
+      if (tensor.start) start(tensor, from, to);
+      if (tensor.kept_param) keeper_.keep(tensor, from, to);
+      update(tensor, from, to);
+    });
   }
 
   void update(const Tensor& tensor, std::size_t begin, std::size_t end) const {
