@@ -76,7 +76,7 @@ class Meeting:
             done()
             return
         call = copy(self._call)
-        rows = [((NO_LIMITS, NO_PENALTIES, NO_AVERAGE, {"alpha": alpha}), {})]
+        rows: list[Any] = [((NO_LIMITS, NO_PENALTIES, NO_AVERAGE, {"alpha": alpha}), {})]
         vars(call).update(rows=rows, count=done)
         call.taken()
 
