@@ -20,6 +20,7 @@ from gradstep.optimizer.storage import BESIDE_PARAM
 from gradstep.optimizer.turn import STEP
 from gradstep.torch.around import Around
 from gradstep.torch.front import Optimizer
+from gradstep.torch.hooks import hooked, is_watched
 from gradstep.torch.meeting import Meeting
 from gradstep.torch.restoring import put_back
 from gradstep.torch.tensors import array_of, tensor_on
@@ -100,6 +101,14 @@ class Lookahead(Around):
 
         Returns what that returns, and raises what it raises.
         """
+        if is_watched(self):
+            return hooked(self, self._in_turn, closure)
+        return self._in_turn(closure)
+
+    # So that torch.optim does not wrap it: hooks and the profiler's record are honoured above.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _in_turn(self, closure: Callable[[], Any] | None = None) -> Any:
         return self._turn.during("step()", self._step, closure)
 
     def _step(self, closure: Callable[[], Any] | None) -> Any:
