@@ -111,6 +111,37 @@ def test_slow_weights_that_cannot_be_written_are_found_before_the_step() -> None
     np.testing.assert_array_equal(own.numpy(), params[1].detach().numpy())
 
 
+def test_what_was_given_other_memory_after_a_meeting_meets_there() -> None:
+    params, others = tensors(), tensors()
+    opt, other = (fronts.Lookahead(fronts.AdamW(p, lr=0.1), k=2) for p in (params, others))
+    for moved in ([], [params[0]], [opt.slow[params[1]]], [params[1], opt.slow[params[4]]]):
+        for tensor in moved:
+            tensor.data = tensor.data.clone()
+        assert trained(opt, params, 3) == trained(other, others, 3)
+        assert bits(list(opt.slow.values())) == bits(list(other.slow.values()))
+
+
+@pytest.mark.parametrize("of", ["parameter 0", "the slow weights of parameter 0"])
+def test_what_cannot_be_written_any_more_after_a_meeting_is_refused(of: str) -> None:
+    params = tensors()
+    opt = fronts.Lookahead(fronts.AdamW(params, lr=0.1), k=1)
+    trained(opt, params, 2)
+    tensor = params[0] if of == "parameter 0" else opt.slow[params[0]]
+    data, before = tensor.data, (bits(params), state_of(opt), opt.steps)
+    for value, error, match in (
+        (data._neg_view(), ValueError, "has the negative bit"),
+        (data[:, ::2], ValueError, "does not fill its memory"),
+        (data.to(torch.complex64), TypeError, "is complex"),
+    ):
+        tensor.data = value
+        with pytest.raises(error, match=f"^{of} {match}"):
+            opt.step()
+        tensor.data = data
+        assert (bits(params), state_of(opt), opt.steps) == before
+    opt.step()
+    assert opt.steps == 3
+
+
 @pytest.mark.parametrize("wrapper", ["Lookahead", "SAM", "ASAM"])
 def test_nothing_goes_around_lbfgs(wrapper: str) -> None:
     for optim in (fronts, torch.optim):

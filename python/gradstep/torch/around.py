@@ -144,7 +144,7 @@ class Around(torch.optim.Optimizer):
 
 
 NOT_COPIED = (
-    "_turn", "step", "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
+    "_turn", "_meeting", "step", "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
     "_optimizer_state_dict_pre_hooks", "_optimizer_state_dict_post_hooks",
     "_optimizer_load_state_dict_pre_hooks", "_optimizer_load_state_dict_post_hooks",
 )  # fmt: skip

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from gradstep import runtime
 from gradstep.method.method import Method
@@ -18,13 +16,12 @@ from gradstep.optimizer.turn import STEP
 from gradstep.torch.averages import swapped_in
 from gradstep.torch.construction import Constructed
 from gradstep.torch.holding import Holding
+from gradstep.torch.hooks import hooked, is_watched, profiling
 from gradstep.torch.loading import LOOKS, UNSETTLED, Loadable
 from gradstep.torch.stepping import take
 from gradstep.torch.watch import Moved
 
 Closure = Callable[[], Any]
-
-_profiling = torch.autograd._profiler_enabled
 
 
 class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
@@ -44,39 +41,12 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
         RuntimeError
             If another step of this optimizer is running.
         """
-        if (
-            self._optimizer_step_pre_hooks
-            or self._optimizer_step_post_hooks
-            or _global_optimizer_pre_hooks
-            or _global_optimizer_post_hooks
-            or _profiling()
-        ):
-            return self._hooked_step({} if closure is None else {"closure": closure})
+        if is_watched(self):
+            return hooked(self, self._step, closure)
         return self._step(closure)
 
     # So that torch.optim does not wrap it: hooks and the profiler's record are honoured above.
     step.hooked = True  # type: ignore[attr-defined]
-
-    def _hooked_step(self, kwargs: dict[str, Any]) -> Any:
-        args: tuple[Any, ...] = ()
-        with torch.autograd.profiler.record_function(f"Optimizer.step#{type(self).__name__}.step"):
-            for pre_hook in chain(
-                _global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values()
-            ):
-                result = pre_hook(self, (self, *args), kwargs)
-                if result is not None:
-                    if not (isinstance(result, tuple) and len(result) == 2):
-                        raise RuntimeError(
-                            f"{pre_hook} must return None or a tuple of (new_args, new_kwargs), "
-                            f"but got {result}."
-                        )
-                    (_, *args), kwargs = result
-            loss = self._step(*args, **kwargs)
-            for post_hook in chain(
-                self._optimizer_step_post_hooks.values(), _global_optimizer_post_hooks.values()
-            ):
-                post_hook(self, (self, *args), kwargs)
-        return loss
 
     def _step(self, closure: Closure | None = None) -> Any:
         loss = None
@@ -136,7 +106,7 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Let go of all gradients, or fill them with zeros, as torch.optim does."""
-        if not set_to_none or _profiling():
+        if not set_to_none or profiling():
             super().zero_grad(set_to_none)
             return
         for group in self.param_groups:

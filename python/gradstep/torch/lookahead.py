@@ -13,28 +13,22 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from gradstep.around.slow import (
-    NO_AVERAGE,
-    NO_LIMITS,
-    NO_PENALTIES,
-    check_alpha,
-    check_k,
-    check_steps_from_params,
-)
+from gradstep.around.slow import check_alpha, check_k, check_steps_from_params
 from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.memory import allocate
 from gradstep.optimizer.storage import BESIDE_PARAM
 from gradstep.optimizer.turn import STEP
-from gradstep.torch.around import Around, take
+from gradstep.torch.around import Around
 from gradstep.torch.front import Optimizer
+from gradstep.torch.hooks import hooked, is_watched
+from gradstep.torch.meeting import Meeting
 from gradstep.torch.restoring import put_back
-from gradstep.torch.state import check_apart
-from gradstep.torch.tensors import array_of, check_tensor, lies_like, tensor_on
+from gradstep.torch.tensors import array_of, tensor_on
 from gradstep.torch.watch import look_at
 from gradstep.values import check_count, check_entries
 
 OWN = "lookahead"  # the entry of the state dict that is ours
-ANEW = "Make a new Lookahead after a change of parameters or slow weights."
+NO_COPIES: Mapping[Tensor, Tensor] = {}
 
 
 class Lookahead(Around):
@@ -76,6 +70,8 @@ class Lookahead(Around):
     (tensor([0.5000, 0.5000]), tensor([0.5000, 0.5000]))
     """
 
+    _meeting: Meeting | None = None  # the last
+
     def __init__(self, opt: Any, k: int = 5, alpha: float = 0.5) -> None:
         super().__init__(opt)
         if isinstance(within := self._innermost, Optimizer):
@@ -105,6 +101,14 @@ class Lookahead(Around):
 
         Returns what that returns, and raises what it raises.
         """
+        if is_watched(self):
+            return hooked(self, self._in_turn, closure)
+        return self._in_turn(closure)
+
+    # So that torch.optim does not wrap it: hooks and the profiler's record are honoured above.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _in_turn(self, closure: Callable[[], Any] | None = None) -> Any:
         return self._turn.during("step()", self._step, closure)
 
     def _step(self, closure: Callable[[], Any] | None) -> Any:
@@ -112,7 +116,7 @@ class Lookahead(Around):
         if sum(len(group["params"]) for group in self.param_groups) != len(self._slow):
             self._add_new()
         if self._since + 1 >= self.k:
-            self._check_slow()
+            self._checked()
         before = getattr(opt, "steps", None)
         try:
             try:
@@ -136,39 +140,22 @@ class Lookahead(Around):
         if self._since >= self.k:
             self._meet()
 
-    def _check_slow(self) -> list[Tensor]:
-        """The parameters, each once; an error where both cannot meet."""
-        self._add_new()
-        params = list(dict.fromkeys(self._params()))
-        written: dict[str, Any] = {}
-        for i, param in enumerate(params):
-            what, own = f"the slow weights of parameter {i}", self._slow[param]
-            check_tensor(f"parameter {i}", param)
-            check_tensor(what, own)
-            wide = torch.float64 if param.dtype == torch.float64 else torch.float32
-            if own.dtype != wide:
-                raise TypeError(f"{what} have dtype {own.dtype}; expected {wide}. {ANEW}")
-            if not lies_like(own, param):
-                raise ValueError(
-                    f"{what} have shape {tuple(own.shape)} and strides {own.stride()}; expected "
-                    f"those of the parameter, {tuple(param.shape)} and {param.stride()}. {ANEW}"
-                )
-            written |= {f"parameter {i}": array_of(param), what: array_of(own)}
-        check_apart(written)
-        return params
+    def _checked(self) -> Meeting:
+        """What meets; an error where something cannot."""
+        given, copies = self._params(), getattr(self.optimizer, "_copies", NO_COPIES)
+        meeting = self._meeting
+        if meeting is None or not meeting.holds(given, self._slow, copies):
+            self._add_new()
+            self.__dict__["_meeting"] = meeting = Meeting(given, self._slow, copies)
+        return meeting
 
     def _meet(self) -> None:
-        params = self._check_slow()
-        slow = [self._slow[param] for param in params]
-        parts = (NO_LIMITS, NO_PENALTIES, NO_AVERAGE, {"alpha": self.alpha})
-        entries = [self.state.get(param, {}) for param in params]
+        meeting = self._checked()
+        entries = [self.state.get(param, {}) for param in meeting.params]
         beside = [e[key] for e in entries for key in BESIDE_PARAM.values() if key in e]
         changes = [partial(setitem, self.__dict__, "_since", 0)]
         changes += [partial(Tensor.zero_, tensor) for tensor in beside]
-        take(
-            "lookahead", params, unread_gradients(params, slow), {"slow_param": slow},
-            self._copies_of(params), [(parts, {})], [0] * len(params), at_once(changes),
-        )  # fmt: skip
+        meeting.take(self.alpha, at_once(changes))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As the optimizer's within; the slow weights begin at the new parameters."""
@@ -259,7 +246,7 @@ class Lookahead(Around):
                 )
             made[param] = begun(param, values)
         super().load_state_dict(given)
-        self.__dict__.update(numbers, _slow=made)
+        self.__dict__.update(numbers, _slow=made, _meeting=None)
 
 
 def begun(param: Tensor, values: Tensor | None = None) -> Tensor:
@@ -267,10 +254,3 @@ def begun(param: Tensor, values: Tensor | None = None) -> Tensor:
     dtype = np.float64 if param.dtype == torch.float64 else np.float32
     slow = tensor_on(allocate(array_of(param), 0.0, 1, dtype), param)
     return slow.copy_(param.detach() if values is None else values)
-
-
-def unread_gradients(params: list[Tensor], slow: list[Tensor]) -> list[Tensor]:
-    """Gradients for a rule that reads none: views of zeros in pages that nobody has touched."""
-    zeros = np.zeros(max((param.numel() for param in params), default=0) * 8, np.uint8)
-    of = {s.dtype: torch.from_numpy(zeros).view(s.dtype) for s in slow}
-    return [of[s.dtype].as_strided(s.shape, s.stride()) for s in slow]
