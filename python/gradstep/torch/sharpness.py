@@ -19,6 +19,7 @@ from gradstep.arrays.at_once import at_once, filled
 from gradstep.arrays.memory import bits_of
 from gradstep.optimizer.step_info import StepInfo
 from gradstep.torch.around import Around, take
+from gradstep.torch.hooks import hooked, is_watched
 from gradstep.torch.restoring import put_back
 from gradstep.torch.starting import check_same, is_plain, step_from
 from gradstep.torch.sums import norm_of
@@ -111,6 +112,14 @@ class SAM(Around):
 
         Whatever is raised, also by the closure: the parameters are what they were, to the bit.
         """
+        if is_watched(self):
+            return hooked(self, self._in_turn, closure)
+        return self._in_turn(closure)
+
+    # So that torch.optim does not wrap it: hooks and the profiler's record are honoured above.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _in_turn(self, closure: Closure | None = None) -> Any:
         kind = type(self).__name__
         if not callable(closure):
             raise TypeError(

@@ -7,9 +7,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-from gradstep.torch.front import Optimizer, _profiling
+from gradstep.torch.front import Optimizer
+from gradstep.torch.hooks import is_watched
 from gradstep.torch.stepping import take
 from gradstep.torch.watch import Moved, look_at
 
@@ -22,8 +22,7 @@ def is_plain(opt: Any) -> bool:
         isinstance(opt, Optimizer)
         and (type(opt).step, type(opt)._step) == (Optimizer.step, Optimizer._step)
         and "step" not in vars(opt)
-        and not (opt._optimizer_step_pre_hooks or opt._optimizer_step_post_hooks)
-        and not (_global_optimizer_pre_hooks or _global_optimizer_post_hooks or _profiling())
+        and not is_watched(opt)
     )
 
 
