@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -89,3 +91,63 @@ def test_steps_in_the_backward_pass() -> None:
         work()
         assert opt.steps >= int(opt.state[p]["step"])
     assert hits > TIMES
+
+
+def calls_interrupted(work: Callable[[], object], number: int) -> bool:
+    """Whether `work` was interrupted as it made so many calls of functions in Python."""
+    left = [number]
+
+    def profile(frame: Any, event: str, argument: object) -> None:
+        # What is raised as a generator is closed nobody hears of.
+        left[0] -= event == "call" and not frame.f_code.co_flags & inspect.CO_GENERATOR
+        if left[0] < 0:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(profile)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "AdamW": {"lr": 0.1},
+    "SOAP": {"lr": 0.1, "precondition_frequency": 2},
+}
+
+
+@pytest.mark.parametrize("at", [0, 3])
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_a_step_that_is_interrupted_anywhere_counts_or_was_none(kind: str, at: int) -> None:
+    steps = 6
+    generator = torch.Generator().manual_seed(0)
+    grads = [torch.randn(4, 5, generator=generator) for _ in range(steps)]
+
+    def trained(left_out: int | None, hit: int | None) -> tuple[Any, Any, bool]:
+        param = torch.nn.Parameter(torch.ones(4, 5))
+        opt = getattr(fronts, kind)([param], **OPTIONS[kind])
+        was_hit = False
+        for t in range(steps):
+            param.grad = grads[t].clone()
+            if t == at and hit is not None:
+                was_hit = calls_interrupted(opt.step, hit)
+                if torch.equal(param, torch.ones(4, 5)) and not opt.steps:
+                    assert not opt.state[param]
+            elif t != left_out:
+                opt.step()
+        assert opt.steps == int(opt.state[param]["step"])
+        return opt, param.detach(), was_hit
+
+    with_it, without = trained(None, None), trained(at, None)
+    for hit in range(10_000):
+        opt, ended, was_hit = trained(None, hit)
+        if not was_hit:
+            break
+        expected = with_it if opt.steps == steps else without
+        assert torch.equal(ended, expected[1]), hit
+        assert opt.steps == expected[0].steps
+    assert hit > 10

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from gradstep.directions import table
 from tests.directions.test_muon import BFLOAT16
 from tests.torch.twins import front, ours_only, set_gradients, steps
 
@@ -79,7 +78,9 @@ def test_refuses_what_torch_refuses(error: Any) -> None:
 def test_the_same_bits_as_the_numpy_front_by_the_same_products(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradstep.directions.table.BY_NUMPY", table.by_torch())
+    from gradstep.directions.by_torch import ByTorch
+
+    monkeypatch.setattr("gradstep.directions.table.BY_NUMPY", ByTorch())
     params = matrices()
     arrays = {str(i): p.detach().numpy().copy(order="K") for i, p in enumerate(params)}
     opt, twin = front.Muon(params, lr=0.02, clip_norm=0.5), gs.Muon(arrays, lr=0.02, clip_norm=0.5)
@@ -164,3 +165,21 @@ def test_options_of_its_groups_are_torchs_and_those_that_all_have() -> None:
     assert {*ours} - of_all - {*theirs} == {"ns_dtype"}
     with pytest.raises(TypeError, match="adamw_eps"):
         front.Muon(matrices(), adamw_eps=1e-8)
+
+
+@ours_only
+@pytest.mark.parametrize("kind", ["Muon", "SOAP"])
+def test_pytorch_multiplies_on_both_backends(kind: str) -> None:
+    if "native" not in gs.runtime.available_backends():
+        pytest.skip("the kernels are not compiled")
+    ends = []
+    for backend in ("native", "numpy"):
+        with gs.runtime.set_backend(backend):
+            generator = torch.Generator().manual_seed(0)
+            param = torch.nn.Parameter(torch.randn(150, 200, generator=generator))
+            opt = getattr(front, kind)([param])
+            for _ in range(4):
+                param.grad = torch.randn(150, 200, generator=generator)
+                opt.step()
+            ends.append(param.detach())
+    assert torch.equal(*ends)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import gradstep as gs
-from gradstep.directions import table
 from tests.torch.twins import front, ours_only, set_gradients, steps
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
@@ -46,7 +45,9 @@ def assert_same_state(opt: Any, other: Any) -> None:
 def test_the_same_bits_as_the_numpy_front_by_the_same_products(
     options: dict[str, Any], dtype: Any, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradstep.directions.table.BY_NUMPY", table.by_torch())
+    from gradstep.directions.by_torch import ByTorch
+
+    monkeypatch.setattr("gradstep.directions.table.BY_NUMPY", ByTorch())
     ours = params(dtype)
     arrays = {str(i): p.detach().numpy().copy(order="K") for i, p in enumerate(ours)}
     opt, twin = front.SOAP(ours, **options), gs.SOAP(arrays, **options)

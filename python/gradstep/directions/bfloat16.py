@@ -37,7 +37,7 @@ class BFloat16NewtonSchulz:
         wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
         a, b, c = coefficients
         if least := max(frobenius(wide), eps):
-            wide *= wide.dtype.type(1 / least)
+            wide /= wide.dtype.type(least)
         whole, x, y = torch.from_numpy(wide), self._of("x", wide.shape), self._of("y", wide.shape)
         gram, polynomial = (self._of(name, (len(wide),) * 2) for name in ("gram", "polynomial"))
         blocks = row_blocks(len(gram), ROWS)

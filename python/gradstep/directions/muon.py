@@ -22,24 +22,24 @@ FEWEST_ROWS = 192  # that are as fast in bfloat16 as in float32
 class MuonDirections:
     """Of all matrices of an optimizer, in their workspaces."""
 
-    def __init__(self, matrices: list[Matrix]) -> None:
+    def __init__(self, matrices: list[Matrix], products: Products) -> None:
         self._matrices = matrices
-        self._ahead = Ahead({m.name: m.workspaces["direction"] for m in matrices})
-        self._iterations: dict[str | None, Any] = {}  # made for who multiplies
+        self._ahead = Ahead({m.name: m.workspaces["direction"] for m in matrices}, products)
+        self._iterations: dict[str | None, Any] = {None: NewtonSchulz(products)}
 
-    def compute(self, steps: list[Step], products: Products) -> None:
+    def compute(self, steps: list[Step]) -> None:
         """Directions of the tensors that these are about; nothing else is written."""
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is not None:
                 matrix.workspaces["direction"][...] = matrix.values("momentum_buffer")
         averaging = [(step.h["momentum"], 1.0 - step.h["momentum"]) for step in steps]
-        self._ahead.average(steps, averaging, products)
+        self._ahead.average(steps, averaging)
         if any(step.h["nesterov"] for step in steps):
             looking = [step if step.h["nesterov"] else step.absent() for step in steps]
-            self._ahead.average(looking, averaging, products)
+            self._ahead.average(looking, averaging)
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is not None and matrix.size:
-                self._orthogonalize(as_matrix(matrix.workspaces["direction"]), step.h, products)
+                self._orthogonalize(as_matrix(matrix.workspaces["direction"]), step.h)
 
     def finite(self, matrix: Matrix) -> bool:
         """Whether all else that is kept of the step will be."""
@@ -49,9 +49,9 @@ class MuonDirections:
         """What is to be written with the step beside what the engine writes."""
         return []
 
-    def _orthogonalize(self, direction: Array, h: Mapping[str, Any], products: Products) -> None:
+    def _orthogonalize(self, direction: Array, h: Mapping[str, Any]) -> None:
         dtype = h["ns_dtype"] if min(direction.shape) >= FEWEST_ROWS else None
-        self._iteration(dtype, products).orthogonalize(
+        self._iteration(dtype).orthogonalize(
             direction,
             h["ns_coefficients"],
             h["ns_steps"],
@@ -59,13 +59,11 @@ class MuonDirections:
             adjustment(h["adjust_lr_fn"], *direction.shape),
         )
 
-    def _iteration(self, dtype: str | None, products: Products) -> Any:
-        if dtype == "bfloat16" and dtype not in self._iterations:
+    def _iteration(self, dtype: str | None) -> Any:
+        if dtype not in self._iterations:
             from gradstep.directions.bfloat16 import BFloat16NewtonSchulz
 
             self._iterations[dtype] = BFloat16NewtonSchulz()
-        elif dtype not in self._iterations:
-            self._iterations[dtype] = NewtonSchulz(products)
         return self._iterations[dtype]
 
 

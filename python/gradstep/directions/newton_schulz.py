@@ -76,7 +76,7 @@ class NewtonSchulz:
         x, y = wide, self._memory.like(wide, "next")
         norm = frobenius(wide)
         if least := max(norm, eps):
-            x *= wide.dtype.type(1 / least)
+            x /= wide.dtype.type(least)
         for count in together(wide.shape, coefficients, steps):
             self._products.multiply(self._polynomial_of(x, coefficients, count), x, y)
             x, y = y, x

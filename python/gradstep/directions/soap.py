@@ -26,33 +26,32 @@ RUN = 32768  # elements worked on at a time
 class SoapDirections:
     """Of all tensors of an optimizer, in their workspaces."""
 
-    def __init__(self, matrices: list[Matrix]) -> None:
-        self._matrices = matrices
+    def __init__(self, matrices: list[Matrix], products: Products) -> None:
+        self._matrices, self._products = matrices, products
         self._prepared = {m.name: np.empty_like(m.workspaces["direction"]) for m in matrices}
-        self._ahead = Ahead(self._prepared)
+        self._ahead = Ahead(self._prepared, products)
         self._memory = Memory()
         self._held: dict[str, dict[str, Array]] = {}  # for factors
         # Factors and bases, and momentum in these bases, to be taken over.
         self._following: dict[str, dict[str, Array]] = {}
         self._momenta: dict[str, Array] = {}
 
-    def compute(self, steps: list[Step], products: Products) -> None:
+    def compute(self, steps: list[Step]) -> None:
         """Directions of the tensors that these are about, and bases that are due."""
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is not None:
                 self._prepared[matrix.name].fill(0)
-        self._ahead.average(steps, [(0.0, 1.0)] * len(steps), products)
+        self._ahead.average(steps, [(0.0, 1.0)] * len(steps))
         self._following, self._momenta = {}, {}
         for matrix, step in zip(self._matrices, steps, strict=True):
             if step.grad is None or not matrix.size:
                 continue
-            self._direct(matrix, step, products)
+            self._direct(matrix, step)
             if matrix.state:
-                self._following[matrix.name] = self._factors(matrix, step.h, products)
-                bases = self._bases(matrix, step, products)
+                self._following[matrix.name] = self._factors(matrix, step.h)
+                bases = self._bases(matrix, step)
                 if bases and step.t > 1:
-                    momentum = self._momentum(matrix, step.h, bases, products)
-                    self._momenta[matrix.name] = momentum
+                    self._momenta[matrix.name] = self._momentum(matrix, step.h, bases)
                 self._following[matrix.name] |= bases
 
     def finite(self, matrix: Matrix) -> bool:
@@ -79,7 +78,7 @@ class SoapDirections:
                 changes += place.write(slice(0, place.size), new, Halfway())
         return changes
 
-    def _direct(self, matrix: Matrix, step: Step, products: Products) -> None:
+    def _direct(self, matrix: Matrix, step: Step) -> None:
         direction, turned = matrix.workspaces["direction"], matrix.workspaces["rotated"]
         if step.t == 1:
             direction.fill(0)
@@ -92,13 +91,11 @@ class SoapDirections:
             return
         left, right = bases_of(matrix, matrix.state)
         divided, between = (self._memory.like(by_rows(g), name) for name in ("divided", "between"))
-        rotate(by_rows(g), left, right, by_rows(turned), between, products)
+        rotate(by_rows(g), left, right, by_rows(turned), between, self._products)
         divide(divided, turned, matrix, step.h)
-        rotate(divided, left.T, right.T, by_rows(direction), between, products)
+        rotate(divided, left.T, right.T, by_rows(direction), between, self._products)
 
-    def _factors(
-        self, matrix: Matrix, h: Mapping[str, Any], products: Products
-    ) -> dict[str, Array]:
+    def _factors(self, matrix: Matrix, h: Mapping[str, Any]) -> dict[str, Array]:
         """As they will be, in memory that is held."""
         keep, g = beta_of_factors(h), as_matrix(self._prepared[matrix.name])
         factors = self._held.setdefault(matrix.name, {})
@@ -109,11 +106,11 @@ class SoapDirections:
                 continue
             if key not in factors or factors[key].shape != before.shape:
                 factors[key] = np.empty_like(before)
-            products.gram(of_side, factors[key])
+            self._products.gram(of_side, factors[key])
             lerp(factors[key], before, keep, self._memory.like(before))
         return dict(factors)
 
-    def _bases(self, matrix: Matrix, step: Step, products: Products) -> dict[str, Array]:
+    def _bases(self, matrix: Matrix, step: Step) -> dict[str, Array]:
         """Those that are due."""
         due = step.t > 1 and (step.t - 1) % step.h["precondition_frequency"] == 0
         bases = {}
@@ -125,23 +122,21 @@ class SoapDirections:
             if not np.isfinite(factor).all():
                 new = np.full_like(basis, np.nan)
             elif is_set(basis):
-                new = iterated(factor, basis, products)
+                new = iterated(factor, basis, self._products)
             else:
-                new = eigenbasis(factor, products)
+                new = eigenbasis(factor, self._products)
             bases[f"{side}_basis"] = new
         return bases
 
-    def _momentum(
-        self, matrix: Matrix, h: Mapping[str, Any], bases: dict[str, Array], products: Products
-    ) -> Array:
+    def _momentum(self, matrix: Matrix, h: Mapping[str, Any], bases: dict[str, Array]) -> Array:
         """The momentum after the step, in the bases that follow."""
         momentum = np.empty_like(matrix.workspaces["rotated"])
         average(momentum, matrix.values("exp_avg"), matrix.workspaces["rotated"], h["betas"][0])
         rows = by_rows(momentum)
         between = self._memory.like(rows, "between")
         left, right = bases_of(matrix, matrix.state)
-        rotate(rows, left.T, right.T, rows, between, products)
-        rotate(rows, *bases_of(matrix, matrix.state | bases), rows, between, products)
+        rotate(rows, left.T, right.T, rows, between, self._products)
+        rotate(rows, *bases_of(matrix, matrix.state | bases), rows, between, self._products)
         return momentum
 
 

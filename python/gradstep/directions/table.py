@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gradstep.arrays.advice import is_torch
 from gradstep.arrays.at_once import Change, at_once
 from gradstep.arrays.settling import settled
 from gradstep.directions.matrices import Matrix, Step
@@ -22,7 +23,7 @@ from gradstep.reference.steps import write_all
 Array = NDArray[Any]
 Taken = tuple[float | None, bool, tuple[int, ...]]
 
-OF_RULE: dict[str, Callable[[list[Matrix]], Any]] = {
+OF_RULE: dict[str, Callable[[list[Matrix], Products], Any]] = {
     "muon": MuonDirections,
     "soap": SoapDirections,
 }
@@ -52,17 +53,25 @@ class DirectedTable:
         The tensors with directions.
     reader
         What makes gradients readable, and raises where they are none.
+    products
+        Who multiplies.
     """
 
     def __init__(
-        self, table: Any, matrices: Sequence[Matrix], reader: Callable[[int, Any], Array]
+        self,
+        table: Any,
+        matrices: Sequence[Matrix],
+        reader: Callable[[int, Any], Array],
+        products: Products,
     ) -> None:
         self._table = table
         self._reader = reader
         of_rule: dict[str, list[Matrix]] = {}
         for matrix in matrices:
             of_rule.setdefault(matrix.rule, []).append(matrix)
-        self._parts = [(of_one, OF_RULE[rule](of_one)) for rule, of_one in of_rule.items()]
+        self._parts = [
+            (of_one, OF_RULE[rule](of_one, products)) for rule, of_one in of_rule.items()
+        ]
 
     @property
     def last_step(self) -> Any:
@@ -86,7 +95,7 @@ class DirectedTable:
         skip_nonfinite: bool,
     ) -> Taken:
         grads = settled(leaves, self._reader)
-        return self._take(grads, rows, grad_scale, with_norm, skip_nonfinite, BY_NUMPY)
+        return self._take(grads, rows, grad_scale, with_norm, skip_nonfinite)
 
     def step_tensors(
         self,
@@ -99,9 +108,7 @@ class DirectedTable:
         threads: int,
     ) -> Taken:
         grads = settled(tensors.gradients() if leaves is None else leaves, self._reader)
-        return self._take(
-            grads, rows, grad_scale, with_norm, skip_nonfinite, by_torch(), tensors, threads
-        )
+        return self._take(grads, rows, grad_scale, with_norm, skip_nonfinite, tensors, threads)
 
     def _take(
         self,
@@ -110,7 +117,6 @@ class DirectedTable:
         grad_scale: float,
         with_norm: bool,
         skip_nonfinite: bool,
-        products: Products,
         *of_tensors: Any,
     ) -> Taken:
         table, done = self._table, list[None]()
@@ -121,7 +127,7 @@ class DirectedTable:
                 table.begin(rows, grad_scale)
                 norm = table.measure(grads) if with_norm else None
                 finite = not skip_nonfinite or norm is None or math.isfinite(norm)
-                if not finite or not self._compute(grads, rows, skip_nonfinite, products):
+                if not finite or not self._compute(grads, rows, skip_nonfinite):
                     return norm, True, table.abort()
                 apply = partial(table.apply, 0, grads, *of_tensors)
                 at_once([apply, *counted(self._changes, done), partial(table.end)])()
@@ -134,13 +140,11 @@ class DirectedTable:
                     write_all([partial(list, (change,)) for change in rest])
                 raise
 
-    def _compute(
-        self, grads: list[Array | None], rows: DirectedRows, skip: bool, products: Products
-    ) -> bool:
+    def _compute(self, grads: list[Array | None], rows: DirectedRows, skip: bool) -> bool:
         """Whether all directions are finite; with `skip` no error where they are not."""
         for matrices, directions in self._parts:
             steps = [self._step(m, grads[m.place], rows) for m in matrices]
-            directions.compute(steps, products)
+            directions.compute(steps)
             for matrix, step in zip(matrices, steps, strict=True):
                 if step.grad is None:
                     continue
@@ -164,12 +168,6 @@ class DirectedTable:
         return Step(grad, self._table.scale(matrix.place), clip_value, h, t)
 
 
-def by_torch() -> Products:
-    from gradstep.directions.by_torch import ByTorch
-
-    return ByTorch()
-
-
 def abort(table: Any) -> None:
     """End a step that may have ended already."""
     with suppress(RuntimeError):
@@ -186,6 +184,29 @@ def is_finite(array: Array) -> bool:
     return bool(np.isfinite(array).all())
 
 
-def directed(table: Any, matrices: Sequence[Matrix], reader: Callable[[int, Any], Array]) -> Any:
+def directed(
+    table: Any,
+    matrices: Sequence[Matrix],
+    reader: Callable[[int, Any], Array],
+    params: Iterable[Array],
+) -> Any:
     """`table` where there are no matrices with directions."""
-    return DirectedTable(table, matrices, reader) if matrices else table
+    if not matrices:
+        return table
+    return DirectedTable(table, matrices, reader, products_for(params))
+
+
+def products_for(params: Iterable[Array]) -> Products:
+    """PyTorch's where parameters are views of its tensors."""
+    if not any(map(views_torch, params)):
+        return BY_NUMPY
+    from gradstep.directions.by_torch import ByTorch
+
+    return ByTorch()
+
+
+def views_torch(array: Array) -> bool:
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return is_torch(owner)

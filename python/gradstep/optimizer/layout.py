@@ -259,7 +259,7 @@ class Layout:
         keys = [key_of(name) for name in self.params]
         parts = [self.parts[name] for name in self.params] if self.parts else None
         held = table_type(params, slots, scalars, averages, copies, keys, reader, parts)
-        table = directed(held, matrices, reader)
+        table = directed(held, matrices, reader, self.params.values())
         cohorts = self.cohorts
         self._assign(table, settings)
         align: Align = align_groups(self.structures, self.grouped)

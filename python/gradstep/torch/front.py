@@ -138,6 +138,8 @@ class Optimizer(Constructed, Loadable, torch.optim.Optimizer):
     def _in_line(self) -> Holding:
         """What there is to step, in line with groups, state and backend as they are now."""
         holding = self._holding
+        if holding is not None:
+            holding.catch_up()
         if holding is not None and holding.table_type is runtime.table_type:
             same_state = holding.group_state is self.state
             same_groups = holding.groups_given is self.param_groups

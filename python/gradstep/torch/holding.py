@@ -59,6 +59,8 @@ class Holding(Layout):
         Whether a ``ZeroRedundancyOptimizer`` gave some of its parameters.
     """
 
+    under_way: Rows | None = None  # the rows of a step that has not been counted
+
     def __init__(
         self,
         kind: str,
@@ -176,8 +178,10 @@ class Holding(Layout):
         if any(look_at(tensor) != seen for tensor, seen in self._looks):
             raise Moved
 
-    def hide(self, again: Sequence[int]) -> None:
-        """Take back what was published of parameters that have not stepped after all."""
+    def hide(self, new: Sequence[int]) -> None:
+        """Take back what was published of those parameters that have not stepped after all."""
+        if not (again := [i for i in new if i not in self.pending]):
+            return
         for i in again:
             self.group_state.pop(self.given_params[i], None)
         self.pending = sorted({*self.pending, *again})
@@ -227,9 +231,10 @@ class Holding(Layout):
         )
         self._check_looks()
 
-    def show_new(self) -> list[int]:
-        """Publish the state of parameters that have a gradient for the first time."""
-        return self.show([i for i in self.pending if self.given_params[i].grad is not None])
+    def without_state(self) -> list[int]:
+        """The parameters that have a gradient for the first time."""
+        with_gradient = [i for i in self.pending if self.given_params[i].grad is not None]
+        return [i for i in with_gradient if not self.group_state.get(self.given_params[i])]
 
     def show(self, members: Sequence[int]) -> list[int]:
         """Publish the state of parameters that are about to take their first step."""
@@ -242,12 +247,19 @@ class Holding(Layout):
     def took(self, absent: Collection[int]) -> None:
         """A step has been taken, of all parameters but the absent ones."""
         cohorts = after_step(self.cohorts, absent) if absent else self.cohorts
-        self.steps, self.cohorts = self.steps + 1, cohorts
+        self.steps, self.cohorts, self.under_way = self.steps + 1, cohorts, None
         if self.carries:
             varied = self.varied
             self.carried.go_on(self.cohorts, self.settings, self.steps, absent, varied)
         if self.spread.distributed:
             self.spread.announce()
+
+    def catch_up(self) -> bool:
+        """Count a step that was taken before an interrupt; whether there was one."""
+        if self.under_way is None or self.under_way is not self.table.last_step[0]:
+            return False
+        self.took(self.table.last_step[1])
+        return True
 
     def unchanged(self) -> bool:
         """Whether all tensors are what they were."""

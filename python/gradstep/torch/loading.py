@@ -41,7 +41,10 @@ class Loadable(torch.optim.Optimizer):
     @property
     def steps(self) -> int:
         """The number of completed steps: what schedules are functions of."""
-        return (self._steps or 0) if self._holding is None else self._holding.steps
+        if self._holding is None:
+            return self._steps or 0
+        self._holding.catch_up()
+        return self._holding.steps
 
     def state_dict(self) -> dict[str, Any]:
         """The state as torch.optim has it; every group has the number of completed ``steps``, too.

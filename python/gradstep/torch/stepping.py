@@ -28,12 +28,14 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
             scale = 1.0 / check_positive("grad_scale", float(scaler["grad_scale"]))
     if holding.left_aside and any(param.grad is not None for param in holding.left_aside):
         raise Moved
-    shown = holding.show_new() if holding.pending else []
+    new = holding.without_state() if holding.pending else []
     with_norm, skip = holding.needs_norm, holding.skips_nonfinite
-    rows = holding.rows()
-    watch, spread = holding.watch, holding.spread
-    leaves, norm_of_all = None, None
+    spread, leaves, norm_of_all = holding.spread, None, None
     try:
+        if new:
+            holding.show(new)
+        watch = holding.watch
+        holding.under_way = rows = holding.rows()
         if spread.distributed:
             if not holding.unchanged():  # which it must know before others wait for its gradients
                 raise Moved
@@ -54,16 +56,13 @@ def take(holding: Holding, scaler: dict[str, Any]) -> StepInfo:
         norm, skipped, absent = taken
     except BaseException:
         # An interrupt waits for the kernels: the step may have been taken by now.
-        last, absent = holding.table.last_step
-        if last is rows:
-            holding.took(absent)
-        elif shown:
-            holding.hide(shown)
+        if not holding.catch_up() and new:
+            holding.hide(new)
         raise
     if not skipped:
         holding.took(absent)
-    elif shown:
-        holding.hide(shown)
+    elif new:
+        holding.hide(new)
     norm = norm_of_all if norm is None else norm
     return DONE if norm is None else StepInfo(norm, skipped)
 
