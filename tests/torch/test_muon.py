@@ -172,6 +172,8 @@ def test_options_of_its_groups_are_torchs_and_those_that_all_have() -> None:
 def test_pytorch_multiplies_on_both_backends(kind: str) -> None:
     if "native" not in gs.runtime.available_backends():
         pytest.skip("the kernels are not compiled")
+    from gradstep.directions.by_torch import ByTorch
+
     ends = []
     for backend in ("native", "numpy"):
         with gs.runtime.set_backend(backend):
@@ -182,4 +184,5 @@ def test_pytorch_multiplies_on_both_backends(kind: str) -> None:
                 param.grad = torch.randn(150, 200, generator=generator)
                 opt.step()
             ends.append(param.detach())
+            assert isinstance(opt._holding.table._parts[0][1]._products, ByTorch)
     assert torch.equal(*ends)

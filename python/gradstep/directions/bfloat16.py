@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gradstep.directions.by_torch import ByTorch
 from gradstep.directions.newton_schulz import Coefficients, Memory, frobenius
 from gradstep.directions.products import row_blocks
 
 Array = NDArray[Any]
 
+BY_TORCH = ByTorch()
 ROWS = 256  # at least, of a symmetric product's blocks
 
 
@@ -36,7 +38,7 @@ class BFloat16NewtonSchulz:
         """As :meth:`NewtonSchulz.orthogonalize`."""
         wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
         a, b, c = coefficients
-        if least := max(frobenius(wide), eps):
+        if least := max(frobenius(wide, BY_TORCH), eps):
             wide /= wide.dtype.type(least)
         whole, x, y = torch.from_numpy(wide), self._of("x", wide.shape), self._of("y", wide.shape)
         gram, polynomial = (self._of(name, (len(wide),) * 2) for name in ("gram", "polynomial"))

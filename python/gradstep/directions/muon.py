@@ -23,7 +23,7 @@ class MuonDirections:
     """Of all matrices of an optimizer, in their workspaces."""
 
     def __init__(self, matrices: list[Matrix], products: Products) -> None:
-        self._matrices = matrices
+        self._matrices, self._products = matrices, products
         self._ahead = Ahead({m.name: m.workspaces["direction"] for m in matrices}, products)
         self._iterations: dict[str | None, Any] = {None: NewtonSchulz(products)}
 

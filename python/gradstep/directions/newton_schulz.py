@@ -74,7 +74,7 @@ class NewtonSchulz:
         """
         wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
         x, y = wide, self._memory.like(wide, "next")
-        norm = frobenius(wide)
+        norm = frobenius(wide, self._products)
         if least := max(norm, eps):
             x /= wide.dtype.type(least)
         for count in together(wide.shape, coefficients, steps):
@@ -123,14 +123,14 @@ def together(shape: tuple[int, ...], coefficients: Coefficients, steps: int) -> 
     return [steps * (i + 1) // times - steps * i // times for i in range(times)]
 
 
-def frobenius(matrix: Array) -> float:
+def frobenius(matrix: Array, products: Products) -> float:
     """The root of the sum of squares; where that overflows or underflows, of scaled ones."""
     values = matrix.reshape(-1, order=memory_order(matrix))
-    total = float(np.dot(values, values))
+    total = products.squares(values)
     info = np.finfo(matrix.dtype)
     if values.size and not float(info.tiny) / float(info.eps) < total < np.inf:
         largest = max(float(values.max()), -float(values.min()))
         if 0 < largest < np.inf:
             scaled = values / matrix.dtype.type(largest)
-            return float(np.sqrt(np.dot(scaled, scaled))) * largest
-    return float(np.sqrt(total))
+            return math.sqrt(products.squares(scaled)) * largest
+    return math.sqrt(total)

@@ -27,6 +27,9 @@ class Products(Protocol):
     def gram(self, matrix: Array, out: Array) -> None:
         """out ← matrix·matrixᵀ."""
 
+    def squares(self, vector: Array) -> float:
+        """The sum of the squares of its elements."""
+
     def orthonormal(self, rows: Array) -> Array:
         """Qᵀ of the QR decomposition of a square matrix, whose columns are given as rows."""
 
@@ -44,6 +47,9 @@ class ByNumPy:
     def gram(self, matrix: Array, out: Array) -> None:
         # NumPy sees that this is of a matrix and its own transpose, and does half the work.
         np.matmul(matrix, matrix.T, out=out)
+
+    def squares(self, vector: Array) -> float:
+        return float(np.dot(vector, vector))
 
     def orthonormal(self, rows: Array) -> Array:
         return orthonormal(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ class SoapDirections:
         new = [array for key, array in following.items() if key.endswith("basis")]
         if matrix.name in self._momenta:
             new.append(self._momenta[matrix.name])
-        return bool(np.isfinite(np.dot(prepared, prepared))) and all(
+        return math.isfinite(self._products.squares(prepared)) and all(
             bool(np.isfinite(array).all()) for array in new
         )
 

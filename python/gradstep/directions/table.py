@@ -189,11 +189,10 @@ def directed(
     matrices: Sequence[Matrix],
     reader: Callable[[int, Any], Array],
     params: Iterable[Array],
+    products_for: Callable[[Iterable[Array]], Products],
 ) -> Any:
     """`table` where there are no matrices with directions."""
-    if not matrices:
-        return table
-    return DirectedTable(table, matrices, reader, products_for(params))
+    return DirectedTable(table, matrices, reader, products_for(params)) if matrices else table
 
 
 def products_for(params: Iterable[Array]) -> Products:

@@ -27,7 +27,7 @@ from gradstep.arrays.selection import Groups, pick_groups
 from gradstep.arrays.stored import Factored, Stored
 from gradstep.arrays.structure import Align, Node
 from gradstep.directions.matrices import Matrix
-from gradstep.directions.table import directed
+from gradstep.directions.table import directed, products_for
 from gradstep.method.method import Method
 from gradstep.method.rows import Plan, key_of
 from gradstep.optimizer import half_copies
@@ -54,6 +54,7 @@ class Layout:
     parts: Mapping[str, Part] = MappingProxyType({})
     # What puts back parameters that are elsewhere until the next step: ParamTable.start_from.
     displaced: Sequence[Callable[[], object]] = ()
+    products_for = staticmethod(products_for)
 
     def __init__(
         self,
@@ -112,9 +113,8 @@ class Layout:
         settings = new._add(group)
         check_disjoint(new.params)
         new.copies = new._with_copies([group])
-        new._prepare((*self.chosen.settings, *settings))
+        new._prepare(chosen := (*self.chosen.settings, *settings))
         set_parts = partial(vars(self).update, vars(new))
-        chosen = (*self.chosen.settings, *settings)
         written = half_copies.changes(new.copies, new.params)
         at_once([*written, set_parts, attribute(self.chosen, "settings", chosen)])()
 
@@ -259,7 +259,7 @@ class Layout:
         keys = [key_of(name) for name in self.params]
         parts = [self.parts[name] for name in self.params] if self.parts else None
         held = table_type(params, slots, scalars, averages, copies, keys, reader, parts)
-        table = directed(held, matrices, reader, self.params.values())
+        table = directed(held, matrices, reader, self.params.values(), self.products_for)
         cohorts = self.cohorts
         self._assign(table, settings)
         align: Align = align_groups(self.structures, self.grouped)

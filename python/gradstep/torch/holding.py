@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gradstep.arrays.at_once import at_once, attribute
 from gradstep.arrays.parameters import look
+from gradstep.directions.by_torch import by_torch
 from gradstep.method.method import Method
 from gradstep.optimizer import half_copies
 from gradstep.optimizer.cohorts import after_step
@@ -59,6 +60,7 @@ class Holding(Layout):
         Whether a ``ZeroRedundancyOptimizer`` gave some of its parameters.
     """
 
+    products_for = staticmethod(by_torch)
     under_way: Rows | None = None  # the rows of a step that has not been counted
 
     def __init__(
@@ -233,13 +235,12 @@ class Holding(Layout):
 
     def without_state(self) -> list[int]:
         """The parameters that have a gradient for the first time."""
-        with_gradient = [i for i in self.pending if self.given_params[i].grad is not None]
-        return [i for i in with_gradient if not self.group_state.get(self.given_params[i])]
+        of = {i: self.given_params[i] for i in self.pending}
+        return [i for i, p in of.items() if p.grad is not None and not self.group_state.get(p)]
 
     def show(self, members: Sequence[int]) -> list[int]:
         """Publish the state of parameters that are about to take their first step."""
-        also = [i for i in members if not self.group_state.get(self.given_params[i])]
-        if also:
+        if also := [i for i in members if not self.group_state.get(self.given_params[i])]:
             self._begin_state(also)
             self.publish(also)
         return also
@@ -249,8 +250,7 @@ class Holding(Layout):
         cohorts = after_step(self.cohorts, absent) if absent else self.cohorts
         self.steps, self.cohorts, self.under_way = self.steps + 1, cohorts, None
         if self.carries:
-            varied = self.varied
-            self.carried.go_on(self.cohorts, self.settings, self.steps, absent, varied)
+            self.carried.go_on(self.cohorts, self.settings, self.steps, absent, self.varied)
         if self.spread.distributed:
             self.spread.announce()
 
