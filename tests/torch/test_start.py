@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import gradstep as gs
-from gradstep.torch import sharpness
 from tests.torch.around import SHARP, WRAPPERS, bits, closure_of, nth, state_of, tensors
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
 fronts = pytest.importorskip("gradstep.torch")
+sharpness = pytest.importorskip("gradstep.torch.sharpness")
 
 pytestmark = pytest.mark.usefixtures("backend")
 
