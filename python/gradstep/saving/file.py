@@ -273,7 +273,10 @@ def check_optimizer(opt: Any) -> None:
             f"{call_for(opt)}"
         )
     if not isinstance(opt, (Optimizer, LBFGS, Sharded)):
-        raise TypeError(f"opt must be an optimizer, got a {type(opt).__name__}")
+        raise TypeError(
+            f"opt must be an optimizer over arrays, got {type(opt).__module__}.{type(opt).__name__}; "
+            "one over PyTorch's tensors is saved by torch.save(opt.state_dict(), path)"
+        )
 
 
 @contextmanager
