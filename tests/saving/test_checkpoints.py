@@ -179,7 +179,7 @@ def test_what_is_no_optimizer_or_has_no_state_is_refused(tmp_path: Path) -> None
     opt = gs.SGD(np.ones(2), lr=0.1)
     for call in (gs.save, gs.load):
         with pytest.raises(
-            TypeError, match="over arrays, got builtins.dict; one over PyTorch.*torch.save"
+            TypeError, match=r"over arrays, got builtins\.dict; one over PyTorch.*torch\.save"
         ):
             call(tmp_path / "run", {})  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"scaler must have state_dict\(\) and load_state_dict"):

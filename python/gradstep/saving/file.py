@@ -273,8 +273,9 @@ def check_optimizer(opt: Any) -> None:
             f"{call_for(opt)}"
         )
     if not isinstance(opt, (Optimizer, LBFGS, Sharded)):
+        kind = f"{type(opt).__module__}.{type(opt).__name__}"
         raise TypeError(
-            f"opt must be an optimizer over arrays, got {type(opt).__module__}.{type(opt).__name__}; "
+            f"opt must be an optimizer over arrays, got {kind}; "
             "one over PyTorch's tensors is saved by torch.save(opt.state_dict(), path)"
         )
 
