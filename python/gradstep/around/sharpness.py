@@ -37,7 +37,7 @@ class SAM(Around):
     the parameters are kept during the second evaluation; they are put back to the bit.
 
     The norm is that of all gradients of all groups together. With ``maximize`` the point is one of
-    a lower value.
+    a lower value. Schedules may find the parameters at the worse point.
 
     Foret et al. 2021, "Sharpness-Aware Minimization for Efficiently Improving Generalization",
     arXiv:2010.01412, Algorithm 1.
@@ -98,7 +98,8 @@ class SAM(Around):
         RuntimeError
             If another step is running; the closure's own counts.
 
-        Whatever is raised, also by the closure: the parameters are what they were, to the bit.
+        Whatever is raised, also by the closure: the parameters are what they were, to the bit, or
+        an interrupt came after the step, which then was taken whole.
         """
         kind = type(self).__name__
         check_callable("closure", closure, "that returns (loss, grads); it is called twice")

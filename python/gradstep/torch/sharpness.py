@@ -110,7 +110,8 @@ class SAM(Around):
             If another step is running; the closure's own counts. If the closure has given
             parameters other memory.
 
-        Whatever is raised, also by the closure: the parameters are what they were, to the bit.
+        Whatever is raised, also by the closure: the parameters are what they were, to the bit, or
+        an interrupt or a hook came after the step, which then was taken whole.
         """
         if is_watched(self):
             return hooked(self, self._in_turn, closure)
