@@ -30,6 +30,8 @@ def dropped_bases(
 
 def outside(values: Array, bases: Mapping[int, Array]) -> Array:
     """What `values` in these bases are in the parameter's own axes."""
+    if not bases:
+        return values
     rotated: Array = values.copy(order="K")
     matrix = as_matrix(rotated)
     for axis, basis in bases.items():
