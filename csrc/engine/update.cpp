@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/batches.hpp"
 #include "engine/converting.hpp"
 #include "engine/denormals.hpp"
 #include "engine/dispatch.hpp"
@@ -43,17 +44,11 @@ class Updater {
         tensor->span.draws = draw_key(rows_[tensor->row].draws ^ tensor->key);
         tensor->span.draws.number = static_cast<std::uint32_t>(tensor->before);
       }
-    const auto reads_first = [&](const Row& row) {
-      const RuleInfo& rule = kernels_.rules[row.rule];
-      return rule.of_factors || rule.whole.sum_count || row.cautious;
-    };
-    const auto of_all = [&](const Row& row) { return kernels_.rules[row.rule].whole.of_all; };
-    in_batches_ = std::any_of(rows_.begin(), rows_.end(), reads_first) &&
-                  std::none_of(rows_.begin(), rows_.end(), of_all);
+    const Batches batches(rows_, kernels_);
     Tensor* const last = end_;
-    if (end_of_batch(last) < last) make_room(last - begin_);
+    if (batches.end(begin_, last, crew_) < last) make_room(last - begin_);
     for (; begin_ < last; begin_ = end_) {
-      end_ = end_of_batch(last);
+      end_ = batches.end(begin_, last, crew_);
       take_batch();
     }
     return kernels_.isa;
@@ -67,18 +62,6 @@ class Updater {
   }
 
  private:
-  // What sums are taken of is read again by the update. So many tensors are measured and updated
-  // before the next that what the first reading has brought into cache is mostly there.
-  Tensor* end_of_batch(Tensor* last) const {
-    if (!in_batches_) return last;
-    constexpr std::size_t elements_of_thread = 262144;
-    const std::size_t most = elements_of_thread * crew_.divide(~std::size_t{0}).threads;
-    Tensor* end = begin_;
-    for (std::size_t elements = 0; end < last && elements < most; ++end)
-      if (present(*end)) elements += end->span.size;
-    return end;
-  }
-
   // From when the first batch is written on nothing may fail.
   void make_room(std::size_t tensors) const {
     workspace_.whole.reserve(tensors);
@@ -288,9 +271,8 @@ class Updater {
   const KernelTable& kernels_;
   const Workspace::CastRow* cast_rows_;
   const Keeper keeper_;
-  bool in_batches_ = false;  // whether tensors are read before they are updated, each by itself
-  bool derives_ = false;     // whether any rule does
-  bool steps_any_ = false;   // whether any tensor of these rules has a gradient
+  bool derives_ = false;    // whether any rule does
+  bool steps_any_ = false;  // whether any tensor of these rules has a gradient
 };
 
 }  // namespace
