@@ -12,9 +12,9 @@ from gradstep.arrays.memory import allocate, flat, memory_order
 from gradstep.arrays.parameters import is_bfloat16
 from gradstep.arrays.parts import Part
 from gradstep.arrays.stored import Factored, Stored, compute_dtype
+from gradstep.directions.dropped import dropped_bases, outside
 from gradstep.method.rows import Plan
 from gradstep.method.slots import Kind, Slot
-from gradstep.optimizer.bases import dropped_bases, outside
 from gradstep.reference import RULES
 from gradstep.reference.draws import Halfway
 from gradstep.reference.packing import PACKINGS, SCALE_BLOCK
